@@ -1,0 +1,71 @@
+# Every command sets up what it needs: a virtual environment, made once and brought up to date when the lists change.
+
+PYTHON ?= python3
+VENV ?= .venv
+DOMAIN ?= photo2painting
+METHOD ?= cyclegan
+RUN ?= runs/$(DOMAIN)/$(METHOD)
+OUT ?= translated
+PORT ?= 6006
+ARGS ?=
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help train tensorboard translate evaluate data show test test-all lint format clean
+
+help:         ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "variables: DOMAIN=$(DOMAIN) METHOD=$(METHOD) RUN=$(RUN) ARGS='--set seed=1'"
+
+train: $(READY)        ## train DOMAIN with METHOD, or continue; then score it
+	$(BIN)/cyclegan train experiments/$(METHOD)/$(DOMAIN).yaml $(ARGS)
+
+tensorboard: $(READY)  ## watch all runs at http://localhost:6006 (PORT=)
+	$(BIN)/tensorboard --logdir runs --port $(PORT) --samples_per_plugin images=200,scalars=5000 --reload_interval 15
+
+translate: $(READY)    ## translate the pictures IN= with RUN into OUT= (TO= the side's name)
+	@test -n "$(IN)" || { echo "usage: make translate IN=photos [OUT=translated] [TO=painting] [RUN=...]" >&2; exit 2; }
+	$(BIN)/cyclegan translate $(RUN) $(IN) --out $(OUT) $(if $(TO),--to $(TO))
+
+evaluate: $(READY)     ## score RUN on the test pictures of its domain
+	$(BIN)/cyclegan evaluate $(RUN)
+
+data: $(READY)         ## list all domains; with FETCH= or CHECK= a domain: download it, look at every picture
+	$(BIN)/cyclegan data $(if $(FETCH),fetch $(FETCH),$(if $(CHECK),check $(CHECK),list))
+
+show: $(READY)         ## print the resolved settings of DOMAIN and METHOD
+	$(BIN)/cyclegan show experiments/$(METHOD)/$(DOMAIN).yaml $(ARGS)
+
+test: $(READY_DEV)     ## fast tests, a few minutes on two cores
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 $(ARGS)
+
+test-all: $(READY_DEV) ## all tests, the slow ones too
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "not gpu" $(ARGS)
+
+lint: $(READY_DEV)     ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY_DEV)   ## bring the code into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:        ## remove the environment and the caches; runs and data sets stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.txt pyproject.toml
+	@echo "setting up $(VENV): the first time this downloads PyTorch (several GB)"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) -r requirements.txt
+	$(INSTALL) --no-deps --editable .
+	@touch $@
+
+$(READY_DEV): requirements-dev.txt $(READY)
+	$(INSTALL) -r requirements-dev.txt
+	@touch $@

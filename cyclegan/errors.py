@@ -1,0 +1,35 @@
+"""What can go wrong through no fault of the code, and the exit code of each.
+
+The command line turns these into one line on stderr; anything else that escapes is a bug of ours (exit 1, with a
+traceback). Exit codes: 0 done · 1 our bug · 2 bad input · 3 not finite · 4 no space or memory · 130 SIGINT · 143 SIGTERM
+"""
+
+
+class UserError(Exception):
+    """Bad input. The message names the file, the key or the size, and says the remedy."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A wrong line in a YAML file or in `--set`, given as file:line:column: dotted.path: what is wrong."""
+
+
+class NotFiniteError(UserError):
+    """A loss or a weight became NaN or infinite; the message names it and the step."""
+
+    exit_code = 3
+
+
+class NoSpaceError(UserError):
+    """The disk or the memory is full; the message says how much is needed."""
+
+    exit_code = 4
+
+
+class StoppedError(Exception):
+    """Training was asked to stop by SIGINT or SIGTERM, finished its step and saved: no failure, yet not exit code 0."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by signal {signal_number}")
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,1 @@
+"""Plain modules: numbers in, no settings objects."""

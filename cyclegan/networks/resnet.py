@@ -1,0 +1,84 @@
+"""ResnetGenerator: the image-to-image network of CycleGAN, after Johnson et al. 2016.
+
+Paper      Zhu et al. 2017 (arXiv:1703.10593), Sec. 7.2: c7s1-64, d128, d256, R256 × 9, u128, u64, c7s1-3.
+Images     (n, 3, h, w) in [-1, 1] → the same; h and w multiples of `stride` = 2^downsamplings.
+Numbers    7,837,699 parameters with 6 blocks, 11,378,179 with 9.
+Differs    from the paper's text, as the authors' code does: the last layer has no norm and ends in tanh; the strided
+           convolutions are zero padded, all others reflection padded.
+           Two options of ours, off by default, make a small network fit a CPU: `ends: shuffle` trades the two 7×7
+           convolutions at full size for 3×3 ones on 2×2 pixels at once (the first down-sampling and the last up-sampling are
+           then free), and `start: identity` adds the output to the input before the tanh, so that an untrained network copies.
+"""
+
+from itertools import pairwise
+
+from jaxtyping import Float
+from torch import Tensor, nn, tanh
+
+from cyclegan.networks.layers import ResnetBlock, initialize_, normalize, upsample
+from cyclegan.protocols import Images
+
+SATURATION = 0.98  # atanh(±1) is infinite: a copied input keeps this share of its range
+
+
+class ResnetGenerator(nn.Module):
+    """Down-sample, transform by residual blocks, up-sample."""
+
+    def __init__(
+        self,
+        *,
+        base_channels: int = 64,
+        blocks: int = 9,
+        downsamplings: int = 2,
+        upsampling: str = "transposed",
+        norm: str = "instance",
+        ends: str = "conv7",
+        start: str = "noise",
+    ) -> None:
+        super().__init__()
+        self.stride = 2**downsamplings
+        self.starts_at_identity = start == "identity"
+        shuffled = ends == "shuffle"
+        widths = [base_channels * 2**i for i in range(1 if shuffled else 0, downsamplings + 1)]
+        self.layers = nn.Sequential(
+            *(_shuffle_stem(widths[0], norm) if shuffled else _conv7_stem(widths[0], norm)),
+            *(_down(narrow, wide, norm) for narrow, wide in pairwise(widths)),
+            *(ResnetBlock(widths[-1], norm) for _ in range(blocks)),
+            *(upsample(wide, narrow, upsampling, norm) for wide, narrow in pairwise(reversed(widths))),
+            *(_shuffle_head(widths[0]) if shuffled else _conv7_head(widths[0])),
+        )
+        initialize_(self, norm)
+
+    def forward(self, images: Images) -> Images:
+        """(n, 3, h, w) → (n, 3, h, w), both in [-1, 1]."""
+        drawn: Float[Tensor, "n 3 h w"] = self.layers(images)
+        if self.starts_at_identity:
+            drawn = drawn.float() + (SATURATION * images.float()).atanh()
+        return tanh(drawn)
+
+
+def _conv7_stem(channels: int, norm: str) -> list[nn.Module]:
+    """c7s1-k."""
+    return [nn.ReflectionPad2d(3), nn.Conv2d(3, channels, 7), normalize(norm, channels), nn.ReLU()]
+
+
+def _conv7_head(channels: int) -> list[nn.Module]:
+    """c7s1-3, without norm and activation."""
+    return [nn.ReflectionPad2d(3), nn.Conv2d(channels, 3, 7)]
+
+
+def _shuffle_stem(channels: int, norm: str) -> list[nn.Module]:
+    """Four pixels become twelve channels at half the size."""
+    conv = [nn.ReflectionPad2d(1), nn.Conv2d(12, channels, 3), normalize(norm, channels), nn.ReLU()]
+    return [nn.PixelUnshuffle(2), *conv]
+
+
+def _shuffle_head(channels: int) -> list[nn.Module]:
+    """The inverse of the stem, without norm and activation."""
+    return [nn.ReflectionPad2d(1), nn.Conv2d(channels, 12, 3), nn.PixelShuffle(2)]
+
+
+def _down(channels: int, out_channels: int, norm: str) -> nn.Sequential:
+    """dk: half the height and width, zero padded."""
+    conv = nn.Conv2d(channels, out_channels, 3, stride=2, padding=1)
+    return nn.Sequential(conv, normalize(norm, out_channels), nn.ReLU())

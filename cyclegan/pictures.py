@@ -1,0 +1,111 @@
+"""Picture files ↔ 8-bit RGB arrays. Needs Pillow and NumPy only, so that checking a folder starts without PyTorch.
+
+Array      uint8 (h, w, 3), RGB, upright: the EXIF orientation is applied on reading.
+Reads      jpg, jpeg, png, webp, tif, tiff, bmp; grey, palette, CMYK and 16-bit pictures become 8-bit RGB; alpha is
+           laid on white.
+Refuses    other formats whatever their suffix, truncated files, more than 50 million pixels, floating-point pixels and
+           integers beyond 16 bits (both have no agreed range).
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from cyclegan.errors import UserError
+
+FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
+MAX_PIXELS = 50_000_000  # a 7000×7000 picture; more is refused before it is decoded
+
+# Pillow warns of odd metadata; what it cannot decode is an error anyway. The filter is set here, once, because
+# warnings.catch_warnings around each read would not be safe in the threads that read.
+warnings.filterwarnings("ignore", module="PIL")
+
+
+class BadPictureError(UserError):
+    """A file that is no readable picture; the message names it and why."""
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """Every picture below a folder, nested ones too, in an order that is the same on every machine."""
+
+    def visible(path: Path) -> bool:
+        parts = path.relative_to(folder).parts
+        return not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in FORMATS and visible(p) and p.is_file())
+    return sorted(found, key=lambda p: p.relative_to(folder).as_posix())
+
+
+@contextmanager
+def open_picture(path: Path) -> Iterator[Image.Image]:
+    """The file as Pillow sees it, not decoded yet; whatever fails inside the with block becomes a BadPictureError."""
+    try:
+        with Image.open(path, formats=sorted(set(FORMATS.values()))) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise BadPictureError(_too_large(path, f"{picture.width}×{picture.height}"))
+            yield picture
+    except BadPictureError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise BadPictureError(_too_large(path, "its size")) from error
+    except Exception as error:  # Pillow raises many classes on damaged files: OSError, SyntaxError, ValueError, …
+        raise BadPictureError(f"{path}: not a readable picture ({_reason(error)}); remove or replace it") from error
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """The picture as uint8 (h, w, 3) RGB, upright."""
+    with open_picture(path) as picture:
+        return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """Any Pillow mode as 8-bit RGB: 16-bit greys are scaled, not clipped; alpha is laid on white."""
+    if picture.mode.startswith(("I", "F")):
+        return Image.fromarray(_grey_to_8_bit(picture)).convert("RGB")
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def write_picture(path: Path, array: np.ndarray) -> None:
+    """Write uint8 (h, w, 3) in the format of the suffix; JPEG at quality 95, WebP without loss."""
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise BadPictureError(f"{path}: cannot write '{path.suffix}'; use one of {' '.join(FORMATS)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+    Image.fromarray(array).save(path, format=kind, **options.get(kind, {}))
+
+
+def _grey_to_8_bit(picture: Image.Image) -> np.ndarray:
+    """16-bit pixels, and 32-bit ones that hold 8 or 16 bits, as uint8."""
+    grey = np.asarray(picture)
+    if picture.mode == "F" or grey.min(initial=0) < 0 or grey.max(initial=0) > 65535:
+        raise ValueError(f"pixels of type {grey.dtype} from {grey.min()} to {grey.max()}; save it with 8 or 16 bits")
+    is_16_bit = picture.mode.startswith("I;16") or grey.max(initial=0) > 255
+    return (grey / 257 if is_16_bit else grey).round().astype(np.uint8)
+
+
+def _too_large(path: Path, size: str) -> str:
+    return f"{path}: {size} is more than {MAX_PIXELS:,} pixels; make it smaller"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return f"its content is none of {', '.join(sorted(set(FORMATS.values())))}"
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -1,0 +1,67 @@
+"""What the rest of the library may assume of a method: three small structural types, no base class.
+
+Training, evaluation, comparison and export know only these. Whatever turns images into images is a `Translator`;
+whatever is guided by an example picture is a `Stylizer`, bound to its example to become a Translator; whatever learns
+is `Trainable`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Images: TypeAlias = Float[Tensor, "n 3 h w"]  # RGB in [-1, 1]
+Losses: TypeAlias = dict[str, Tensor]  # name -> weighted scalar, still on the graph
+Minimize: TypeAlias = Callable[[str, Losses], None]  # minimize("generators", losses): one optimizer step
+
+
+class Translator(Protocol):
+    """Maps images to images of the same shape and device. All that evaluation and comparison ever see."""
+
+    def translate(self, images: Images) -> Images:
+        """(n, 3, h, w) in [-1, 1] → the same, for any h and w ≥ 1."""
+        ...
+
+
+class Stylizer(Protocol):
+    """Maps a content batch to the style of an example batch; bind the example to get a Translator."""
+
+    def stylize(self, content: Images, style: Images) -> Images:
+        """Content (n, 3, h, w) and style (n, 3, hs, ws) → (n, 3, h, w)."""
+        ...
+
+
+class Preview(NamedTuple):
+    """How a method does on held-out images: pictures to look at, numbers that tell a healthy run from a sick one."""
+
+    pictures: Mapping[str, Mapping[str, Images]]  # direction -> column title -> images: x_to_y -> {"x": …, "G(x)": …}
+    health: Mapping[str, float]
+
+
+class Trainable(Protocol):
+    """A method with parameters to learn. The training loop needs these and nothing more."""
+
+    def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
+        """Who moves: the parameters each optimizer owns."""
+        ...
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """What a user keeps: averaged over the steps, sampled, released and loaded again."""
+        ...
+
+    def training_step(self, batch: Any, minimize: Minimize) -> Losses:
+        """One round of the method's objective; returns its losses to be logged."""
+        ...
+
+    def preview(self, batch: Any) -> Preview:
+        """Pictures and health of a held-out batch; changes no state."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a resumed run needs, buffers of past fakes included."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> Any:
+        """The inverse of state_dict."""
+        ...

@@ -1,0 +1,297 @@
+"""Strict YAML → frozen dataclasses: a file either means exactly what it says, or one line tells what is wrong.
+
+Types      bool, int, float, str, Path, Literal, X | None, tuple[T, ...], tuple[T, T], dict[str, T], dataclasses, and
+           unions of dataclasses told apart by their `name: Literal[...]`. Defaults are those of the dataclasses.
+Errors     `file:line:column: dotted.path: what is wrong`, or `--set a.b=c: a.b: what is wrong`. What is not YAML comes
+           first, then the first mistake in file order; what a mapping lacks comes after what is wrong in it.
+Differs    from PyYAML: 2e-4 and 1e3 are floats; no, yes, on, off, 08 and .nan are text; a key given twice, an alias, an
+           anchor, a merge key and a tag are refused.
+"""
+
+import dataclasses
+import difflib
+import math
+import re
+import types
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import Any, ClassVar, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from cyclegan.errors import ConfigError
+
+T = TypeVar("T")
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
+NULL, BOOL, INT, FLOAT, STR, MERGE, MAP = (
+    f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "merge", "map")
+)
+UNQUOTED = {  # what a scalar without quotes is, if not text
+    NULL: r"~|null|",
+    BOOL: r"true|false",
+    INT: r"[-+]?(0|[1-9][0-9_]*)",
+    FLOAT: r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+",
+    MERGE: r"<<",
+}
+EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
+
+
+def load(path: Path, kind: type[T], overrides: Sequence[str] = ()) -> T:
+    """The dataclass a YAML file describes, changed by `a.b=c` overrides."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode(errors="surrogateescape")  # refused with its place by _compose
+    except OSError as error:
+        near = difflib.get_close_matches(path.name, sorted(other.name for other in path.parent.glob("*.yaml")))
+        names = " or ".join(str(path.with_name(name)) for name in near)
+        remedy = f"did you mean {names}?" if near else "give the path of a YAML file"
+        raise ConfigError(f"{path}: {error.strerror}; {remedy}") from None
+    return parse(text, kind, str(path), overrides)
+
+
+def parse(text: str, kind: type[T], name: str, overrides: Sequence[str] = ()) -> T:
+    """The dataclass a YAML text describes; `name` stands for the file in messages."""
+    root = _mapping(_compose(text, name), ())
+    for override in overrides:
+        _override(root, override)
+    return _build(root, kind, ())
+
+
+def dump(value: Any) -> str:
+    """The YAML text that spells out every field of a dataclass; `parse` gives an equal dataclass back."""
+    return yaml.dump(dataclasses.asdict(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf)
+
+
+def difference(old: str, new: str) -> list[str]:
+    """What changed between two dumped dataclasses: `training.steps: 100 → 200`."""
+    before, after = dict(_leaves(_compose(old, "old"))), dict(_leaves(_compose(new, "new")))
+    changed = [path for path in before | after if before.get(path) != after.get(path)]
+    return [f"{path}: {before.get(path, 'absent')} → {after.get(path, 'absent')}" for path in changed]
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes by our own rules for unquoted scalars and refuses what makes YAML surprising or dangerous."""
+
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
+
+    def __init__(self, text: str, name: str, path: Sequence[str]) -> None:
+        super().__init__(text)
+        self.name = name
+        self.path = list(path)  # of the node being composed; "" stands for the root and for a key
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """`index` is the key in a mapping, the position in a list, None for the root and for keys."""
+        self.path.append("" if index is None else str(getattr(index, "value", index)))
+        event: Any = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or event.anchor or event.tag:
+            _refuse(event, self.path, "aliases, anchors and tags (* & !) are not supported; quote it if it is text")
+        if len(self.path) > MAX_DEPTH + 1:
+            _refuse(event, self.path, f"nested deeper than {MAX_DEPTH} levels")
+        if isinstance(event, yaml.ScalarEvent) and re.search("[\0\ud800-\udfff]", event.value):
+            _refuse(event, self.path, "contains a character that no file can hold")
+        node = super().compose_node(parent, index)
+        self.path.pop()
+        return node
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that we, or YAML 1.1, would read as something else."""
+
+
+_Dumper.add_multi_representer(PurePath, lambda dumper, path: dumper.represent_str(str(path)))
+for _tag, _pattern in UNQUOTED.items():
+    _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern})\Z"), None)
+    _Dumper.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern})\Z"), None)
+
+
+def _compose(text: str, name: str, path: Sequence[str] = ()) -> yaml.Node:
+    """The nodes of a YAML text."""
+    bad = _Loader.NON_PRINTABLE.search(text)
+    if bad:
+        _refuse(_end_of(text[: bad.start()], name), path, f"{bad[0]!r} is no character of a text file saved as UTF-8")
+    if len(text.encode()) > MAX_BYTES:
+        _refuse(_end_of("", name), path, f"larger than {MAX_BYTES:,} bytes; this is no settings file")
+    loader = _Loader(text, name, path)
+    try:
+        return loader.get_single_node() or _refuse(_end_of("", name), path, "is empty")
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the latter two for "\UFFFFFFFF" and the like
+        mark = getattr(error, "problem_mark", None) or loader.get_mark()
+        _refuse(mark, loader.path, f"not YAML: {_short(str(getattr(error, 'problem', None) or error))}")
+
+
+def _override(root: yaml.Node, override: str) -> None:
+    """`--set a.b=c`: the nodes of c go where a.b leads."""
+    dotted, equals, text = override.partition("=")
+    path, start = dotted.split("."), _end_of("", f"--set {override}")
+    if not equals or not all(path) or len(path) > MAX_DEPTH:
+        _refuse(start, (), "expected key=value, as in --set training.steps=100")
+    if not text.strip():
+        _refuse(start, path, f"no value; if none is meant, --set {_short(dotted)}=null")
+    _splice(root, path, _compose(text, start.name, path), path)
+
+
+def _splice(node: yaml.Node | None, keys: Sequence[str], value: yaml.Node, path: Sequence[str]) -> yaml.Node:
+    """The node with the value put where the keys lead, through new mappings if need be."""
+    if not keys:
+        return value
+    key, *rest = keys
+    node = node or yaml.MappingNode(MAP, [], value.start_mark)
+    if isinstance(node, yaml.ScalarNode):
+        _refuse(value, path, f"there is no {_short(key)} in {_show(node)}, which is a single value")
+    is_list = isinstance(node, yaml.SequenceNode)
+    here = [str(i) if is_list else item[0].value for i, item in enumerate(node.value)]
+    if key not in here and is_list:
+        _refuse(value, path, f"there is no {_short(key)} in a list of {len(here)}, counted from 0")
+    if key not in here:
+        node.value.append((yaml.ScalarNode(STR, key, value.start_mark), _splice(None, rest, value, path)))
+        return node
+    at = here.index(key)
+    old = node.value[at]
+    node.value[at] = _splice(old, rest, value, path) if is_list else (old[0], _splice(old[1], rest, value, path))
+    return node
+
+
+def _build(node: yaml.Node, kind: Any, path: Sequence[str], default: Any = None) -> Any:
+    """The node as a value of the type; a partly given dataclass takes the rest from the default it replaces."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(node, kind, path, default)
+    if origin in (Union, types.UnionType):
+        return _union(node, arguments, path, default)
+    if origin is Literal:
+        return _literal(node, arguments, path)
+    if origin is tuple:
+        return _tuple(node, arguments, path)
+    if origin is dict:
+        return {key: _build(item, arguments[1], (*path, key)) for key, item in _entries(node, path)}
+    return _scalar(node, kind, path)
+
+
+def _dataclass(node: yaml.Node, kind: Any, path: Sequence[str], default: Any) -> Any:
+    base = default if type(default) is kind else kind
+    hints, values, nodes = get_type_hints(kind), {}, {}
+    for key, item in _entries(node, path, known=hints):
+        nodes[key] = item
+        values[key] = _build(item, hints[key], (*path, key), getattr(base, key, None))
+    for field in dataclasses.fields(kind):
+        if base is kind and field.name not in values and field.default is field.default_factory is dataclasses.MISSING:
+            _refuse(node, (*path, field.name), "missing")
+    try:
+        return kind(**values) if base is kind else dataclasses.replace(default, **values)
+    except ValueError as error:
+        name, _, problem = str(error).partition(": ")
+        if name not in hints:
+            _refuse(node, path, _short(str(error), 300))
+        _refuse(nodes.get(name, node), (*path, name), _short(problem, 300))
+
+
+def _entries(
+    node: yaml.Node, path: Sequence[str], known: Iterable[str] | None = None
+) -> Iterator[tuple[str, yaml.Node]]:
+    """The keys and values of a mapping in file order: every key is text, given once, and one of the known."""
+    lines: dict[str, int] = {}
+    for key, item in _mapping(node, path).value:
+        if key.tag == MERGE:
+            _refuse(key, path, "the merge key << is not supported; write its keys out")
+        if key.tag != STR:
+            _refuse(key, path, f"a key must be text, got {_show(key)}")
+        if key.value in lines:
+            _refuse(key, (*path, key.value), f"given twice (first at line {lines[key.value]})")
+        if known is not None and key.value not in known:
+            near = difflib.get_close_matches(key.value, known, n=1)
+            advice = f"did you mean '{near[0]}'?" if near else f"the keys are {', '.join(known)}"
+            _refuse(key, (*path, key.value), f"unknown key; {advice}")
+        lines[key.value] = key.start_mark.line + 1
+        yield key.value, item
+
+
+def _mapping(node: yaml.Node, path: Sequence[str]) -> yaml.MappingNode:
+    if not isinstance(node, yaml.MappingNode):
+        _refuse(node, path, f"expected a mapping (key: value), got {_show(node)}")
+    return node
+
+
+def _union(node: yaml.Node, kinds: Sequence[Any], path: Sequence[str], default: Any) -> Any:
+    """X | None, or dataclasses told apart by their name."""
+    if types.NoneType in kinds and node.tag == NULL:
+        return None
+    kinds = [kind for kind in kinds if kind is not types.NoneType]
+    if len(kinds) == 1:
+        return _build(node, kinds[0], path, default)
+    by_name = {name: kind for kind in kinds for name in get_args(get_type_hints(kind)["name"])}
+    given = [item for key, item in _mapping(node, path).value if key.value == "name"]
+    if not given and type(default) not in kinds:
+        _refuse(node, (*path, "name"), f"missing; one of {', '.join(by_name)}")
+    kind = by_name[_literal(given[0], list(by_name), (*path, "name"))] if given else type(default)
+    return _build(node, kind, path, default)
+
+
+def _tuple(node: yaml.Node, kinds: tuple[Any, ...], path: Sequence[str]) -> tuple[Any, ...]:
+    if not isinstance(node, yaml.SequenceNode):
+        _refuse(node, path, f"expected a list [a, b], got {_show(node)}")
+    count = len(node.value)
+    kinds = kinds[:1] * count if kinds[-1] is ... else kinds
+    if len(kinds) != count:
+        _refuse(node, path, f"expected {len(kinds)} values, got {count}")
+    return tuple(_build(node.value[i], kinds[i], (*path, str(i))) for i in range(count))
+
+
+def _literal(node: yaml.Node, options: Sequence[Any], path: Sequence[str]) -> Any:
+    value = _value(node, path)
+    if not any(type(option) is type(value) and option == value for option in options):
+        _refuse(node, path, f"{_show(node)} is not one of {', '.join(map(str, options))}")
+    return value
+
+
+def _scalar(node: yaml.Node, kind: Any, path: Sequence[str]) -> Any:
+    value = _value(node, path)
+    if type(value) is not kind and (type(value), kind) not in ((int, float), (str, Path)):
+        remedy = "; put it in quotes" if kind in (str, Path) and node.tag in (BOOL, INT, FLOAT) else ""
+        _refuse(node, path, f"expected {EXPECTED[kind]}, got {_show(node)}{remedy}")
+    return kind(value)
+
+
+def _value(node: yaml.Node, path: Sequence[str]) -> Any:
+    """A scalar as Python has it; what is in a list or mapping is left as nodes."""
+    if node.tag in (NULL, BOOL):
+        return node.value == "true" if node.tag == BOOL else None
+    if node.tag not in (INT, FLOAT):
+        return node.value
+    digits = node.value.replace("_", "")
+    if math.isinf(float(digits)) or (node.tag == INT and not -(2**63) <= int(digits) < 2**63):
+        _refuse(node, path, f"{_show(node)} is too large")
+    return int(digits) if node.tag == INT else float(digits)
+
+
+def _leaves(node: yaml.Node, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Every scalar and empty collection below a node, by its dotted path."""
+    if isinstance(node, yaml.ScalarNode) or not node.value:
+        yield ".".join(path), _show(node, MAX_BYTES)
+        return
+    is_list = isinstance(node, yaml.SequenceNode)
+    for key, item in enumerate(node.value) if is_list else ((key.value, item) for key, item in node.value):
+        yield from _leaves(item, (*path, str(key)))
+
+
+def _show(node: yaml.Node, length: int = 60) -> str:
+    if isinstance(node, yaml.ScalarNode):
+        return _short(repr(node.value) if node.tag == STR else node.value or "null", length)
+    some, none = ("a mapping", "{}") if isinstance(node, yaml.MappingNode) else ("a list", "[]")
+    return some if node.value else none
+
+
+def _short(text: str, length: int = 100) -> str:
+    """The text on one line, without control characters."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:length]) + "…" * (len(text) > length)
+
+
+def _end_of(text: str, name: str) -> yaml.Mark:
+    return yaml.Mark(name, len(text), text.count("\n"), len(text) - text.rfind("\n") - 1, None, 0)
+
+
+def _refuse(place: yaml.Mark | yaml.Node | yaml.Event, path: Sequence[str], problem: str) -> NoReturn:
+    mark: Any = getattr(place, "start_mark", place)
+    where = mark.name if mark.name.startswith("--set ") else f"{mark.name}:{mark.line + 1}:{mark.column + 1}"
+    raise ConfigError(": ".join(filter(None, (_short(where, 300), _short(".".join(filter(None, path))), problem))))

@@ -15,7 +15,7 @@ import re
 import types
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
-from typing import Any, ClassVar, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -74,8 +74,6 @@ def difference(old: str, new: str) -> list[str]:
 class _Loader(yaml.SafeLoader):
     """Composes nodes by our own rules for unquoted scalars and refuses what makes YAML surprising or dangerous."""
 
-    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
-
     def __init__(self, text: str, name: str, path: Sequence[str]) -> None:
         super().__init__(text)
         self.name = name
@@ -100,6 +98,7 @@ class _Dumper(yaml.SafeDumper):
     """Quotes every text that we, or YAML 1.1, would read as something else."""
 
 
+_Loader.yaml_implicit_resolvers = {}
 _Dumper.add_multi_representer(PurePath, lambda dumper, path: dumper.represent_str(str(path)))
 for _tag, _pattern in UNQUOTED.items():
     _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern})\Z"), None)
@@ -108,17 +107,18 @@ for _tag, _pattern in UNQUOTED.items():
 
 def _compose(text: str, name: str, path: Sequence[str] = ()) -> yaml.Node:
     """The nodes of a YAML text."""
+    if len(text.encode(errors="replace")) > MAX_BYTES:
+        _refuse(_end_of("", name), path, f"larger than {MAX_BYTES:,} bytes; this is no settings file")
     bad = _Loader.NON_PRINTABLE.search(text)
     if bad:
         _refuse(_end_of(text[: bad.start()], name), path, f"{bad[0]!r} is no character of a text file saved as UTF-8")
-    if len(text.encode()) > MAX_BYTES:
-        _refuse(_end_of("", name), path, f"larger than {MAX_BYTES:,} bytes; this is no settings file")
     loader = _Loader(text, name, path)
     try:
         return loader.get_single_node() or _refuse(_end_of("", name), path, "is empty")
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the latter two for "\UFFFFFFFF" and the like
-        mark = getattr(error, "problem_mark", None) or loader.get_mark()
-        _refuse(mark, loader.path, f"not YAML: {_short(str(getattr(error, 'problem', None) or error))}")
+    except yaml.MarkedYAMLError as error:
+        _refuse(error.problem_mark or loader.get_mark(), loader.path, f"not YAML: {_short(str(error.problem))}")
+    except (ValueError, OverflowError):  # PyYAML's own on "\UFFFFFFFF" and on an endless %YAML version
+        _refuse(loader.get_mark(), loader.path, "not YAML: the number is too large")
 
 
 def _override(root: yaml.Node, override: str) -> None:
@@ -136,21 +136,26 @@ def _splice(node: yaml.Node | None, keys: Sequence[str], value: yaml.Node, path:
     """The node with the value put where the keys lead, through new mappings if need be."""
     if not keys:
         return value
-    key, *rest = keys
-    node = node or yaml.MappingNode(MAP, [], value.start_mark)
-    if isinstance(node, yaml.ScalarNode):
-        _refuse(value, path, f"there is no {_short(key)} in {_show(node)}, which is a single value")
-    is_list = isinstance(node, yaml.SequenceNode)
-    here = [str(i) if is_list else item[0].value for i, item in enumerate(node.value)]
-    if key not in here and is_list:
-        _refuse(value, path, f"there is no {_short(key)} in a list of {len(here)}, counted from 0")
-    if key not in here:
-        node.value.append((yaml.ScalarNode(STR, key, value.start_mark), _splice(None, rest, value, path)))
-        return node
-    at = here.index(key)
-    old = node.value[at]
-    node.value[at] = _splice(old, rest, value, path) if is_list else (old[0], _splice(old[1], rest, value, path))
+    (key, *rest), mark = keys, value.start_mark
+    node = node or yaml.MappingNode(MAP, [], mark)
+    is_mapping = isinstance(node, yaml.MappingNode)
+    for at, (name, old) in enumerate(_children(node)):
+        if name == key:
+            new = _splice(old, rest, value, path)
+            node.value[at] = (node.value[at][0], new) if is_mapping else new
+            return node
+    if not is_mapping:
+        hint = ", counted from 0" if isinstance(node, yaml.SequenceNode) else ""
+        _refuse(value, path, f"there is no {_short(key)} in {_show(node)}{hint}")
+    node.value.append((yaml.ScalarNode(STR, key, mark), _splice(None, rest, value, path)))
     return node
+
+
+def _children(node: yaml.Node) -> list[tuple[str, yaml.Node]]:
+    """What is in a mapping or a list by its key or position; nothing is in a scalar."""
+    if isinstance(node, yaml.SequenceNode):
+        return [(str(i), item) for i, item in enumerate(node.value)]
+    return [(str(key.value), item) for key, item in node.value] if isinstance(node, yaml.MappingNode) else []
 
 
 def _build(node: yaml.Node, kind: Any, path: Sequence[str], default: Any = None) -> Any:
@@ -221,7 +226,7 @@ def _union(node: yaml.Node, kinds: Sequence[Any], path: Sequence[str], default: 
     if len(kinds) == 1:
         return _build(node, kinds[0], path, default)
     by_name = {name: kind for kind in kinds for name in get_args(get_type_hints(kind)["name"])}
-    given = [item for key, item in _mapping(node, path).value if key.value == "name"]
+    given = [item for key, item in _children(_mapping(node, path)) if key == "name"]
     if not given and type(default) not in kinds:
         _refuse(node, (*path, "name"), f"missing; one of {', '.join(by_name)}")
     kind = by_name[_literal(given[0], list(by_name), (*path, "name"))] if given else type(default)
@@ -267,19 +272,16 @@ def _value(node: yaml.Node, path: Sequence[str]) -> Any:
 
 def _leaves(node: yaml.Node, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
     """Every scalar and empty collection below a node, by its dotted path."""
-    if isinstance(node, yaml.ScalarNode) or not node.value:
+    if not _children(node):
         yield ".".join(path), _show(node, MAX_BYTES)
-        return
-    is_list = isinstance(node, yaml.SequenceNode)
-    for key, item in enumerate(node.value) if is_list else ((key.value, item) for key, item in node.value):
-        yield from _leaves(item, (*path, str(key)))
+    for key, item in _children(node):
+        yield from _leaves(item, (*path, key))
 
 
 def _show(node: yaml.Node, length: int = 60) -> str:
     if isinstance(node, yaml.ScalarNode):
         return _short(repr(node.value) if node.tag == STR else node.value or "null", length)
-    some, none = ("a mapping", "{}") if isinstance(node, yaml.MappingNode) else ("a list", "[]")
-    return some if node.value else none
+    return f"a {'mapping' if isinstance(node, yaml.MappingNode) else 'list'} of {len(node.value)}"
 
 
 def _short(text: str, length: int = 100) -> str:

@@ -1,0 +1,76 @@
+"""The `cyclegan` command: one sub-command for each verb, one call each; PyTorch is imported only by those that compute.
+
+Every mistake of the user ends here as a line on stderr and an exit code (see cyclegan.errors).
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cyclegan import __version__, experiment
+from cyclegan.errors import StoppedError, UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except StoppedError as stopped:
+        print("stopped and saved; the same command continues", file=sys.stderr)
+        return stopped.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `cyclegan show … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """All verbs and their few arguments."""
+    top = argparse.ArgumentParser(prog="cyclegan", description="Unpaired image-to-image translation.")
+    top.add_argument("--version", action="version", version=__version__)
+    verbs = top.add_subparsers(required=True, metavar="verb")
+
+    train = verbs.add_parser("train", help="train the experiment of a YAML file, or continue it; then score it")
+    train.add_argument("experiment", type=Path, help="experiments/cyclegan/photo2painting.yaml")
+    _add_set(train)
+    train.set_defaults(run=lambda options: experiment.train(options.experiment, options.set))
+
+    translate = verbs.add_parser("translate", help="translate pictures with a run, a checkpoint or a released file")
+    translate.add_argument("checkpoint", type=Path, help="runs/photo2painting/cyclegan")
+    translate.add_argument("pictures", type=Path, nargs="+", help="files or folders")
+    translate.add_argument("--to", help="the side to translate to, by name: painting")
+    translate.add_argument("--out", type=Path, required=True, help="folder for the results; names and tree are kept")
+    translate.set_defaults(
+        run=lambda options: experiment.translate(options.checkpoint, options.pictures, options.out, options.to)
+    )
+
+    evaluate = verbs.add_parser("evaluate", help="score a run on the test pictures of its domain")
+    evaluate.add_argument("folder", type=Path, help="runs/photo2painting/cyclegan")
+    evaluate.set_defaults(run=lambda options: experiment.evaluate(options.folder))
+
+    data = verbs.add_parser("data", help="list, fetch and check data sets")
+    actions = data.add_subparsers(required=True, metavar="action")
+    actions.add_parser("list", help="every domain and whether it is here").set_defaults(run=lambda _: experiment.list_data())
+    fetch = actions.add_parser("fetch", help="download or make the data set of a domain")
+    fetch.add_argument("domain", help="photo2monet")
+    fetch.set_defaults(run=lambda options: experiment.fetch_data(options.domain))
+    check = actions.add_parser("check", help="count and open every picture of a domain or a folder")
+    check.add_argument("target", help="photo2monet, or a folder")
+    check.set_defaults(run=lambda options: experiment.check_data(options.target))
+
+    show = verbs.add_parser("show", help="print the resolved settings of an experiment or of a run")
+    show.add_argument("experiment", type=Path, help="a YAML file or a run folder")
+    _add_set(show)
+    show.set_defaults(run=lambda options: experiment.show(options.experiment, options.set))
+    return top
+
+
+def _add_set(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--set", action="append", default=[], metavar="a.b=c", help="change one setting; repeatable")

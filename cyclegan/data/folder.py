@@ -1,0 +1,49 @@
+"""Pictures of one side, decoded and resized once and then kept in memory as far as it is allowed.
+
+The resize is done on 8-bit tensors (antialiased bicubic): within one level of Pillow's, and the faster half of the pipeline.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2.functional import resize
+
+from cyclegan.errors import UserError
+from cyclegan.pictures import read_picture
+
+
+class Pictures:
+    """Indexable pictures, uint8 (3, h, w), resized to load_size × load_size unless that is None."""
+
+    def __init__(self, paths: Sequence[Path], load_size: int | None, crop_size: int, cache_bytes: int) -> None:
+        self.paths = paths
+        self.load_size = load_size
+        self.crop_size = crop_size
+        self._cache: dict[int, Tensor] = {}
+        self._room = cache_bytes
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> UInt8[Tensor, "3 h w"]:
+        cached = self._cache.get(index)
+        return self._read(index) if cached is None else cached
+
+    def _read(self, index: int) -> Tensor:
+        picture = torch.from_numpy(read_picture(self.paths[index]).copy()).permute(2, 0, 1).contiguous()
+        if self.load_size is not None:
+            picture = resize(picture, [self.load_size] * 2, InterpolationMode.BICUBIC, antialias=True)
+        height, width = picture.shape[1:]
+        if min(height, width) < self.crop_size:
+            raise UserError(
+                f"{self.paths[index]}: {width}×{height} is smaller than crop_size {self.crop_size}; "
+                f"set data.load_size to {self.crop_size} or more, or data.crop_size to {min(height, width)} or less"
+            )
+        if picture.numel() <= self._room:
+            self._room -= picture.numel()
+            self._cache[index] = picture
+        return picture

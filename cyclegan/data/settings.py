@@ -1,0 +1,28 @@
+"""How pictures become batches; free of PyTorch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnpairedConfig:
+    """Two sides, X and Y: those of a domain, or any two folders (CycleGAN, Sec. 7.1)."""
+
+    domain: str | None = None  # photo2monet: X is photo, Y is monet
+    x: Path | None = None  # instead of a domain: a folder of pictures …
+    y: Path | None = None  # … and another
+    load_size: int | None = 286  # both sides of a picture are resized to this, aspect not kept; null: as it is
+    crop_size: int = 256  # then a random square of this is cut out
+    flip: bool = True  # and mirrored every other time
+    batch_size: int = 1
+    workers: int = 2  # threads that read ahead; no effect on what is drawn
+    cache_mb: int = 2048  # memory for decoded pictures; no effect on what is drawn
+
+    def __post_init__(self) -> None:
+        if (self.domain is None) == (self.x is None and self.y is None) or (self.x is None) != (self.y is None):
+            raise ValueError("domain: give either a domain or both folders x and y")
+        for name in ("crop_size", "batch_size", "workers", "load_size"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"{name}: must be at least 1")
+        if self.load_size is not None and self.load_size < self.crop_size:
+            raise ValueError(f"crop_size: {self.crop_size} does not fit into load_size {self.load_size}")

@@ -1,0 +1,90 @@
+"""Which picture files a training reads and which it must never see: those of a domain, or of any two folders."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from cyclegan.data.cards import find_domain, folders, locate
+from cyclegan.data.settings import UnpairedConfig
+from cyclegan.errors import UserError
+from cyclegan.pictures import find_pictures
+
+HELD_OUT = 20  # of the pictures of a plain folder, one in so many is kept from training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """The picture files of both sides."""
+
+    domain: str
+    x: str  # what the sides are called
+    y: str
+    train_x: list[Path]
+    train_y: list[Path]
+    test_x: list[Path]
+    test_y: list[Path]
+    paired_test: bool = False  # the test pictures of the two sides correspond one to one
+    margin: int = 0  # pixels of their border that are not scored
+
+    def directions(self) -> list["Direction"]:
+        """X → Y and Y → X."""
+        x, y = (self.x, self.train_x, self.test_x), (self.y, self.train_y, self.test_y)
+        return [Direction(f"{a[0]}2{b[0]}", b[0], *a[1:], *b[1:]) for a, b in ((x, y), (y, x))]
+
+
+class Direction(NamedTuple):
+    """The pictures of a translation from one side to the other."""
+
+    name: str
+    to: str
+    train_sources: list[Path]
+    test_sources: list[Path]
+    train_targets: list[Path]
+    truths: list[Path]
+
+
+def find_sources(config: UnpairedConfig) -> Sources:
+    """The files of a domain, or of the two folders x and y."""
+    return _of_domain(config.domain) if config.domain is not None else _of_folders(config.x, config.y)
+
+
+def _of_domain(name: str) -> Sources:
+    domain = find_domain(name)
+    files = {part: find_pictures(folder) for part, folder in folders(domain, locate(domain)).items()}
+    return Sources(
+        domain=name,
+        x=domain.x,
+        y=domain.y,
+        **files,
+        paired_test=domain.card.paired_test,
+        margin=domain.card.margin,
+    )
+
+
+def _of_folders(x: Path | None, y: Path | None) -> Sources:
+    names, train, test = [], [], []
+    for folder in (x, y):
+        if folder is None or not folder.is_dir():
+            raise UserError(f"{folder}: no such folder; data.x and data.y name two folders of pictures")
+        kept, held = hold_out(find_pictures(folder), folder)
+        names.append(folder.resolve().name)
+        train.append(kept)
+        test.append(held)
+    if names[0] == names[1]:
+        names = ["x", "y"]
+    sides = dict(zip(("train_x", "train_y", "test_x", "test_y"), (*train, *test), strict=True))
+    return Sources(domain=f"{names[0]}2{names[1]}", x=names[0], y=names[1], **sides)
+
+
+def hold_out(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:
+    """(kept, held out): chosen by the hash of the name, so that a picture added later moves few others."""
+    if len(paths) < 2:
+        raise UserError(f"{folder}: {len(paths)} readable pictures found, at least 2 are needed")
+
+    def rank(path: Path) -> bytes:
+        return hashlib.sha256(path.relative_to(folder).as_posix().encode()).digest()
+
+    held = set(sorted(paths, key=rank)[: max(1, len(paths) // HELD_OUT)])
+    return [path for path in paths if path not in held], sorted(held)

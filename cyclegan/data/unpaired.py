@@ -1,0 +1,78 @@
+"""Unpaired batches addressed by step: X and Y are drawn independently, each in shuffled passes of its own.
+
+`batch_at(step)` is a function of (seed, step) alone (cyclegan.data.counters), whatever was asked before and however many threads
+read ahead.
+
+Differs    from the authors' code: there an epoch walks once through X, shuffled, and draws Y with replacement; here both sides
+           are walked through, so that of two unequal sides no picture is seen much more often than another of its side.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from cyclegan.data.batches import UnpairedBatch
+from cyclegan.data.counters import draws, shuffled_pass
+from cyclegan.data.folder import Pictures
+from cyclegan.data.settings import UnpairedConfig
+
+AHEAD = 4  # batches read before they are asked for
+X, Y = 0, 1  # the side, as a counter
+
+
+class Unpaired:
+    """Endless random crops of both sides, and a fixed batch of held-out ones."""
+
+    def __init__(self, x: Sequence[Path], y: Sequence[Path], config: UnpairedConfig, seed: int) -> None:
+        self.config = config
+        self.seed = seed
+        cache = config.cache_mb * 2**20 // 2
+        self.sides = [Pictures(paths, config.load_size, config.crop_size, cache) for paths in (x, y)]
+        self._pool = ThreadPoolExecutor(config.workers, thread_name_prefix="reader")
+        self._coming: dict[int, Future[UnpairedBatch]] = {}
+
+    def batch_at(self, step: int) -> UnpairedBatch:
+        """The batch of this step, in [-1, 1], on the CPU; the next ones are read meanwhile."""
+        for later in range(step, step + AHEAD):
+            if later not in self._coming:
+                self._coming[later] = self._pool.submit(self._assemble, later)
+        self._coming = {later: batch for later, batch in self._coming.items() if later >= step}
+        return self._coming.pop(step).result()
+
+    def _assemble(self, step: int) -> UnpairedBatch:
+        first = step * self.config.batch_size
+        samples = range(first, first + self.config.batch_size)
+        return UnpairedBatch(*(scale(torch.stack([self._crop(side, k) for k in samples])) for side in (X, Y)))
+
+    def _crop(self, side: int, sample: int) -> UInt8[Tensor, "3 size size"]:
+        pictures = self.sides[side]
+        random = draws(self.seed, side, sample)
+        picture = pictures[shuffled_pass(sample, len(pictures), self.seed, side)]
+        crop = cut(picture, self.config.crop_size, *random.random(2))
+        return crop.flip(-1) if self.config.flip and random.random() < 0.5 else crop
+
+
+def cut(picture: UInt8[Tensor, "3 h w"], size: int, down: float, right: float) -> UInt8[Tensor, "3 size size"]:
+    """The square whose upper left corner lies at these shares, in [0, 1), of the way it can move."""
+    top, left = (int(share * (room - size + 1)) for share, room in zip((down, right), picture.shape[1:], strict=True))
+    return picture[:, top : top + size, left : left + size]
+
+
+def scale(pictures: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+    """0…255 → [-1, 1]."""
+    return pictures.to(torch.float32).div(127.5).sub(1)
+
+
+def held_out(x: Sequence[Path], y: Sequence[Path], config: UnpairedConfig, count: int = 4) -> UnpairedBatch:
+    """The centres of `count` pictures of each side, spread evenly over the list: always the same ones."""
+    batch = []
+    for paths in (x, y):
+        chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(count, len(x), len(y))).round().astype(int)]
+        pictures = Pictures(chosen, config.load_size, config.crop_size, cache_bytes=0)
+        batch.append(scale(torch.stack([cut(pictures[i], config.crop_size, 0.5, 0.5) for i in range(len(chosen))])))
+    return UnpairedBatch(*batch)

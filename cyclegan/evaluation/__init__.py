@@ -1,0 +1,1 @@
+"""Translators × test pictures → tables and picture sheets."""

@@ -1,0 +1,208 @@
+"""The composition root, the only module that knows everything: settings → data, method, run; one function for each verb.
+
+Each verb returns the exit code. PyTorch is imported inside those that compute, so that `show` and `data` start at once.
+"""
+
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cyclegan import __version__
+from cyclegan.config import dump, load
+from cyclegan.data.cards import find_domain, list_domains, locate
+from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.sources import Sources, find_sources
+from cyclegan.errors import UserError
+from cyclegan.methods.settings import CycleGANConfig, MethodConfig
+from cyclegan.training.settings import TrainingConfig
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One YAML file of experiments/: everything that decides what a run will be."""
+
+    name: str  # of the run's folder, runs/<domain>/<name>
+    seed: int = 0
+    method: MethodConfig = CycleGANConfig()
+    data: UnpairedConfig
+    training: TrainingConfig
+
+
+def train(path: Path, overrides: Sequence[str]) -> int:
+    """Say what will happen, train or continue, then score."""
+    experiment = load(path, Experiment, overrides)
+    sources = find_sources(experiment.data)
+
+    from cyclegan.data.unpaired import Unpaired, held_out
+    from cyclegan.methods import build
+    from cyclegan.training import loop
+    from cyclegan.training.plan import describe
+    from cyclegan.training.precision import choose_device
+    from cyclegan.training.run import Run
+    from cyclegan.training.seeding import seed_step
+
+    data, training = experiment.data, experiment.training
+    device = choose_device(training.device)
+    run = Run(RUNS / sources.domain / experiment.name, dump(experiment), environment(), 2 * data.batch_size)
+    seed_step(experiment.seed, step=0)
+    method = build(experiment.method).to(device)
+    batches = Unpaired(sources.train_x, sources.train_y, data, experiment.seed)
+
+    run.say(f"run       {run.folder}")
+    run.say(f"images    {sources.x} {len(sources.train_x):,}, {sources.y} {len(sources.train_y):,}")
+    buffered = experiment.method.buffer_size
+    first = loop.to(batches.batch_at(0), device)
+    for line in describe(method, first, training, device, done=run.steps_done(), buffered=buffered):
+        run.say(line)
+
+    shown = held_out(sources.test_x, sources.test_y, data)
+    loop.train(
+        method, batches, shown, training, run, seed=experiment.seed, device=device, about=about(experiment, sources)
+    )
+    run.add_hyperparameters(settings(experiment), score(run.folder))
+    return 0
+
+
+def translate(checkpoint: Path, pictures: Sequence[Path], out: Path, to: str | None) -> int:
+    """Translate files and folders; bad ones are named at the end."""
+    from cyclegan.inference.load import load
+    from cyclegan.inference.translate import translate
+
+    loaded = load(checkpoint)
+    report = translate(loaded, pictures, out, to)
+    print(f"{len(report.done)} of {len(report.done) + len(report.bad)} pictures translated to {to or loaded.y} in {out}")
+    for bad in report.bad:
+        print(f"error: {bad}", file=sys.stderr)
+    return UserError.exit_code if report.bad else 0
+
+
+def list_data() -> int:
+    """Every domain, its pictures and where they are."""
+    print(list_domains())
+    return 0
+
+
+def fetch_data(name: str) -> int:
+    """Download, or make, the data set of a domain."""
+    from cyclegan.data.fetch import fetch
+
+    domain = find_domain(name)
+    if domain.card.archive:
+        fetch(domain)
+    print(f"{name}: in {locate(domain)}")
+    return 0
+
+
+def check_data(target: str) -> int:
+    """Count and open every picture of a domain or a folder."""
+    from cyclegan.data.check import check
+
+    report = check(Path(target) if Path(target).is_dir() else locate(find_domain(target)))
+    print(report)
+    return UserError.exit_code if report.bad else 0
+
+
+def show(path: Path, overrides: Sequence[str]) -> int:
+    """Print the resolved settings of an experiment or a run."""
+    print(dump(load(path / "config.yaml" if path.is_dir() else path, Experiment, overrides)), end="")
+    return 0
+
+
+def evaluate(folder: Path) -> int:
+    """Score a run on its test pictures and say where tables and pictures are."""
+    score(folder)
+    return 0
+
+
+def score(folder: Path) -> dict[str, float]:
+    """Both directions of a run beside rivals and oracles; only where the true counterparts of test pictures are known."""
+    from cyclegan.evaluation.evaluate import evaluate
+    from cyclegan.evaluation.report import as_table, save_report, sheet
+    from cyclegan.evaluation.rivals import oracles, rivals
+    from cyclegan.images import write
+    from cyclegan.inference.load import load as load_run
+
+    experiment = load(folder / "config.yaml", Experiment)
+    sources = find_sources(experiment.data)
+    if not sources.paired_test:
+        print(f"{sources.domain}: the right translations are not known, so there is no score; see {folder / 'samples'}")
+        return {}
+
+    run = load_run(folder)
+    name = f"{experiment.method.name}, step {run.step:,}"
+    evaluations, scores = {}, {}
+    for direction in sources.directions():
+        translator = run.translator(direction.to)
+        trivial = rivals(direction.train_sources, direction.train_targets)
+        seeing = oracles(direction.test_sources, direction.truths, sources.margin)
+        candidates = trivial | {name: translator} | seeing
+        evaluations[direction.name] = evaluate(
+            candidates, direction.test_sources, direction.truths, sources.margin, reference=list(trivial)[-1]
+        )
+        row = evaluations[direction.name].rows[name]
+        scores |= {f"{direction.name}/{metric}": estimate.mean for metric, estimate in row.estimates.items()}
+        picture = folder / "evaluation" / f"{direction.name}.png"
+        write(picture, sheet(translator, direction.test_sources, direction.truths))
+        print(f"\n{direction.name}\n\n{as_table(evaluations[direction.name])}\nsource | translation | truth: {picture}")
+    save_report(folder / "evaluation", evaluations, {**run.about, "evaluated_by": environment()})
+    print(f"\nnumbers: {folder / 'evaluation' / 'evaluation.json'}")
+    return scores
+
+
+def environment() -> dict[str, Any]:
+    """Versions and commit, kept with the run."""
+    packages = ("torch", "torchvision", "numpy", "scikit-image", "pillow", "safetensors")
+    return {
+        "cyclegan": __version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{package: version(package) for package in packages},
+    }
+
+
+def commit() -> str | None:
+    """The commit of the code, with a + if files were changed since; None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def settings(experiment: Experiment) -> dict[str, bool | int | float | str]:
+    """Dotted names and values, for TensorBoard's table of hyper-parameters."""
+
+    def walk(value: Any, name: str) -> Iterator[tuple[str, bool | int | float | str]]:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                yield from walk(item, f"{name}.{key}" if name else key)
+        elif value is not None:
+            yield name, value if isinstance(value, bool | int | float | str) else str(value)
+
+    return dict(walk(asdict(experiment), ""))
+
+
+def about(experiment: Experiment, sources: Sources) -> dict[str, Any]:
+    """What a released file says of itself."""
+    return {
+        "format": 1,
+        "library": __version__,
+        "domain": sources.domain,
+        "x": sources.x,
+        "y": sources.y,
+        "channels": 3,
+        "range": [-1, 1],
+        "method": dump(experiment.method),
+        "seed": experiment.seed,
+        "ema": experiment.training.ema,
+        "commit": commit(),
+        "training_images": {sources.x: len(sources.train_x), sources.y: len(sources.train_y)},
+    }

@@ -1,0 +1,1 @@
+"""Tensor → tensor mathematics: no state, no parameters."""

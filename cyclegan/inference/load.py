@@ -1,0 +1,153 @@
+"""A trained method, brought back from a folder or a file that describes itself: no settings, no flags.
+
+    painter = load("runs/photo2painting/cyclegan")
+    painter("photo.jpg").save("painting.jpg")
+    painter(image, to="photo")
+
+Reads      a run folder (its newest whole checkpoint), a checkpoint folder, or a released .safetensors file.
+Images     any size in, the same size out; tensors (n, 3, h, w) or (3, h, w), RGB in [-1, 1].
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+
+from cyclegan.config import parse
+from cyclegan.errors import UserError
+from cyclegan.images import from_bytes, to_bytes
+from cyclegan.methods import build
+from cyclegan.methods.settings import MethodConfig
+from cyclegan.pictures import read_picture, to_rgb
+from cyclegan.protocols import Images, Translator
+from cyclegan.training.checkpoint import DamagedError, list_checkpoints, newest_checkpoint, read_tensors, verify
+from cyclegan.training.precision import choose_device
+
+FORMAT = 1  # of the description in a release; raised when an older library could no longer read it
+RELEASE = "release.safetensors"
+ROUNDING = 1e-3  # what resampling and half precision may add to the range of a tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A trained method, ready to translate between the two sides it has learned."""
+
+    about: Mapping[str, Any]  # the description: domain, sides, method, seed, step
+    networks: Mapping[str, nn.Module]  # averaged weights, in evaluation mode
+    translators: Mapping[str, Translator]  # side -> what translates to it
+    device: torch.device
+    damages: tuple[DamagedError, ...]  # newer checkpoints that were passed over
+
+    @property
+    def x(self) -> str:
+        """The name of side X."""
+        return self.about["x"]
+
+    @property
+    def y(self) -> str:
+        """The name of side Y."""
+        return self.about["y"]
+
+    @property
+    def step(self) -> int:
+        """How many steps it was trained."""
+        return self.about["step"]
+
+    def translator(self, to: str | None = None) -> Translator:
+        """What translates to a side, by default Y; for images on `device`."""
+        side = self.y if to is None else to
+        if side not in self.translators:
+            likely = get_close_matches(side.lower(), self.translators, n=1)
+            hint = f"; did you mean '{likely[0]}'?" if likely else ""
+            raise UserError(f"'{side}': this model translates to '{self.x}' or '{self.y}'{hint}")
+        return self.translators[side]
+
+    @overload
+    def __call__(self, picture: str | Path | Image.Image, to: str | None = None) -> Image.Image: ...
+    @overload
+    def __call__(self, picture: Tensor, to: str | None = None) -> Tensor: ...
+    def __call__(self, picture: str | Path | Image.Image | Tensor, to: str | None = None) -> Image.Image | Tensor:
+        """A file or a Pillow image → an upright RGB one; a tensor → one of its shape, type and device."""
+        translate = self.translator(to).translate
+        if isinstance(picture, Tensor):
+            images = _as_batch(picture).to(self.device, torch.float32)
+            return translate(images).to(picture).reshape(picture.shape)
+        images = from_bytes(_as_array(picture)).to(self.device)
+        return Image.fromarray(to_bytes(translate(images))[0].numpy())
+
+
+def load(path: str | Path, device: str = "auto") -> Loaded:
+    """What a run folder, a checkpoint folder or a released file holds; `device` is auto, cpu, cuda or mps."""
+    chosen = choose_device(device)
+    file, damages = _find_release(Path(path))
+    tensors, metadata = read_tensors(file, str(chosen))
+    about = _checked(metadata.get("about"), file)
+    config = parse(about["method"], MethodConfig, f"{file}: method")
+    with torch.device("meta"):  # no time for random weights that the saved ones replace
+        method = build(config)
+    try:
+        nn.ModuleDict(method.networks()).load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        raise DamagedError(
+            f"{file}: its weights do not fit the method it describes; take another checkpoint"
+        ) from error
+    return Loaded(
+        about=about,
+        networks={name: network.eval() for name, network in method.networks().items()},
+        translators={about["x"]: method.y_to_x, about["y"]: method.x_to_y},
+        device=chosen,
+        damages=tuple(damages),
+    )
+
+
+def _find_release(path: Path) -> tuple[Path, list[DamagedError]]:
+    """The file to read, and what was wrong with the newer ones."""
+    if path.is_file():
+        return path, []
+    if not path.is_dir():
+        raise UserError(f"{path}: does not exist; give a run folder, a checkpoint folder or a .safetensors file")
+    if (path / "manifest.json").exists() or (path / RELEASE).exists():
+        verify(path)
+        return path / RELEASE, []
+    folder = path if list_checkpoints(path) else path / "checkpoints"
+    newest, damages = newest_checkpoint(folder)
+    if newest is None and damages:
+        raise DamagedError(f"{folder}: no checkpoint is whole ({damages[0]})")
+    if newest is None:
+        raise UserError(f"{path}: holds no checkpoint; give the folder of a run that has saved one")
+    return newest / RELEASE, damages
+
+
+def _checked(about: Any, file: Path) -> Mapping[str, Any]:
+    """The description of a release, if it is one that we can read."""
+    if not isinstance(about, Mapping) or "format" not in about:
+        raise UserError(f"{file}: does not describe itself; give a run folder or the {RELEASE} of a checkpoint")
+    if about["format"] > FORMAT:
+        written_by = f"cyclegan {about['library']} in format {about['format']}"
+        raise UserError(f"{file}: was written by {written_by}, newer than this library; update cyclegan")
+    return about
+
+
+def _as_batch(picture: Tensor) -> Images:
+    """(n, 3, h, w) or (3, h, w) → (n, 3, h, w); refuses what is no image in [-1, 1]."""
+    shape = tuple(picture.shape)
+    if len(shape) not in (3, 4) or shape[-3] != 3 or 0 in shape or not picture.is_floating_point():
+        raise UserError(
+            f"a tensor of shape {shape} and type {picture.dtype}: give floats of shape (n, 3, h, w) or (3, h, w)"
+        )
+    if not picture.abs().max() <= 1 + ROUNDING:  # NaN is not either
+        raise UserError(f"a tensor from {picture.min():.4g} to {picture.max():.4g}: scale it to [-1, 1]")
+    return picture if picture.ndim == 4 else picture[None]
+
+
+def _as_array(picture: str | Path | Image.Image) -> np.ndarray:
+    """uint8 (h, w, 3), upright."""
+    if isinstance(picture, Image.Image):
+        return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
+    return read_picture(Path(picture))

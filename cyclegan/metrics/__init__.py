@@ -1,0 +1,1 @@
+"""Numbers that compare pictures, each with its protocol in the docstring."""

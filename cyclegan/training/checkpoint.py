@@ -1,0 +1,199 @@
+"""Checkpoints: folders that are whole or not there, describe themselves and lose nothing.
+
+Folder     step-00001000/ holds state.safetensors (everything a resumed run needs), release.safetensors (the averaged networks
+           with a description in the metadata, all that translation needs) and manifest.json (bytes and SHA-256 of both).
+Commit     Written to step-00001000.partial, each file flushed to the disk, the manifest last; then renamed. An older checkpoint
+           is removed only after that. A killed run leaves the previous checkpoint as it was.
+Reading    The newest folder whose manifest verifies; a damaged one is named and passed over. Tensors are read by safetensors,
+           the rest is JSON: nothing in a checkpoint can execute.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from cyclegan.errors import NotFiniteError, UserError
+
+PARTIAL = ".partial"
+
+
+class DamagedError(UserError):
+    """A checkpoint that is not what was written; the message names the file and the damage."""
+
+
+class Part(Protocol):
+    """Whatever has a state: a method, optimizers, averages, a counter."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nested dictionaries and lists of tensors, numbers, strings and None."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> Any:
+        """The inverse."""
+        ...
+
+
+class Checkpoint:
+    """The checkpoints of one run: `save` commits everything, `load_latest` brings it back."""
+
+    def __init__(self, folder: Path, keep: int, release: Mapping[str, Tensor], about: Mapping[str, Any], **parts: Part):
+        self.folder = folder
+        self.keep = keep
+        self.release = release  # what translation needs
+        self.about = about  # what a reader of the release needs to know
+        self.parts = parts
+
+    def save(self, step: int) -> Path:
+        """Write and commit `folder`/step-XXXXXXXX, then remove the oldest."""
+        final = self.folder / f"step-{step:08d}"
+        partial = final.with_name(final.name + PARTIAL)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+
+        tensors: dict[str, Tensor] = {}
+        tree = _strip({name: part.state_dict() for name, part in self.parts.items()}, (), tensors)
+        write_tensors(partial / "state.safetensors", tensors, {"tree": tree})
+        write_tensors(partial / "release.safetensors", self.release, {"about": {**self.about, "step": step}})
+        manifest = {path.name: fingerprint(path) for path in sorted(partial.iterdir())}
+        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1))
+        _flush(partial / "manifest.json")
+        _flush(partial)
+
+        if final.exists():  # a damaged one of the same step, which the run has passed over
+            shutil.rmtree(final)
+        partial.rename(final)
+        _flush(self.folder)
+        self._prune()
+        return final
+
+    def load_latest(self) -> list[DamagedError]:
+        """Restore the newest checkpoint that verifies, if any was ever saved; returns the damages passed over.
+
+        Raises DamagedError if there are checkpoints and none is whole: starting anew would overwrite what can perhaps be saved.
+        """
+        newest, damages = newest_checkpoint(self.folder)
+        if newest is None and damages:
+            raise DamagedError(
+                f"{self.folder}: no checkpoint is whole; move the folder away to start anew ({damages[0]})"
+            )
+        if newest is not None:
+            self._restore(newest)
+        self._prune()
+        return damages
+
+    def _restore(self, checkpoint: Path) -> None:
+        tensors, metadata = read_tensors(checkpoint / "state.safetensors")
+        state = _fill(metadata["tree"], tensors)
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+
+    def _prune(self) -> None:
+        """Remove all but the newest checkpoints, and what an interrupted save left behind."""
+        for old in list_checkpoints(self.folder)[: -self.keep] + list(self.folder.glob(f"step-*{PARTIAL}")):
+            shutil.rmtree(old)
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Committed checkpoints, oldest first; whether they are whole is not looked at."""
+    return sorted(path for path in folder.glob("step-*") if path.is_dir() and path.suffix != PARTIAL)
+
+
+def newest_checkpoint(folder: Path) -> tuple[Path | None, list[DamagedError]]:
+    """The newest checkpoint that verifies, and what was wrong with those passed over."""
+    damages = []
+    for path in reversed(list_checkpoints(folder)):
+        try:
+            verify(path)
+        except DamagedError as damage:
+            damages.append(damage)
+        else:
+            return path, damages
+    return None, damages
+
+
+def verify(checkpoint: Path) -> None:
+    """Raise DamagedError unless every file of the manifest is there with its bytes."""
+    manifest = checkpoint / "manifest.json"
+    try:
+        expected = json.loads(manifest.read_bytes())
+        names = {"state.safetensors", "release.safetensors"}
+        if not isinstance(expected, dict) or set(expected) != names:
+            raise ValueError("it does not list the two files of a checkpoint")
+        found = {name: fingerprint(checkpoint / name) for name in names}
+    except (OSError, ValueError) as error:
+        raise DamagedError(f"{manifest}: {error}; remove this checkpoint") from error
+    for name in sorted(names):
+        if found[name] != expected[name]:
+            raise DamagedError(f"{checkpoint / name}: not the bytes that were saved; remove this checkpoint")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """One .safetensors file with JSON metadata, flushed to the disk. Refuses tensors that are not finite."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise NotFiniteError(f"{name}: holds NaN or infinity, so no checkpoint is written; the last one is good")
+    save_file(
+        {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
+        path,
+        metadata={key: json.dumps(value) for key, value in metadata.items()},
+    )
+    _flush(path)
+
+
+def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The inverse of write_tensors."""
+    try:
+        with safe_open(path, framework="pt", device=device) as file:
+            metadata = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 - no mapping
+    except Exception as error:  # safetensors has an error class of its own, JSON another
+        raise DamagedError(f"{path}: not a readable checkpoint ({error})") from error
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Bytes and SHA-256 of a file."""
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _strip(value: Any, at: tuple[str, ...], tensors: dict[str, Tensor]) -> Any:
+    """A copy of nested state in which every tensor is replaced by its name; JSON knows no number keys, so pairs."""
+    if isinstance(value, Tensor):
+        name = ".".join(at)
+        tensors[name] = value
+        return {"tensor": name}
+    if isinstance(value, Mapping):
+        return {"pairs": [[key, _strip(item, (*at, str(key)), tensors)] for key, item in value.items()]}
+    if isinstance(value, list | tuple):
+        return {"list": [_strip(item, (*at, str(i)), tensors) for i, item in enumerate(value)]}
+    if value is None or isinstance(value, bool | int | float | str):
+        return {"value": value}
+    raise TypeError(f"{'.'.join(at)}: a checkpoint holds no {type(value).__name__}")
+
+
+def _fill(tree: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
+    """The inverse of _strip."""
+    ((kind, content),) = tree.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "pairs":
+        return {key: _fill(item, tensors) for key, item in content}
+    return [_fill(item, tensors) for item in content] if kind == "list" else content
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the list of a folder's files, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

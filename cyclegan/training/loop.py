@@ -1,0 +1,84 @@
+"""The one training loop: it knows the protocol `Trainable` and nothing of any method.
+
+Everything is a function of the step: learning rate, seeds, batches, names of checkpoints. Run it again and it continues; on the
+CPU the weights are then bit-identical to those of a run that was never interrupted.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+
+from cyclegan.errors import StoppedError
+from cyclegan.protocols import Trainable
+from cyclegan.training.checkpoint import Checkpoint
+from cyclegan.training.ema import EMA
+from cyclegan.training.optimizers import Optimizers
+from cyclegan.training.precision import autocast, choose_precision
+from cyclegan.training.progress import Progress
+from cyclegan.training.run import Run
+from cyclegan.training.schedules import linear_decay
+from cyclegan.training.seeding import seed_step
+from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.signals import stop_requests
+
+
+class Batches(Protocol):
+    """Batches addressed by step: named tuples of tensors."""
+
+    def batch_at(self, step: int) -> Any:
+        """A function of the step alone."""
+        ...
+
+
+def train(
+    method: Trainable,
+    batches: Batches,
+    held_out: Any,
+    config: TrainingConfig,
+    run: Run,
+    *,
+    seed: int,
+    device: torch.device,
+    about: Mapping[str, Any],
+) -> None:
+    """Train any method: schedule, step, report, sample, save. Run it again to resume."""
+    precision = choose_precision(config.precision, device)
+    optimizers = Optimizers(method.players(), config.optimizer)
+    ema = EMA(method.networks(), config.ema)
+    progress = Progress()
+    state = {"method": method, "optimizers": optimizers, "ema": ema, "progress": progress}
+    checkpoint = Checkpoint(run.checkpoints, config.keep, ema.average, about, **state)
+    for damage in checkpoint.load_latest():
+        run.say(f"passed over: {damage}")
+    held_out = to(held_out, device)
+
+    run.begin(progress.step, config.steps)
+    with stop_requests() as stop:
+        while progress.step < config.steps:
+            seed_step(seed, progress.step)
+            rate = optimizers.scale_learning_rate(linear_decay(progress.step, config.steps, config.constant_share))
+            with run.waiting_for_data():
+                batch = to(batches.batch_at(progress.step), device)
+            with autocast(precision, device):
+                losses = method.training_step(batch, optimizers.minimize)
+            ema.update()
+            progress.step += 1
+
+            run.advance(progress.step)
+            last = progress.step == config.steps
+            if progress.step % config.log_every == 0 or last:
+                run.log(progress.step, losses, rate, optimizers.terms)
+            if progress.step % config.sample_every == 0 or last:
+                with ema.in_place():
+                    run.save_samples(progress.step, method.preview(held_out))
+            if progress.step % config.save_every == 0 or last or stop.signal_number:
+                checkpoint.save(progress.step)
+            if stop.signal_number and not last:
+                raise StoppedError(stop.signal_number)
+    run.end()
+
+
+def to(batch: Any, device: torch.device) -> Any:
+    """A batch on another device."""
+    return type(batch)(*(tensor.to(device, non_blocking=True) for tensor in batch))

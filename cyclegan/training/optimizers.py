@@ -1,0 +1,62 @@
+"""One Adam per player; `minimize` is the only verb a method needs.
+
+Precision, checks for finite numbers and whatever else belongs to a step of gradient descent stay in here, so that no method's file
+mentions them.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from cyclegan.errors import NotFiniteError
+from cyclegan.protocols import Losses
+from cyclegan.training.settings import OptimizerConfig
+
+
+class Optimizers:
+    """The optimizers of all players."""
+
+    def __init__(self, players: Mapping[str, Iterable[nn.Parameter]], config: OptimizerConfig) -> None:
+        self.config = config
+        self.parameters = {player: list(parameters) for player, parameters in players.items()}
+        self.adam = {
+            player: torch.optim.Adam(parameters, lr=config.lr, betas=config.betas, fused=True)
+            for player, parameters in self.parameters.items()
+        }
+        self.terms: dict[str, list[str]] = {}  # the names of the losses that each player minimizes
+
+    def minimize(self, player: str, losses: Losses) -> None:
+        """Step one player downhill on the sum of its losses; nobody else's gradient is touched.
+
+        Raises NotFiniteError before the step, if a loss is NaN or infinite: the weights are still good.
+        """
+        refuse_not_finite(losses)
+        self.terms[player] = list(losses)
+        self.adam[player].zero_grad(set_to_none=True)
+        sum(losses.values()).backward(inputs=self.parameters[player])  # type: ignore[union-attr]
+        self.adam[player].step()
+
+    def scale_learning_rate(self, factor: float) -> float:
+        """Set every player's learning rate to this share of the configured one, and return it."""
+        for adam in self.adam.values():
+            for group in adam.param_groups:
+                group["lr"] = factor * self.config.lr
+        return factor * self.config.lr
+
+    def state_dict(self) -> dict[str, Any]:
+        """Both moments of every player."""
+        return {player: adam.state_dict() for player, adam in self.adam.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of state_dict."""
+        for player, adam in self.adam.items():
+            adam.load_state_dict(state[player])
+
+
+def refuse_not_finite(losses: Losses) -> None:
+    """One look at the sum, as it is not finite if a term is not; the terms are looked at only then."""
+    if not torch.isfinite(sum(losses.values())):  # type: ignore[arg-type]
+        bad = ", ".join(f"{name} = {float(value)}" for name, value in losses.items() if not torch.isfinite(value))
+        raise NotFiniteError(f"{bad or 'the sum of the losses'}: no longer finite; try a lower learning rate")

@@ -1,0 +1,155 @@
+"""The run folder: everything that a run leaves behind, and what it says while it runs.
+
+runs/<domain>/<name>/
+    config.yaml        the resolved settings; a run with other settings is refused this folder
+    environment.json   versions, device and commit
+    log.jsonl          one line for each logged step
+    events.out.…       TensorBoard
+    samples/           the same held-out pictures every time: step-00001000-x_to_y.png
+    checkpoints/       see cyclegan.training.checkpoint
+    evaluation/        what the test pictures say, written at the end
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from cyclegan.config import difference
+from cyclegan.errors import UserError
+from cyclegan.images import grid, to_bytes, write
+from cyclegan.protocols import Losses, Preview
+from cyclegan.training.checkpoint import list_checkpoints
+from cyclegan.training.plan import duration
+
+
+class Run:
+    """A folder opened for one training."""
+
+    def __init__(self, folder: Path, config: str, environment: Mapping[str, Any], images_per_step: int) -> None:
+        self.folder = folder
+        self.images_per_step = images_per_step
+        self.checkpoints = folder / "checkpoints"
+        self._claim(config)
+        (folder / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
+        self.config = config
+
+    def _claim(self, config: str) -> None:
+        """Write the settings, or make sure that they are the ones of the run that is here."""
+        path = self.folder / "config.yaml"
+        if path.exists():
+            changes = difference(path.read_text(), config)
+            if changes:
+                listed = "\n".join(f"  {change}" for change in changes)
+                raise UserError(
+                    f"{self.folder}: holds a run with other settings:\n{listed}\n"
+                    f"either give this run a name of its own (--set name=…) or remove the old one (rm -r {self.folder})"
+                )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(config)
+
+    def steps_done(self) -> int:
+        """By the name of the newest checkpoint; whether it is whole is not looked at."""
+        committed = list_checkpoints(self.checkpoints)
+        return int(committed[-1].name.removeprefix("step-")) if committed else 0
+
+    def begin(self, step: int, steps: int) -> None:
+        """Continue the records at a step, dropping what was written after it by a run that was cut off."""
+        self.steps = steps
+        self._trim_log(step)
+        self.board = SummaryWriter(str(self.folder), purge_step=step + 1, flush_secs=30)
+        if step == 0:
+            self.board.add_text("config", f"```yaml\n{self.config}```")
+        elif step < steps:
+            self.say(f"continuing after step {step:,}")
+        self.bar = tqdm(total=steps, initial=step, unit="step", disable=None, dynamic_ncols=True)
+        self._tick(step)
+
+    def _tick(self, step: int) -> None:
+        self.since, self.since_step, self.waited = time.perf_counter(), step, 0.0
+
+    def _trim_log(self, step: int) -> None:
+        """Keep the lines up to a step; a line that was cut off in the middle goes too."""
+        path = self.folder / "log.jsonl"
+        kept = []
+        for line in path.read_text().splitlines() if path.exists() else []:
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except ValueError:
+                break
+        path.with_suffix(".partial").write_text("".join(kept))
+        os.replace(path.with_suffix(".partial"), path)
+
+    @contextmanager
+    def waiting_for_data(self) -> Iterator[None]:
+        """Counts the time spent in this context."""
+        start = time.perf_counter()
+        yield
+        self.waited += time.perf_counter() - start
+
+    def advance(self, step: int) -> None:
+        """Show on a terminal that this step is done."""
+        self.bar.update(step - self.bar.n)
+
+    def log(self, step: int, losses: Losses, learning_rate: float, players: Mapping[str, list[str]]) -> None:
+        """Losses, speed and time left: to the screen, to log.jsonl and to TensorBoard."""
+        seconds, steps = time.perf_counter() - self.since, step - self.since_step
+        loss = {name: value.item() for name, value in losses.items()}
+        speed = {
+            "steps_per_second": steps / seconds,
+            "images_per_second": steps * self.images_per_step / seconds,
+            "waiting_for_data": self.waited / seconds,
+        }
+        with (self.folder / "log.jsonl").open("a") as file:
+            record = {"step": step, "loss": loss, "learning_rate": learning_rate, "speed": speed}
+            file.write(json.dumps(record) + "\n")
+        scalars = {f"loss/{name}": value for name, value in loss.items()}
+        scalars |= {f"speed/{name}": value for name, value in speed.items()}
+        for tag, value in (scalars | {"learning_rate": learning_rate}).items():
+            self.board.add_scalar(tag, value, step)
+        if self.since_step == 0:
+            self._lay_out(players)
+        left = duration((self.steps - step) * seconds / steps)
+        losses_said = "  ".join(f"{name} {value:.3f}" for name, value in loss.items())
+        speed_said = f"{speed['images_per_second']:.1f} images/s  data {speed['waiting_for_data']:.0%}"
+        self.say(f"step {step:,}/{self.steps:,}  {losses_said}  {speed_said}  {left} left")
+        self._tick(step)
+
+    def _lay_out(self, players: Mapping[str, list[str]]) -> None:
+        """TensorBoard's custom page: the losses of each player in one chart, and the scores the game is about."""
+        charts = {player: ["Multiline", [f"loss/{name}$" for name in names]] for player, names in players.items()}
+        self.board.add_custom_scalars({"the game": charts | {"health": ["Multiline", ["health/D_.*"]]}})
+
+    def save_samples(self, step: int, preview: Preview) -> None:
+        """The held-out pictures of every direction, to samples/ and TensorBoard, and the health of the game."""
+        for direction, columns in preview.pictures.items():
+            sheet = grid(list(columns.values()))
+            write(self.folder / "samples" / f"step-{step:08d}-{direction}.png", sheet)
+            tag = f"samples/{direction}: {' | '.join(columns)}"
+            self.board.add_image(tag, to_bytes(sheet)[0].numpy(), step, dataformats="HWC")
+        for name, value in preview.health.items():
+            self.board.add_scalar(f"health/{name}", value, step)
+        self.board.flush()
+
+    def say(self, line: str) -> None:
+        """A line on standard output, above the progress bar where there is one."""
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
+
+    def end(self) -> None:
+        """Close what begin opened."""
+        self.bar.close()
+        self.board.close()
+
+    def add_hyperparameters(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
+        """TensorBoard's hyper-parameter page: the settings of the run beside its final scores."""
+        with SummaryWriter(str(self.folder)) as board:
+            board.add_hparams(dict(settings), {f"score/{k}": v for k, v in scores.items()}, run_name=".")

@@ -1,0 +1,39 @@
+"""How a method is trained, with CycleGAN's values as defaults (Zhu et al. 2017, Sec. 7.1); free of PyTorch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Adam."""
+
+    lr: float = 2e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """One unit of time: the step, one batch of each side. An epoch of the paper is max(|X|, |Y|) / batch_size steps."""
+
+    steps: int
+    optimizer: OptimizerConfig = OptimizerConfig()
+    constant_share: float = 0.5  # of the steps at the full learning rate, which then falls linearly to 0
+    ema: float = 0.999  # decay of the average of the weights; ours, the paper keeps the last weights
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"  # auto: bfloat16 where the device computes in it
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    log_every: int = 100
+    sample_every: int = 1000
+    save_every: int = 1000
+    keep: int = 2  # newest checkpoints kept
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "log_every", "sample_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: must be at least 1")
+        if self.keep < 2:
+            raise ValueError("keep: must be at least 2, so that a damaged checkpoint has an older one to fall back on")
+        if not 0 <= self.constant_share <= 1:
+            raise ValueError("constant_share: must lie in 0…1")
+        if not 0 <= self.ema < 1:
+            raise ValueError("ema: must lie in 0…1, 1 excluded")

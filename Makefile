@@ -15,7 +15,7 @@ READY_DEV := $(VENV)/.ready-dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help train tensorboard translate evaluate data show test test-all lint format clean
+.PHONY: help train tensorboard translate evaluate data show figure test test-all lint format clean
 
 help:         ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ data: $(READY)         ## list all domains; with FETCH= or CHECK= a domain: down
 
 show: $(READY)         ## print the resolved settings of DOMAIN and METHOD
 	$(BIN)/cyclegan show experiments/$(METHOD)/$(DOMAIN).yaml $(ARGS)
+
+figure: $(READY)       ## the picture at the top of the README, made with RUN
+	$(BIN)/python experiments/figures/readme.py $(RUN)
 
 test: $(READY_DEV)     ## fast tests, a few minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 $(ARGS)

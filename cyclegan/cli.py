@@ -8,8 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
-from cyclegan import __version__, experiment
+from cyclegan import __version__
 from cyclegan.errors import StoppedError, UserError
 
 
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     train = verbs.add_parser("train", help="train the experiment of a YAML file, or continue it; then score it")
     train.add_argument("experiment", type=Path, help="experiments/cyclegan/photo2painting.yaml")
     _add_set(train)
-    train.set_defaults(run=lambda options: experiment.train(options.experiment, options.set))
+    train.set_defaults(run=lambda options: _verbs().train(options.experiment, options.set))
 
     translate = verbs.add_parser("translate", help="translate pictures with a run, a checkpoint or a released file")
     translate.add_argument("checkpoint", type=Path, help="runs/photo2painting/cyclegan")
@@ -48,28 +49,36 @@ def parser() -> argparse.ArgumentParser:
     translate.add_argument("--to", help="the side to translate to, by name: painting")
     translate.add_argument("--out", type=Path, required=True, help="folder for the results; names and tree are kept")
     translate.set_defaults(
-        run=lambda options: experiment.translate(options.checkpoint, options.pictures, options.out, options.to)
+        run=lambda options: _verbs().translate(options.checkpoint, options.pictures, options.out, options.to)
     )
 
     evaluate = verbs.add_parser("evaluate", help="score a run on the test pictures of its domain")
     evaluate.add_argument("folder", type=Path, help="runs/photo2painting/cyclegan")
-    evaluate.set_defaults(run=lambda options: experiment.evaluate(options.folder))
+    evaluate.set_defaults(run=lambda options: _verbs().evaluate(options.folder))
 
     data = verbs.add_parser("data", help="list, fetch and check data sets")
     actions = data.add_subparsers(required=True, metavar="action")
-    actions.add_parser("list", help="every domain and whether it is here").set_defaults(run=lambda _: experiment.list_data())
+    listing = actions.add_parser("list", help="every domain and whether it is here")
+    listing.set_defaults(run=lambda options: _verbs().list_data())
     fetch = actions.add_parser("fetch", help="download or make the data set of a domain")
     fetch.add_argument("domain", help="photo2monet")
-    fetch.set_defaults(run=lambda options: experiment.fetch_data(options.domain))
+    fetch.set_defaults(run=lambda options: _verbs().fetch_data(options.domain))
     check = actions.add_parser("check", help="count and open every picture of a domain or a folder")
     check.add_argument("target", help="photo2monet, or a folder")
-    check.set_defaults(run=lambda options: experiment.check_data(options.target))
+    check.set_defaults(run=lambda options: _verbs().check_data(options.target))
 
     show = verbs.add_parser("show", help="print the resolved settings of an experiment or of a run")
     show.add_argument("experiment", type=Path, help="a YAML file or a run folder")
     _add_set(show)
-    show.set_defaults(run=lambda options: experiment.show(options.experiment, options.set))
+    show.set_defaults(run=lambda options: _verbs().show(options.experiment, options.set))
     return top
+
+
+def _verbs() -> ModuleType:
+    """Imported only now, so that --help needs nothing but argparse."""
+    from cyclegan import experiment
+
+    return experiment
 
 
 def _add_set(verb: argparse.ArgumentParser) -> None:

@@ -77,11 +77,12 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, text: str, name: str, path: Sequence[str]) -> None:
         super().__init__(text)
         self.name = name
-        self.path = list(path)  # of the node being composed; "" stands for the root and for a key
+        self.path = list(path)  # of the node being composed; the root and a key have no name
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """`index` is the key in a mapping, the position in a list, None for the root and for keys."""
-        self.path.append("" if index is None else str(getattr(index, "value", index)))
+        key = index.value if isinstance(index, yaml.Node) else index
+        self.path.append(str(key) if isinstance(key, str | int) else "")
         event: Any = self.peek_event()
         if isinstance(event, yaml.AliasEvent) or event.anchor or event.tag:
             _refuse(event, self.path, "aliases, anchors and tags (* & !) are not supported; quote it if it is text")
@@ -98,8 +99,9 @@ class _Dumper(yaml.SafeDumper):
     """Quotes every text that we, or YAML 1.1, would read as something else."""
 
 
-_Loader.yaml_implicit_resolvers = {}
-_Dumper.add_multi_representer(PurePath, lambda dumper, path: dumper.represent_str(str(path)))
+_Loader.yaml_implicit_resolvers = {}  # none of YAML 1.1's
+_Dumper.add_multi_representer(PurePath, lambda dumper, path: dumper.represent_data(str(path)))
+_Dumper.add_representer(str, lambda dumper, s: dumper.represent_scalar(STR, s, style=None if s.isprintable() else '"'))
 for _tag, _pattern in UNQUOTED.items():
     _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern})\Z"), None)
     _Dumper.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern})\Z"), None)

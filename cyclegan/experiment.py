@@ -1,4 +1,4 @@
-"""The composition root, the only module that knows everything: settings → data, method, run; one function for each verb.
+"""The composition root, the only module that knows everything: settings → data, method, run; one function a verb.
 
 Each verb returns the exit code. PyTorch is imported inside those that compute, so that `show` and `data` start at once.
 """
@@ -72,12 +72,15 @@ def train(path: Path, overrides: Sequence[str]) -> int:
 
 def translate(checkpoint: Path, pictures: Sequence[Path], out: Path, to: str | None) -> int:
     """Translate files and folders; bad ones are named at the end."""
-    from cyclegan.inference.load import load
+    from cyclegan.inference.load import load as load_trained
     from cyclegan.inference.translate import translate
 
-    loaded = load(checkpoint)
+    loaded = load_trained(checkpoint)
+    for damage in loaded.damages:
+        print(f"passed over: {damage}", file=sys.stderr)
     report = translate(loaded, pictures, out, to)
-    print(f"{len(report.done)} of {len(report.done) + len(report.bad)} pictures translated to {to or loaded.y} in {out}")
+    count = len(report.done) + len(report.bad)
+    print(f"{len(report.done)} of {count} pictures translated to {to or loaded.y} in {out}")
     for bad in report.bad:
         print(f"error: {bad}", file=sys.stderr)
     return UserError.exit_code if report.bad else 0
@@ -91,12 +94,9 @@ def list_data() -> int:
 
 def fetch_data(name: str) -> int:
     """Download, or make, the data set of a domain."""
-    from cyclegan.data.fetch import fetch
+    from cyclegan.data.fetch import obtain
 
-    domain = find_domain(name)
-    if domain.card.archive:
-        fetch(domain)
-    print(f"{name}: in {locate(domain)}")
+    print(f"{name}: in {obtain(find_domain(name))}")
     return 0
 
 
@@ -122,12 +122,12 @@ def evaluate(folder: Path) -> int:
 
 
 def score(folder: Path) -> dict[str, float]:
-    """Both directions of a run beside rivals and oracles; only where the true counterparts of test pictures are known."""
+    """Both directions of a run beside rivals and oracles, where the true counterparts of the test pictures are known."""
     from cyclegan.evaluation.evaluate import evaluate
     from cyclegan.evaluation.report import as_table, save_report, sheet
     from cyclegan.evaluation.rivals import oracles, rivals
     from cyclegan.images import write
-    from cyclegan.inference.load import load as load_run
+    from cyclegan.inference.load import load as load_trained
 
     experiment = load(folder / "config.yaml", Experiment)
     sources = find_sources(experiment.data)
@@ -135,7 +135,7 @@ def score(folder: Path) -> dict[str, float]:
         print(f"{sources.domain}: the right translations are not known, so there is no score; see {folder / 'samples'}")
         return {}
 
-    run = load_run(folder)
+    run = load_trained(folder)
     name = f"{experiment.method.name}, step {run.step:,}"
     evaluations, scores = {}, {}
     for direction in sources.directions():

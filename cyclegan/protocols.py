@@ -6,7 +6,7 @@ is `Trainable`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ Losses: TypeAlias = dict[str, Tensor]  # name -> weighted scalar, still on the g
 Minimize: TypeAlias = Callable[[str, Losses], None]  # minimize("generators", losses): one optimizer step
 
 
+@runtime_checkable
 class Translator(Protocol):
     """Maps images to images of the same shape and device. All that evaluation and comparison ever see."""
 
@@ -24,6 +25,7 @@ class Translator(Protocol):
         ...
 
 
+@runtime_checkable
 class Stylizer(Protocol):
     """Maps a content batch to the style of an example batch; bind the example to get a Translator."""
 
@@ -39,6 +41,7 @@ class Preview(NamedTuple):
     health: Mapping[str, float]
 
 
+@runtime_checkable
 class Trainable(Protocol):
     """A method with parameters to learn. The training loop needs these and nothing more."""
 

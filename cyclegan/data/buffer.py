@@ -1,21 +1,24 @@
 """ImageBuffer: past fakes shown to the discriminator, against oscillation (Shrivastava et al. 2017; CycleGAN, Sec. 4).
 
-Each new fake is stored and returned until the buffer is full. From then on, with probability ½, a new fake is returned as it is;
-otherwise it takes the place of a stored one, chosen uniformly, which is returned. Images are handled one by one, also in a batch.
-The draws come from PyTorch's CPU generator, which the training loop seeds by (seed, step); the images are part of the state.
+Each new fake is stored and returned until the buffer is full. From then on, with probability ½, a new fake is
+returned as it is; otherwise it takes the place of a stored one, chosen uniformly, which is returned. Images are
+handled one by one, also in a batch. The draws come from PyTorch's CPU generator, which the training loop seeds by
+(seed, step); the images are part of the state.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cyclegan.protocols import Images
 
 
 class ImageBuffer(nn.Module):
     """The last `size` fakes, more or less; 0 switches it off."""
+
+    images: Tensor
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -39,8 +42,8 @@ class ImageBuffer(nn.Module):
         return past
 
     def _load_from_state_dict(self, state: Mapping[str, Any], prefix: str, *rest: Any) -> None:
-        """The number of stored images is not fixed: take the shape from the state."""
+        """The number and size of stored images are not fixed: take them from the state."""
         stored = state.get(f"{prefix}images")
         if stored is not None:
-            self.images = stored.new_empty(stored.shape)
+            self.images = torch.empty_like(stored, device=self.images.device)
         super()._load_from_state_dict(state, prefix, *rest)

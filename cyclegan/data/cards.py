@@ -153,15 +153,15 @@ def places(card: Card) -> list[Path]:
 
 
 def locate(domain: Domain) -> Path:
-    """The folder of the domain's pictures; an embedded one is made on first use."""
+    """The folder of the domain's pictures; an embedded one is made on first use and verified on every other."""
     card = domain.card
     found = next((place for place in places(card) if place.exists()), None)
-    if found is None and card.made is not None:
+    if card.made is not None:
         from cyclegan.data.embedded import make  # here, because SciPy is slow to import
 
-        found = places(card)[0]
+        found = found or DATASETS / card.name  # CYCLEGAN_DATA may be read-only
         make(card.made.maker, found, card.made.sha256)
-    elif found is None:
+    if found is None:
         raise missing(domain)
     _require_pictures(found)
     return found
@@ -179,15 +179,10 @@ def missing(domain: Domain, reason: str = "") -> DataMissingError:
     home, looked = places(card)[0], " or ".join(map(str, places(card)))
     return DataMissingError(
         f"{card.name}: there is no {looked}{reason and f', and the download failed: {reason}'}\n"
-        f"With a network: cyclegan data fetch {domain.name} ({size_text(card)})\n"
+        f"With a network: cyclegan data fetch {domain.name} ({_size_text(card)})\n"
         f"Without: put {card.archive.urls[0] if card.archive else card.source} as {home}.zip and run the same, or its "
         f"folders {' '.join(FOLDERS)} into {home}; CYCLEGAN_DATA chooses another place than {home.parent}"
     )
-
-
-def size_text(card: Card) -> str:
-    """How much there is to download."""
-    return f"{card.archive.bytes / 1e6:,.0f} MB" if card.archive else "nothing to download"
 
 
 def list_domains() -> str:
@@ -201,9 +196,13 @@ def list_domains() -> str:
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
+def _size_text(card: Card) -> str:
+    return f"{card.archive.bytes / 1e6:,.0f} MB" if card.archive else "nothing to download"
+
+
 def _state(card: Card) -> str:
     present = [str(place) for place in places(card) if place.exists()]
-    absent = "made on first use" if card.made else f"{size_text(card)} to download"
+    absent = "made on first use" if card.made else f"{_size_text(card)} to download"
     return f"in {present[0]}" if present else absent
 
 

@@ -77,7 +77,7 @@ def _require(found: str, wanted: str, message: str) -> None:
 def _write_blocks(painter: Painter, folder: Path) -> None:
     """Cut every photograph and its painting, and put each block where its role wants it."""
     for order, (name, shorter_side) in enumerate(PHOTOGRAPHS.items()):
-        photograph = _photograph(name, shorter_side)
+        photograph = open_photograph(name, shorter_side)
         painting = (painter(photograph / 255) * 255).round().astype(np.uint8)
         for row, column in np.ndindex(photograph.shape[0] // BLOCK, photograph.shape[1] // BLOCK):
             block = np.s_[BLOCK * row : BLOCK * (row + 1), BLOCK * column : BLOCK * (column + 1)]
@@ -86,7 +86,7 @@ def _write_blocks(painter: Painter, folder: Path) -> None:
                 write_picture(folder / side / f"{Path(name).stem}_{row}_{column}.png", picture[block])
 
 
-def _photograph(name: str, shorter_side: int) -> np.ndarray:
+def open_photograph(name: str, shorter_side: int) -> np.ndarray:
     """A photograph of the wheel as uint8 (h, w, 3), resized to the given shorter side."""
     with as_file(files("skimage") / "data" / name) as path:
         picture = Image.fromarray(read_picture(path))

@@ -1,6 +1,7 @@
 """Pictures of one side, decoded and resized once and then kept in memory as far as it is allowed.
 
-The resize is done on 8-bit tensors (antialiased bicubic): within one level of Pillow's, and the faster half of the pipeline.
+The resize is done on 8-bit tensors (antialiased bicubic): within one level of Pillow's, and the faster half of
+the pipeline.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,11 @@
 """Unpaired batches addressed by step: X and Y are drawn independently, each in shuffled passes of its own.
 
-`batch_at(step)` is a function of (seed, step) alone (cyclegan.data.counters), whatever was asked before and however many threads
-read ahead.
+`batch_at(step)` is a function of (seed, step) alone (cyclegan.data.counters), whatever was asked before and however
+many threads read ahead.
 
-Differs    from the authors' code: there an epoch walks once through X, shuffled, and draws Y with replacement; here both sides
-           are walked through, so that of two unequal sides no picture is seen much more often than another of its side.
+Differs    from the authors' code: there an epoch walks once through X, shuffled, and draws Y with replacement; here
+           both sides are walked through, so that of two unequal sides no picture is seen much more often than
+           another of its side.
 """
 
 from collections.abc import Sequence

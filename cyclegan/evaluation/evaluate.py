@@ -122,7 +122,12 @@ def _size(picture: np.ndarray) -> str:
 def _require_pairs(sources: Sequence[Path], truths: Sequence[Path]) -> None:
     if not sources:
         raise UserError("there are no test images to evaluate on; check the test folders of the data set")
-    if [path.stem for path in sources] != [path.stem for path in truths]:
-        here, there = ({path.stem for path in side} for side in (sources, truths))
-        example = min(here ^ there, default="their order")
+    here, there = ([_pair_name(path) for path in side] for side in (sources, truths))
+    if here != there:
+        example = min(set(here) ^ set(there), default="their order")
         raise UserError(f"{sources[0].parent}: its pictures must be paired by name with their truths; see {example}")
+
+
+def _pair_name(path: Path) -> str:
+    """What the two pictures of a pair share: 1_A.jpg and 1_B.jpg, as the official archives call them, belong together."""
+    return path.stem.removesuffix("_A").removesuffix("_B")

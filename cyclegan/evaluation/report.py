@@ -97,7 +97,7 @@ def _cell(estimate: Estimate, metric: Metric) -> str:
     return f"{mean} [{low}, {high}]"
 
 
-def _framed(image: Images, height: int, width: int) -> Images:
+def _framed(image: Images, height: int, width: int) -> Float[Tensor, "n 3 height width"]:
     """On white of the given size; small pictures are doubled, so that they can be looked at."""
     framed = pad(image, (0, width - image.shape[3], 0, height - image.shape[2]), value=1.0)
     return interpolate(framed, scale_factor=2, mode="nearest") if height < SMALL else framed

@@ -150,5 +150,6 @@ def _columns(images: Float[Tensor, "1 c h w"]) -> Float[Tensor, "hw c"]:
     return images[0].flatten(start_dim=1).mT
 
 
-def _widened(images: Images) -> Images:
+def _widened(images: Images) -> Float[Tensor, "n 3 height width"]:
+    """Repeated borders, as far as the filter reaches."""
     return pad(images, (TAPS // 2,) * 4, mode="replicate")

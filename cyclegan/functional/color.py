@@ -35,7 +35,7 @@ def luma(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n h w"]:
     return images[:, 0] * 0.299 + images[:, 1] * 0.587 + images[:, 2] * 0.114
 
 
-def color_moments(batches: Iterable[Images]) -> Moments:
+def color_moments(batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> Moments:
     """Over every pixel of every batch; one batch at a time is held in memory."""
     count, total, products = 0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, 3, dtype=torch.float64)
     for images in batches:

@@ -41,7 +41,6 @@ class Loaded:
     about: Mapping[str, Any]  # the description: domain, sides, method, seed, step
     networks: Mapping[str, nn.Module]  # averaged weights, in evaluation mode
     translators: Mapping[str, Translator]  # side -> what translates to it
-    device: torch.device
     damages: tuple[DamagedError, ...]  # newer checkpoints that were passed over
 
     @property
@@ -60,7 +59,7 @@ class Loaded:
         return self.about["step"]
 
     def translator(self, to: str | None = None) -> Translator:
-        """What translates to a side, by default Y; for images on `device`."""
+        """What translates to a side, by default Y; for images on any device."""
         side = self.y if to is None else to
         if side not in self.translators:
             likely = get_close_matches(side.lower(), self.translators, n=1)
@@ -76,10 +75,8 @@ class Loaded:
         """A file or a Pillow image → an upright RGB one; a tensor → one of its shape, type and device."""
         translate = self.translator(to).translate
         if isinstance(picture, Tensor):
-            images = _as_batch(picture).to(self.device, torch.float32)
-            return translate(images).to(picture).reshape(picture.shape)
-        images = from_bytes(_as_array(picture)).to(self.device)
-        return Image.fromarray(to_bytes(translate(images))[0].numpy())
+            return translate(_as_batch(picture).float()).to(picture).reshape(picture.shape)
+        return Image.fromarray(to_bytes(translate(from_bytes(_as_array(picture))))[0].numpy())
 
 
 def load(path: str | Path, device: str = "auto") -> Loaded:
@@ -101,7 +98,6 @@ def load(path: str | Path, device: str = "auto") -> Loaded:
         about=about,
         networks={name: network.eval() for name, network in method.networks().items()},
         translators={about["x"]: method.y_to_x, about["y"]: method.x_to_y},
-        device=chosen,
         damages=tuple(damages),
     )
 

@@ -51,7 +51,7 @@ def plan(sources: Sequence[Path], out: Path) -> Mapping[Path, Path]:
     for name, source in _find(sources):
         other = planned.setdefault(out / name, source)
         if other.resolve() != source.resolve():
-            raise UserError(f"{other} and {source}: both would become {out / name}; translate them one after the other")
+            raise UserError(f"{other} and {source}: both would become {out / name}; give each an --out of its own")
     if not planned:
         folders = ", ".join(map(str, sources))
         raise UserError(f"{folders}: no pictures there; a picture ends in one of {' '.join(FORMATS)}")

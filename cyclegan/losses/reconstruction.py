@@ -1,6 +1,7 @@
 """Distances between an image and its reconstruction (Zhu et al. 2017, Eq. 2 and Sec. 5.2).
 
-The norm is averaged over all elements, as in the authors' code: with a sum the weights λ would be wrong by the size of the image.
+The norm is averaged over all elements, as in the authors' code: with a sum the weights λ would be wrong by the
+size of the image.
 """
 
 from jaxtyping import Float

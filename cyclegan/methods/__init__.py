@@ -1,4 +1,4 @@
-"""One file per paper. `build` turns settings into the method they describe; importing this package imports no PyTorch."""
+"""One file per paper. `build` turns settings into the method they describe; importing this imports no PyTorch."""
 
 from importlib import import_module
 from typing import Any

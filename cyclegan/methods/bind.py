@@ -1,5 +1,7 @@
 """Adapters that make a Translator of something else."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +15,7 @@ SMALLEST = 16  # px of a side: below, reflection padding and instance statistics
 
 @dataclass(frozen=True)
 class NetworkTranslator:
-    """A generator as a Translator of images of any size: padded to its stride by repeating the border, then cut back."""
+    """A generator as a Translator of any size: padded to its stride by repeating the border, then cut back."""
 
     network: nn.Module
     stride: int
@@ -22,10 +24,24 @@ class NetworkTranslator:
     def translate(self, images: Images) -> Images:
         """(n, 3, h, w) → (n, 3, h, w) for any h, w ≥ 1, in evaluation mode."""
         height, width = images.shape[-2:]
-        right = -width % self.stride if width >= SMALLEST else SMALLEST - width
-        bottom = -height % self.stride if height >= SMALLEST else SMALLEST - height
-        padded = pad(images, (0, right, 0, bottom), mode="replicate")
-        was_training = self.network.training
-        translated = self.network.eval()(padded.to(next(self.network.parameters()).device))
-        self.network.train(was_training)
+        padded = pad(images, (0, self._missing(width), 0, self._missing(height)), mode="replicate")
+        with evaluating(self.network):
+            translated = self.network(padded.to(next(self.network.parameters()).device))
         return translated[..., :height, :width].to(images)
+
+    def _missing(self, side: int) -> int:
+        """Pixels to the next multiple of the stride at which the residual blocks see 2×2 pixels or more."""
+        least = max(side, SMALLEST, 2 * self.stride)
+        return least + -least % self.stride - side
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode within this context; afterwards every module is in the mode it had."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

@@ -2,15 +2,15 @@
 
 Paper      Zhu, Park, Isola, Efros, ICCV 2017, arXiv:1703.10593.
 Idea       Learn G: X → Y without pairs; ask F: Y → X to bring every image back.
-Objective  L(G, F, D_X, D_Y) = L_GAN(G, D_Y, X, Y) + L_GAN(F, D_X, Y, X) + λ L_cyc(G, F)          (Eq. 3)
-           L_cyc(G, F)       = E‖F(G(x)) − x‖₁ + E‖G(F(y)) − y‖₁                                   (Eq. 2)
+Objective  L(G, F, D_X, D_Y) = L_GAN(G, D_Y, X, Y) + L_GAN(F, D_X, Y, X) + λ L_cyc(G, F)     (Eq. 3)
+           L_cyc(G, F)       = E‖F(G(x)) − x‖₁ + E‖G(F(y)) − y‖₁                              (Eq. 2)
            L_GAN in the least-squares form of Sec. 4; L_identity of Sec. 5.2, weighted ½ λ.
 Images     float32 (n, 3, h, w) in [−1, 1]; h and w multiples of the generator's stride (4).
-Differs    from the paper: the identity loss is on for every domain, as in the authors' code (the paper names it for paintings
-           and flowers); R1, spectral norm and the generator's `ends` and `start` are ours and off by default.
-           From the authors' code: every side walks through shuffled passes of its own (there, Y is drawn with replacement);
-           an epoch is a number of steps; an exponential average of both generators is kept and used for samples,
-           evaluation and release (the raw weights stay in the checkpoint).
+Differs    from the paper: the identity loss is on for every domain, as in the authors' code (the paper names it for
+           paintings and flowers); R1, spectral norm and the generator's `ends` and `start` are ours and off by default.
+           From the authors' code: every side walks through shuffled passes of its own (there, Y is drawn with
+           replacement); an epoch is a number of steps; an exponential average of both generators is kept and used
+           for samples, evaluation and release (the raw weights stay in the checkpoint).
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ from cyclegan.functional.color import luma
 from cyclegan.losses.adversarial import lsgan_discriminator, lsgan_generator
 from cyclegan.losses.reconstruction import reconstruction
 from cyclegan.losses.regularization import r1_penalty
-from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.methods.bind import NetworkTranslator, evaluating
 from cyclegan.methods.settings import CycleGANConfig
 from cyclegan.networks.patchgan import PatchDiscriminator
 from cyclegan.networks.resnet import ResnetGenerator
@@ -34,6 +34,8 @@ from cyclegan.protocols import Images, Losses, Minimize, Preview
 
 class CycleGAN(nn.Module):
     """G: X → Y and F: Y → X, judged by D_Y and D_X, held together by the cycle."""
+
+    round: Tensor  # the number of rounds played
 
     def __init__(self, config: CycleGANConfig) -> None:
         super().__init__()
@@ -112,11 +114,14 @@ class CycleGAN(nn.Module):
             "x_to_y": {"x": x, "G(x)": fake_y, "F(G(x))": F(fake_y), "F(x)": F(x)},
             "y_to_x": {"y": y, "F(y)": fake_x, "G(F(y))": G(fake_x), "G(y)": G(y)},
         }
-        health = {
-            "D_X real": self.D_X(x).mean(),
-            "D_X fake": self.D_X(fake_x).mean(),
-            "D_Y real": self.D_Y(y).mean(),
-            "D_Y fake": self.D_Y(fake_y).mean(),
+        with evaluating(self):  # in training mode a spectral norm would refine its vectors, which are state
+            scores = {
+                "D_X real": self.D_X(x).mean(),
+                "D_X fake": self.D_X(fake_x).mean(),
+                "D_Y real": self.D_Y(y).mean(),
+                "D_Y fake": self.D_Y(fake_y).mean(),
+            }
+        health = scores | {
             "change G(x) - x": (fake_y - x).abs().mean(),
             "change F(y) - y": (fake_x - y).abs().mean(),
             "luma correlation x, G(x)": _correlation(luma(x), luma(fake_y)),
@@ -126,5 +131,5 @@ class CycleGAN(nn.Module):
 
 
 def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson's; below 0 the colours are inverted."""
+    """Pearson's; below 0 the colors are inverted."""
     return torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1]

@@ -4,6 +4,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 
+def _at_least(bound: int, settings: object, *names: str) -> None:
+    for name in names:
+        if getattr(settings, name) < bound:
+            raise ValueError(f"{name}: must be at least {bound}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig:
     """ResnetGenerator (Sec. 7.2)."""
@@ -16,6 +22,10 @@ class GeneratorConfig:
     ends: Literal["conv7", "shuffle"] = "conv7"
     start: Literal["noise", "identity"] = "noise"
 
+    def __post_init__(self) -> None:
+        _at_least(1, self, "base_channels", "downsamplings")
+        _at_least(0, self, "blocks")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorConfig:
@@ -24,6 +34,9 @@ class DiscriminatorConfig:
     base_channels: int = 64
     layers: int = 3  # 70×70 patches
     norm: Literal["instance", "spectral", "none"] = "instance"
+
+    def __post_init__(self) -> None:
+        _at_least(1, self, "base_channels", "layers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +51,10 @@ class CycleGANConfig:
     lambda_r1: float = 0.0  # R1 penalty on the discriminators; not in the paper
     r1_every: int = 16  # rounds between two penalties, which then count as many times
     buffer_size: int = 50  # past fakes shown to the discriminators (Sec. 4)
+
+    def __post_init__(self) -> None:
+        _at_least(1, self, "r1_every")
+        _at_least(0, self, "lambda_cycle", "lambda_identity", "lambda_r1", "buffer_size")
 
 
 MethodConfig = CycleGANConfig

@@ -1,7 +1,7 @@
 """Building blocks of the generators and the discriminators: residual block, up-sampling, initialization.
 
-Every convolution before an instance norm keeps its bias, although the norm removes it: so the parameters are those of the
-published networks, one for one, and released weights fit.
+Every convolution before an instance norm keeps its bias, although the norm removes it: so the parameters are
+those of the published networks, one for one, and released weights fit.
 """
 
 from torch import Tensor, nn
@@ -23,12 +23,13 @@ class ResnetBlock(nn.Module):
 
 
 def normalize(kind: str, channels: int) -> nn.Module:
-    """`instance`: zero mean, unit variance in each channel of each image, without affine parameters. `none`: nothing."""
+    """`instance`: zero mean, unit variance in each channel of each image, not affine. Otherwise nothing is done."""
     return nn.InstanceNorm2d(channels) if kind == "instance" else nn.Identity()
 
 
 def upsample(channels: int, out_channels: int, kind: str, norm: str = "instance") -> nn.Sequential:
-    """uk: twice the height and width. `transposed` is the paper's; `resize` (nearest, then conv3) draws no checkerboard."""
+    """uk: twice the height and width. `transposed` is the paper's; `resize` (nearest, conv3) draws no checkerboard."""
+    grow: list[nn.Module]
     if kind == "transposed":
         grow = [nn.ConvTranspose2d(channels, out_channels, 3, stride=2, padding=1, output_padding=1)]
     else:
@@ -36,21 +37,23 @@ def upsample(channels: int, out_channels: int, kind: str, norm: str = "instance"
     return nn.Sequential(*grow, normalize(norm, out_channels), nn.ReLU())
 
 
-def initialize_(network: nn.Module, norm: str, std: float = 0.02) -> None:
+def initialize_(network: nn.Module, norm: str, last_std: float = 0.02) -> None:
     """Weights of all convolutions from N(0, 0.02²), biases 0 (CycleGAN, Sec. 7.1).
 
-    Without instance norms nothing rescales the features of such small weights: there all but the last convolution get He's
-    variance (He et al. 2015, Eq. 10), and every residual branch starts at a tenth, so that the sum does not grow with depth.
+    Without instance norms nothing rescales the features of such small weights: there all but the last convolution
+    get He's variance (He et al. 2015, Eq. 10), and every residual branch starts at a tenth, so that the sum does not
+    grow with depth.
     """
     convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
+    branch_ends = {block.body[5] for block in network.modules() if isinstance(block, ResnetBlock)}
     for layer in convolutions:
-        if norm == "instance" or layer is convolutions[-1]:
-            nn.init.normal_(layer.weight, 0.0, std)
+        if layer is convolutions[-1]:
+            nn.init.normal_(layer.weight, 0.0, last_std)
+        elif norm == "instance":
+            nn.init.normal_(layer.weight, 0.0, 0.02)
         else:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        if norm != "instance" and layer in branch_ends:
+            layer.weight.data.mul_(0.1)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
-    if norm != "instance":
-        for block in network.modules():
-            if isinstance(block, ResnetBlock):
-                block.body[5].weight.data.mul_(0.1)

@@ -1,10 +1,11 @@
 """PatchDiscriminator: scores overlapping patches of an image as real or fake; the 70×70 PatchGAN at three layers.
 
 Paper      Zhu et al. 2017, Sec. 7.2: C64-C128-C256-C512, leaky ReLU of slope 0.2, no norm in the first layer.
-Scores     (n, 3, h, w) → (n, 1, h/2^layers − 2, w/2^layers − 2), one per patch, unbounded.
+Scores     (n, 3, h, w) → (n, 1, ⌊h/2^layers⌋ − 2, ⌊w/2^layers⌋ − 2), one per patch, unbounded, float32 also under
+           autocast.
 Numbers    2,764,737 parameters; 30×30 scores for 256 px; field of 16, 34, 70, 142 px at 1, 2, 3, 4 layers.
-Differs    from the paper's text, as the authors' code does: C512 and the scoring convolution have stride 1; with the stride 2
-           that the text gives to every Ck the field would not be 70.
+Differs    from the paper's text, as the authors' code does: C512 and the scoring convolution have stride 1; with
+           the stride 2 that the text gives to every Ck the field would not be 70.
 """
 
 from itertools import pairwise
@@ -39,7 +40,7 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, images: Images) -> Float[Tensor, "n 1 grid_h grid_w"]:
         """(n, 3, h, w) in [-1, 1] → one score per patch."""
-        return self.layers(images)
+        return self.layers(images).float()
 
 
 def _c(channels: int, out_channels: int, stride: int, norm: str) -> nn.Sequential:

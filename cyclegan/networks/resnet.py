@@ -6,8 +6,9 @@ Numbers    7,837,699 parameters with 6 blocks, 11,378,179 with 9.
 Differs    from the paper's text, as the authors' code does: the last layer has no norm and ends in tanh; the strided
            convolutions are zero padded, all others reflection padded.
            Two options of ours, off by default, make a small network fit a CPU: `ends: shuffle` trades the two 7×7
-           convolutions at full size for 3×3 ones on 2×2 pixels at once (the first down-sampling and the last up-sampling are
-           then free), and `start: identity` adds the output to the input before the tanh, so that an untrained network copies.
+           convolutions at full size for 3×3 ones on 2×2 pixels at once (the first down-sampling and the last
+           up-sampling are then free), and `start: identity` adds the output to the input before the tanh, so that
+           an untrained network copies.
 """
 
 from itertools import pairwise
@@ -47,7 +48,7 @@ class ResnetGenerator(nn.Module):
             *(upsample(wide, narrow, upsampling, norm) for wide, narrow in pairwise(reversed(widths))),
             *(_shuffle_head(widths[0]) if shuffled else _conv7_head(widths[0])),
         )
-        initialize_(self, norm)
+        initialize_(self, norm, last_std=0.0 if self.starts_at_identity else 0.02)
 
     def forward(self, images: Images) -> Images:
         """(n, 3, h, w) → (n, 3, h, w), both in [-1, 1]."""

@@ -1,27 +1,29 @@
 """Checkpoints: folders that are whole or not there, describe themselves and lose nothing.
 
-Folder     step-00001000/ holds state.safetensors (everything a resumed run needs), release.safetensors (the averaged networks
-           with a description in the metadata, all that translation needs) and manifest.json (bytes and SHA-256 of both).
-Commit     Written to step-00001000.partial, each file flushed to the disk, the manifest last; then renamed. An older checkpoint
-           is removed only after that. A killed run leaves the previous checkpoint as it was.
-Reading    The newest folder whose manifest verifies; a damaged one is named and passed over. Tensors are read by safetensors,
-           the rest is JSON: nothing in a checkpoint can execute.
+Folder     step-00001000/ holds state.safetensors (everything a resumed run needs), release.safetensors (the averaged
+           networks with a description in the metadata, all that translation needs) and manifest.json (bytes and
+           SHA-256 of both).
+Commit     Written to step-00001000.partial, each file flushed to the disk, the manifest last; then renamed. An older
+           checkpoint is removed only after that. A killed run leaves the previous checkpoint as it was.
+Reading    The newest folder whose manifest verifies; a damaged one is named and passed over. Tensors are read by
+           safetensors, the rest is JSON: nothing in a checkpoint can execute.
 """
 
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cyclegan.errors import NotFiniteError, UserError
+from cyclegan.errors import NoSpaceError, NotFiniteError, UserError
 
 PARTIAL = ".partial"
 
@@ -30,6 +32,7 @@ class DamagedError(UserError):
     """A checkpoint that is not what was written; the message names the file and the damage."""
 
 
+@runtime_checkable
 class Part(Protocol):
     """Whatever has a state: a method, optimizers, averages, a counter."""
 
@@ -57,28 +60,36 @@ class Checkpoint:
         final = self.folder / f"step-{step:08d}"
         partial = final.with_name(final.name + PARTIAL)
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-
         tensors: dict[str, Tensor] = {}
         tree = _strip({name: part.state_dict() for name, part in self.parts.items()}, (), tensors)
-        write_tensors(partial / "state.safetensors", tensors, {"tree": tree})
-        write_tensors(partial / "release.safetensors", self.release, {"about": {**self.about, "step": step}})
-        manifest = {path.name: fingerprint(path) for path in sorted(partial.iterdir())}
-        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1))
-        _flush(partial / "manifest.json")
-        _flush(partial)
+        try:
+            partial.mkdir(parents=True)
+            write_tensors(partial / "state.safetensors", tensors, {"tree": tree})
+            write_tensors(partial / "release.safetensors", self.release, {"about": {**self.about, "step": step}})
+            manifest = {path.name: fingerprint(path) for path in sorted(partial.iterdir())}
+            (partial / "manifest.json").write_text(json.dumps(manifest, indent=1))
+            _flush(partial / "manifest.json")
+            _flush(partial)
 
-        if final.exists():  # a damaged one of the same step, which the run has passed over
-            shutil.rmtree(final)
-        partial.rename(final)
-        _flush(self.folder)
-        self._prune()
+            if final.exists():  # a damaged one of the same step, which the run has passed over
+                shutil.rmtree(final)
+            partial.rename(final)
+            _flush(self.folder)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            needed = sum(tensor.nbytes for tensor in (*tensors.values(), *self.release.values())) / 1e6
+            raise NoSpaceError(
+                f"{final}: {needed:,.1f} MB cannot be written ({error}); make room and run the same command to continue"
+            ) from error
+        self._clean()
+        self._prune(final)
         return final
 
     def load_latest(self) -> list[DamagedError]:
         """Restore the newest checkpoint that verifies, if any was ever saved; returns the damages passed over.
 
-        Raises DamagedError if there are checkpoints and none is whole: starting anew would overwrite what can perhaps be saved.
+        Raises DamagedError if there are checkpoints and none is whole: starting anew would overwrite what can
+        perhaps be saved.
         """
         newest, damages = newest_checkpoint(self.folder)
         if newest is None and damages:
@@ -87,7 +98,7 @@ class Checkpoint:
             )
         if newest is not None:
             self._restore(newest)
-        self._prune()
+        self._clean()
         return damages
 
     def _restore(self, checkpoint: Path) -> None:
@@ -96,15 +107,22 @@ class Checkpoint:
         for name, part in self.parts.items():
             part.load_state_dict(state[name])
 
-    def _prune(self) -> None:
-        """Remove all but the newest checkpoints, and what an interrupted save left behind."""
-        for old in list_checkpoints(self.folder)[: -self.keep] + list(self.folder.glob(f"step-*{PARTIAL}")):
+    def _prune(self, newest: Path) -> None:
+        """Remove all but the newest checkpoints; those of later steps were passed over as damaged and go, too."""
+        every = list_checkpoints(self.folder)
+        kept = [path for path in every if path <= newest][-self.keep :]
+        for old in set(every) - set(kept):
             shutil.rmtree(old)
+
+    def _clean(self) -> None:
+        """Remove what an interrupted save left behind."""
+        for partial in self.folder.glob(f"step-*{PARTIAL}"):
+            shutil.rmtree(partial)
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Committed checkpoints, oldest first; whether they are whole is not looked at."""
-    return sorted(path for path in folder.glob("step-*") if path.is_dir() and path.suffix != PARTIAL)
+    return sorted(path for path in folder.glob("step-*") if path.is_dir() and re.fullmatch(r"step-\d{8,}", path.name))
 
 
 def newest_checkpoint(folder: Path) -> tuple[Path | None, list[DamagedError]]:
@@ -129,7 +147,7 @@ def verify(checkpoint: Path) -> None:
         if not isinstance(expected, dict) or set(expected) != names:
             raise ValueError("it does not list the two files of a checkpoint")
         found = {name: fingerprint(checkpoint / name) for name in names}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedError(f"{manifest}: {error}; remove this checkpoint") from error
     for name in sorted(names):
         if found[name] != expected[name]:
@@ -146,6 +164,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         path,
         metadata={key: json.dumps(value) for key, value in metadata.items()},
     )
+    path.chmod(0o644)  # safetensors lets nobody but the owner read
     _flush(path)
 
 
@@ -169,6 +188,8 @@ def _strip(value: Any, at: tuple[str, ...], tensors: dict[str, Tensor]) -> Any:
     """A copy of nested state in which every tensor is replaced by its name; JSON knows no number keys, so pairs."""
     if isinstance(value, Tensor):
         name = ".".join(at)
+        while name in tensors:  # a.b in c and b in c.a, or 0 and "0"
+            name += "'"
         tensors[name] = value
         return {"tensor": name}
     if isinstance(value, Mapping):

@@ -1,7 +1,7 @@
 """Exponential moving average of weights: what is sampled, evaluated and released.
 
-w̄ ← d w̄ + (1 − d) w after each step, with d = min(decay, (1 + t) / (10 + t)) at update t: the warm-up keeps the random first
-weights from lingering for 1 / (1 − decay) steps.
+w̄ ← d w̄ + (1 − d) w after each step, with d = min(decay, (1 + t) / (10 + t)) at update t = 0, 1, …: the warm-up
+keeps the random first weights from lingering for 1 / (1 − decay) steps.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from torch import nn
 
 
 class EMA:
-    """The averages of all weights and buffers of some networks."""
+    """The averages of all weights of some networks."""
 
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
         self.decay = decay

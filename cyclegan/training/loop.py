@@ -1,17 +1,17 @@
 """The one training loop: it knows the protocol `Trainable` and nothing of any method.
 
-Everything is a function of the step: learning rate, seeds, batches, names of checkpoints. Run it again and it continues; on the
-CPU the weights are then bit-identical to those of a run that was never interrupted.
+Everything is a function of the step: learning rate, seeds, batches, names of checkpoints. Run it again and it
+continues; on the CPU the weights are then bit-identical to those of a run that was never interrupted.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from cyclegan.errors import StoppedError
 from cyclegan.protocols import Trainable
-from cyclegan.training.checkpoint import Checkpoint
+from cyclegan.training.checkpoint import Checkpoint, Part
 from cyclegan.training.ema import EMA
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.precision import autocast, choose_precision
@@ -23,6 +23,7 @@ from cyclegan.training.settings import TrainingConfig
 from cyclegan.training.signals import stop_requests
 
 
+@runtime_checkable
 class Batches(Protocol):
     """Batches addressed by step: named tuples of tensors."""
 
@@ -47,14 +48,13 @@ def train(
     optimizers = Optimizers(method.players(), config.optimizer)
     ema = EMA(method.networks(), config.ema)
     progress = Progress()
-    state = {"method": method, "optimizers": optimizers, "ema": ema, "progress": progress}
+    state: dict[str, Part] = {"method": method, "optimizers": optimizers, "ema": ema, "progress": progress}
     checkpoint = Checkpoint(run.checkpoints, config.keep, ema.average, about, **state)
     for damage in checkpoint.load_latest():
         run.say(f"passed over: {damage}")
     held_out = to(held_out, device)
 
-    run.begin(progress.step, config.steps)
-    with stop_requests() as stop:
+    with run.recording(progress.step, config.steps), stop_requests() as stop, progress.named_in_errors():
         while progress.step < config.steps:
             seed_step(seed, progress.step)
             rate = optimizers.scale_learning_rate(linear_decay(progress.step, config.steps, config.constant_share))
@@ -72,11 +72,11 @@ def train(
             if progress.step % config.sample_every == 0 or last:
                 with ema.in_place():
                     run.save_samples(progress.step, method.preview(held_out))
-            if progress.step % config.save_every == 0 or last or stop.signal_number:
+            stopping = stop.signal_number  # looked at once: what comes while saving waits for the next step
+            if progress.step % config.save_every == 0 or last or stopping:
                 checkpoint.save(progress.step)
-            if stop.signal_number and not last:
-                raise StoppedError(stop.signal_number)
-    run.end()
+            if stopping:
+                raise StoppedError(stopping)
 
 
 def to(batch: Any, device: torch.device) -> Any:

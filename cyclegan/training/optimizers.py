@@ -1,7 +1,7 @@
 """One Adam per player; `minimize` is the only verb a method needs.
 
-Precision, checks for finite numbers and whatever else belongs to a step of gradient descent stay in here, so that no method's file
-mentions them.
+Checks for finite numbers and whatever else belongs to a step of gradient descent stay in here, so that no method's
+file mentions them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -58,5 +58,5 @@ class Optimizers:
 def refuse_not_finite(losses: Losses) -> None:
     """One look at the sum, as it is not finite if a term is not; the terms are looked at only then."""
     if not torch.isfinite(sum(losses.values())):  # type: ignore[arg-type]
-        bad = ", ".join(f"{name} = {float(value)}" for name, value in losses.items() if not torch.isfinite(value))
+        bad = ", ".join(f"{name} = {value.item()}" for name, value in losses.items() if not torch.isfinite(value))
         raise NotFiniteError(f"{bad or 'the sum of the losses'}: no longer finite; try a lower learning rate")

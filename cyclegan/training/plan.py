@@ -16,8 +16,8 @@ PATIENCE = 24 * 3600  # seconds: a training predicted to take longer is called h
 def rehearse(method: Trainable, batch: Any, precision: torch.dtype, device: torch.device) -> float:
     """Seconds of one training step, measured with a copy of the method on a real batch.
 
-    Small steps are repeated for a second and the fastest counts; a large one runs once. It also shows, before anything is
-    written, whether the batch fits into memory.
+    Small steps are repeated for a second and the fastest counts; a large one runs once. It also shows, before
+    anything is written, whether the batch fits into memory.
     """
     copied = copy.deepcopy(method)
     parameters = {player: list(owned) for player, owned in copied.players().items()}

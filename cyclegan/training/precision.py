@@ -16,7 +16,10 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """`auto` is bfloat16 where the device multiplies in it, float32 elsewhere. Weights and losses stay in float32."""
     if name != "auto":
         return getattr(torch, name)
-    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bfloat16() and device.type == "cpu"
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = device.type == "cpu" and _cpu_has_bfloat16()
     return torch.bfloat16 if native else torch.float32
 
 

@@ -1,8 +1,11 @@
 """How far a run has come."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from cyclegan.errors import NotFiniteError
 
 
 @dataclass
@@ -18,3 +21,11 @@ class Progress:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of state_dict."""
         self.step = state["step"]
+
+    @contextmanager
+    def named_in_errors(self) -> Iterator[None]:
+        """Within this context a NotFiniteError says when it came."""
+        try:
+            yield
+        except NotFiniteError as error:
+            raise NotFiniteError(f"after step {self.step:,}: {error}") from error

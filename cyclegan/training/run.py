@@ -1,7 +1,7 @@
 """The run folder: everything that a run leaves behind, and what it says while it runs.
 
 runs/<domain>/<name>/
-    config.yaml        the resolved settings; a run with other settings is refused this folder
+    config.yaml        the resolved settings; a run with settings of other consequences is refused this folder
     environment.json   versions, device and commit
     log.jsonl          one line for each logged step
     events.out.…       TensorBoard
@@ -29,6 +29,11 @@ from cyclegan.protocols import Losses, Preview
 from cyclegan.training.checkpoint import list_checkpoints
 from cyclegan.training.plan import duration
 
+OPERATIONAL = (  # how a run is carried out; what comes of it does not depend on them, so they may change on the way
+    *("data.workers", "data.cache_mb"),
+    *(f"training.{name}" for name in ("device", "log_every", "sample_every", "save_every", "keep")),
+)
+
 
 class Run:
     """A folder opened for one training."""
@@ -42,41 +47,48 @@ class Run:
         self.config = config
 
     def _claim(self, config: str) -> None:
-        """Write the settings, or make sure that they are the ones of the run that is here."""
+        """Write the settings, unless a run is here whose outcome they would change."""
         path = self.folder / "config.yaml"
-        if path.exists():
-            changes = difference(path.read_text(), config)
-            if changes:
-                listed = "\n".join(f"  {change}" for change in changes)
-                raise UserError(
-                    f"{self.folder}: holds a run with other settings:\n{listed}\n"
-                    f"either give this run a name of its own (--set name=…) or remove the old one (rm -r {self.folder})"
-                )
+        changes = difference(path.read_text(), config) if path.exists() else []
+        decisive = [change for change in changes if change.partition(":")[0] not in OPERATIONAL]
+        if decisive:
+            listed = "\n".join(f"  {change}" for change in decisive)
+            raise UserError(
+                f"{self.folder}: holds a run with other settings:\n{listed}\n"
+                f"either give this run a name of its own (--set name=…) or remove the old one (rm -r {self.folder})"
+            )
         self.folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(config)
+        _replace(path, config)
 
     def steps_done(self) -> int:
         """By the name of the newest checkpoint; whether it is whole is not looked at."""
         committed = list_checkpoints(self.checkpoints)
         return int(committed[-1].name.removeprefix("step-")) if committed else 0
 
-    def begin(self, step: int, steps: int) -> None:
+    @contextmanager
+    def recording(self, step: int, steps: int) -> Iterator[None]:
         """Continue the records at a step, dropping what was written after it by a run that was cut off."""
         self.steps = steps
-        self._trim_log(step)
-        self.board = SummaryWriter(str(self.folder), purge_step=step + 1, flush_secs=30)
+        self.laid_out = self._trim_log(step) > 0  # the layout comes with the first line
+        self.board = SummaryWriter(str(self.folder), purge_step=step + 1 if step else 0)
         if step == 0:
             self.board.add_text("config", f"```yaml\n{self.config}```")
+            self.board.flush()
         elif step < steps:
             self.say(f"continuing after step {step:,}")
         self.bar = tqdm(total=steps, initial=step, unit="step", disable=None, dynamic_ncols=True)
         self._tick(step)
+        try:
+            yield
+        finally:
+            self.bar.close()
+            self.board.close()
 
     def _tick(self, step: int) -> None:
         self.since, self.since_step, self.waited = time.perf_counter(), step, 0.0
 
-    def _trim_log(self, step: int) -> None:
-        """Keep the lines up to a step; a line that was cut off in the middle goes too."""
+    def _trim_log(self, step: int) -> int:
+        """Keep the lines up to a step and return how many; a line that was cut off in the middle goes too."""
         path = self.folder / "log.jsonl"
         kept = []
         for line in path.read_text().splitlines() if path.exists() else []:
@@ -85,8 +97,8 @@ class Run:
                     kept.append(line + "\n")
             except ValueError:
                 break
-        path.with_suffix(".partial").write_text("".join(kept))
-        os.replace(path.with_suffix(".partial"), path)
+        _replace(path, "".join(kept))
+        return len(kept)
 
     @contextmanager
     def waiting_for_data(self) -> Iterator[None]:
@@ -115,8 +127,9 @@ class Run:
         scalars |= {f"speed/{name}": value for name, value in speed.items()}
         for tag, value in (scalars | {"learning_rate": learning_rate}).items():
             self.board.add_scalar(tag, value, step)
-        if self.since_step == 0:
+        if not self.laid_out:
             self._lay_out(players)
+        self.board.flush()  # so that no checkpoint is ahead of the curves
         left = duration((self.steps - step) * seconds / steps)
         losses_said = "  ".join(f"{name} {value:.3f}" for name, value in loss.items())
         speed_said = f"{speed['images_per_second']:.1f} images/s  data {speed['waiting_for_data']:.0%}"
@@ -127,6 +140,7 @@ class Run:
         """TensorBoard's custom page: the losses of each player in one chart, and the scores the game is about."""
         charts = {player: ["Multiline", [f"loss/{name}$" for name in names]] for player, names in players.items()}
         self.board.add_custom_scalars({"the game": charts | {"health": ["Multiline", ["health/D_.*"]]}})
+        self.laid_out = True
 
     def save_samples(self, step: int, preview: Preview) -> None:
         """The held-out pictures of every direction, to samples/ and TensorBoard, and the health of the game."""
@@ -144,12 +158,14 @@ class Run:
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
 
-    def end(self) -> None:
-        """Close what begin opened."""
-        self.bar.close()
-        self.board.close()
-
     def add_hyperparameters(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
         """TensorBoard's hyper-parameter page: the settings of the run beside its final scores."""
         with SummaryWriter(str(self.folder)) as board:
             board.add_hparams(dict(settings), {f"score/{k}": v for k, v in scores.items()}, run_name=".")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file at once, so that a run that is cut off leaves the old one or the new one."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    os.replace(partial, path)

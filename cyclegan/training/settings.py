@@ -11,6 +11,12 @@ class OptimizerConfig:
     lr: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
 
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise ValueError("lr: must be above 0")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError("betas: must lie in 0…1, 1 excluded")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:

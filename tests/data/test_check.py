@@ -1,0 +1,115 @@
+"""Checking a folder before anything is trained on it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cyclegan.data.check import Report, check
+from cyclegan.errors import UserError
+
+
+def save(path: Path, mode: str = "RGB", size: tuple[int, int] = (8, 6), **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size).save(path, **options)
+    return path
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """A good data set in the official layout."""
+    for name, count in {"trainA": 2, "trainB": 3, "testA": 1, "testB": 1}.items():
+        for number in range(count):
+            save(tmp_path / "fruit" / name / f"{number}.png")
+    return tmp_path / "fruit"
+
+
+def test_a_good_data_set_is_counted_by_folder(root):
+    report = check(root)
+    assert report.counts == {"trainA": 2, "trainB": 3, "testA": 1, "testB": 1}
+    assert report.bad == ()
+
+
+def test_a_plain_folder_is_counted_with_all_below_it(tmp_path):
+    save(tmp_path / "mine" / "a.jpg")
+    save(tmp_path / "mine" / "deep" / "b.webp")
+    report = check(tmp_path / "mine")
+    assert report.counts == {"mine": 2}
+    assert report.bad == ()
+
+
+def test_a_linked_folder_is_followed(root, tmp_path):
+    (root / "trainA").rename(tmp_path / "elsewhere")
+    (root / "trainA").symlink_to(tmp_path / "elsewhere")
+    assert check(root).counts["trainA"] == 2
+
+
+def test_sizes_and_modes_are_summed_up(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    save(tmp_path / "plain.png")
+    save(tmp_path / "turned.jpg", exif=exif)
+    save(tmp_path / "print.jpg", "CMYK")
+    save(tmp_path / "glass.png", "LA")
+    Image.fromarray(np.full((6, 8), 999, dtype=np.uint16)).save(tmp_path / "scan.png")
+    Image.new("RGBA", (8, 6)).quantize().save(tmp_path / "sprite.png")
+    report = check(tmp_path)
+    assert report.sizes == {"8×6": 5, "6×8": 1}
+    assert report.modes == {"RGB": 2, "CMYK": 1, "LA": 1, "I;16": 1, "P": 1}
+    assert report.bad == ()
+
+
+def spoil(path: Path, kind: str) -> None:
+    data = path.read_bytes()
+    path.write_bytes({"text": b"hello", "empty": b"", "cut": data[: len(data) // 2], "gif": b"GIF89a"}[kind])
+
+
+@pytest.mark.parametrize("kind", ["text", "empty", "cut", "gif"])
+def test_a_bad_file_is_named_with_its_reason_and_the_rest_is_still_looked_at(root, kind):
+    spoil(root / "trainB" / "1.png", kind)
+    report = check(root)
+    assert len(report.bad) == 1
+    assert report.bad[0].startswith(f"{root / 'trainB' / '1.png'}: not a readable picture (")
+    assert report.sizes == {"8×6": 6}
+    assert report.counts["trainB"] == 3
+
+
+def test_every_bad_file_is_named(root):
+    names = ["trainA/0.png", "trainB/2.png", "testB/0.png"]
+    for name in names:
+        spoil(root / name, "empty")
+    assert [line.split(": ")[0] for line in check(root).bad] == [str(root / name) for name in names]
+
+
+def test_a_missing_folder_is_bad(root):
+    (root / "testB" / "0.png").unlink()
+    assert check(root).bad == (f"{root / 'testB'}: holds no picture (.jpg .jpeg .png .webp .tif .tiff .bmp)",)
+    (root / "testB").rmdir()
+    assert check(root).bad == (f"{root / 'testB'}: holds no picture (.jpg .jpeg .png .webp .tif .tiff .bmp)",)
+
+
+def test_an_empty_folder_is_bad(tmp_path):
+    assert len(check(tmp_path).bad) == 1
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        check(tmp_path / "nowhere")
+
+
+def test_the_report_reads_well(root):
+    spoil(root / "trainA" / "0.png", "empty")
+    lines = str(check(root)).splitlines()
+    assert lines[0] == f"{root}: 6 of 7 pictures can be read"
+    assert [line.split() for line in lines[1:5]] == [["trainA", "2"], ["trainB", "3"], ["testA", "1"], ["testB", "1"]]
+    assert [line.split(maxsplit=1) for line in lines[5:7]] == [["sizes", "8×6 (6)"], ["modes", "RGB (6)"]]
+    assert lines[7].startswith(f"bad: {root}/trainA/0.png: not a readable picture")
+
+
+def test_many_sizes_are_summed_up_by_the_commonest(tmp_path):
+    for width in (1, 2, 3, 4, 5, 6, 7, 7):
+        save(tmp_path / f"{len(list(tmp_path.iterdir()))}.png", size=(width, 1))
+    line = str(check(tmp_path)).splitlines()[2]
+    assert line.split(maxsplit=1)[1] == "7×1 (2), 1×1 (1), 2×1 (1), 3×1 (1), 4×1 (1), and 2 others"
+    assert isinstance(check(tmp_path), Report)

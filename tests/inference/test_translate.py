@@ -1,0 +1,245 @@
+"""translate: files and folders in, translated files of the same names, tree and sizes out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cyclegan.errors import NoSpaceError, UserError
+from cyclegan.images import read, to_bytes
+from cyclegan.inference import load as load_module
+from cyclegan.inference.load import Loaded, load
+from cyclegan.inference.translate import translate
+from cyclegan.pictures import read_picture, write_picture
+
+ORIENTATION = 0x0112  # the EXIF tag
+
+
+@pytest.fixture
+def painter(run) -> Loaded:
+    return load(run.folder, device="cpu")
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path) -> Path:
+    return tmp_path / "paintings"
+
+
+def draw(path: Path, size: tuple[int, int] = (24, 18)) -> Path:
+    """A smooth picture, different for each name."""
+    phase = sum(path.name.encode())
+    x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    waves = np.stack([np.sin(x / 5 + phase), np.cos(y / 4), np.sin((x + y) / 6)], axis=-1)
+    write_picture(path, (127.5 + 127.5 * waves).astype(np.uint8))
+    return path
+
+
+def files_below(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> int:
+    return int(np.abs(a.astype(int) - b).max())
+
+
+def test_names_and_tree_are_kept_and_none_is_left_out(painter, photos, out):
+    names = {f"{i}.png" for i in range(60)} | {"sub/0.png", "sub/deep/er/0.png", "with space/ü.PNG"}
+    for name in names:
+        draw(photos / name, (4, 4))
+    report = translate(painter, [photos], out)
+    assert files_below(out) == names
+    assert {path.relative_to(out).as_posix() for path in report.done} == names
+    assert report.bad == []
+
+
+@pytest.mark.parametrize("size", [(450, 301), (1, 1), (3, 200)])
+def test_any_size_comes_out_as_it_went_in(painter, photos, out, size):
+    draw(photos / "photo.png", size)
+    translate(painter, [photos], out)
+    with Image.open(out / "photo.png") as painting:
+        assert (painting.size, painting.mode) == (size, "RGB")
+
+
+@pytest.mark.parametrize(("to", "direction"), [("painting", "x_to_y"), ("photo", "y_to_x"), (None, "x_to_y")])
+def test_a_file_becomes_what_the_network_makes_of_its_image(painter, method, photos, out, to, direction):
+    path = draw(photos / "photo.png", (61, 43))
+    translate(painter, [path], out, to)
+    expected = to_bytes(getattr(method, direction).translate(read(path)))[0].numpy()
+    assert difference(read_picture(out / "photo.png"), expected) <= 1
+    assert difference(expected, read_picture(path)) > 50
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [
+        (".jpg", "JPEG"),
+        (".JPEG", "JPEG"),
+        (".png", "PNG"),
+        (".webp", "WEBP"),
+        (".tif", "TIFF"),
+        (".tiff", "TIFF"),
+        (".bmp", "BMP"),
+    ],
+)
+def test_every_format_is_written_as_it_was_read(painter, photos, out, suffix, kind):
+    path = draw(photos / f"photo{suffix}", (64, 48))
+    (target,) = translate(painter, [path], out).done
+    with Image.open(target) as painting:
+        assert painting.format == kind
+    assert target == out / path.name
+    assert difference(read_picture(target), np.asarray(painter(path))) <= (40 if kind == "JPEG" else 0)
+
+
+def test_whatever_cameras_scanners_and_programs_write_is_translated(painter, photos, out):
+    ramp = np.linspace(0, 65535, 24 * 18).reshape(18, 24)
+    glass = Image.new("RGBA", (24, 18), (255, 0, 0, 255))
+    glass.paste((0, 0, 0, 0), (4, 4, 9, 9))
+    Image.new("CMYK", (24, 18), (0, 255, 255, 0)).save(photos / "print.jpg")
+    Image.fromarray(ramp.astype(np.uint16)).save(photos / "scan.png")
+    glass.quantize().save(photos / "sprite.png")
+    report = translate(painter, [photos], out)
+    assert [path.name for path in report.done] == ["print.jpg", "scan.png", "sprite.png"]
+    for target in report.done:
+        with Image.open(target) as painting:
+            assert (painting.mode, painting.size) == ("RGB", (24, 18))
+        assert difference(read_picture(target), np.asarray(painter(photos / target.name))) <= 40
+
+
+def test_a_photo_turned_by_exif_is_written_upright(painter, photos, out):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    upright = Image.fromarray(read_picture(draw(photos / "upright.png", (24, 40))))
+    upright.transpose(Image.Transpose.ROTATE_90).save(photos / "turned.png", exif=exif)
+    translate(painter, [photos], out)
+    with Image.open(out / "turned.png") as painting:
+        assert painting.size == (24, 40)
+        assert ORIENTATION not in painting.getexif()
+    assert np.array_equal(read_picture(out / "turned.png"), read_picture(out / "upright.png"))
+
+
+def test_bad_pictures_are_named_and_the_others_done(painter, photos, out):
+    for name in ("a.jpg", "c.jpg", "e.png"):
+        draw(photos / name)
+    (photos / "b.jpg").write_bytes((photos / "a.jpg").read_bytes()[:200])
+    (photos / "d.png").write_text("not a picture")
+    report = translate(painter, [photos], out)
+    assert files_below(out) == {"a.jpg", "c.jpg", "e.png"}
+    assert len(report.done) == 3
+    assert [str(bad).split(":")[0] for bad in report.bad] == [str(photos / "b.jpg"), str(photos / "d.png")]
+    assert all("not a readable picture" in str(bad) for bad in report.bad)
+
+
+def test_a_file_in_a_format_that_is_not_written_is_named(painter, photos, out):
+    path = draw(photos / "photo.png").rename(photos / "photo.dat")
+    report = translate(painter, [path], out)
+    assert report.done == []
+    assert "cannot write '.dat'; use one of" in str(report.bad[0])
+
+
+def test_files_and_folders_can_be_mixed(painter, photos, out):
+    draw(photos / "sub" / "a.png")
+    single = draw(photos / "b.png")
+    translate(painter, [photos / "sub", single], out)
+    assert files_below(out) == {"a.png", "b.png"}
+
+
+def test_a_picture_given_twice_is_translated_once(painter, photos, out, monkeypatch):
+    single = draw(photos / "a.png")
+    monkeypatch.chdir(photos)
+    assert translate(painter, [photos, single, Path("a.png")], out).done == [out / "a.png"]
+
+
+def test_it_can_be_run_again(painter, photos, out):
+    draw(photos / "a.png")
+    first = translate(painter, [photos], out)
+    assert translate(painter, [photos], out) == first
+
+
+def test_two_sources_of_one_name_are_refused(painter, photos, out):
+    one, two = draw(photos / "one" / "a.png"), draw(photos / "two" / "a.png")
+    with pytest.raises(UserError) as caught:
+        translate(painter, [photos / "one", photos / "two"], out)
+    assert str(caught.value).startswith(f"{one} and {two}: both would become {out / 'a.png'}; give each")
+    assert not out.exists()
+
+
+def test_a_source_is_never_written_over(painter, photos, tmp_path):
+    path = draw(photos / "a.png")
+    draw(photos / "sub" / "a.png")
+    (tmp_path / "link").symlink_to(photos)
+    before = path.read_bytes()
+    for sources, out in (
+        ([photos], photos),
+        ([path], photos),
+        ([photos], tmp_path / "link"),
+        ([photos], photos / "sub"),
+    ):
+        with pytest.raises(UserError, match=r"a\.png: is a source and would be written over; give another --out"):
+            translate(painter, sources, out)
+    assert path.read_bytes() == before
+    assert files_below(photos) == {"a.png", "sub/a.png"}
+
+
+def test_nothing_to_translate_is_an_error(painter, photos, out):
+    (photos / "notes.txt").touch()
+    with pytest.raises(UserError, match=r"photos: no pictures there; a picture ends in one of \.jpg"):
+        translate(painter, [photos], out)
+    with pytest.raises(UserError, match=r"photo\.jpg: does not exist; give picture files or folders"):
+        translate(painter, [photos / "photo.jpg"], out)
+
+
+def test_a_wrong_side_is_refused_before_anything_is_read(painter, photos, out):
+    with pytest.raises(UserError, match=r"'paintin': .* did you mean 'painting'"):
+        translate(painter, [photos / "missing"], out, "paintin")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to …"),
+        RuntimeError("MPS backend out of memory"),
+        MemoryError(),
+    ],
+)
+def test_a_picture_too_large_for_the_memory_is_named_with_its_size(painter, photos, out, monkeypatch, error):
+    def fail(_):
+        raise error
+
+    draw(photos / "huge.png", (24, 18))
+    monkeypatch.setattr(load_module, "from_bytes", fail)
+    with pytest.raises(NoSpaceError, match=r"huge\.png: 24×18 pixels need more memory than there is; make the picture"):
+        translate(painter, [photos], out)
+
+
+def test_a_bug_is_not_taken_for_lack_of_memory(painter, photos, out, monkeypatch):
+    def fail(_):
+        raise RuntimeError("an illegal memory access was encountered")
+
+    draw(photos / "photo.png")
+    monkeypatch.setattr(load_module, "from_bytes", fail)
+    with pytest.raises(RuntimeError, match="illegal"):
+        translate(painter, [photos], out)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_is_said(painter, photos, out):
+    draw(photos / "photo.png")
+    out.mkdir()
+    (out / "photo.png").symlink_to("/dev/full")
+    with pytest.raises(NoSpaceError, match=r"photo\.png: cannot be written \(No space left on device\)"):
+        translate(painter, [photos], out)
+
+
+def test_an_output_that_is_a_file_is_refused(painter, photos, out):
+    draw(photos / "photo.png")
+    out.touch()
+    with pytest.raises(UserError, match=r"paintings.photo\.png: cannot be written"):
+        translate(painter, [photos], out)

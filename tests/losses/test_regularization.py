@@ -1,0 +1,77 @@
+"""R1: half the squared slope of the mean score, against analysis and finite differences."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cyclegan.losses.regularization import r1_penalty
+
+STEP = 1e-6
+
+
+@pytest.fixture
+def images() -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(2, 3, 6, 6, dtype=torch.float64, generator=generator).requires_grad_()
+
+
+@pytest.fixture
+def curved() -> nn.Module:
+    """A discriminator with a grid of 2×2 scores and second derivatives everywhere."""
+    torch.manual_seed(1)
+    layers = (nn.Conv2d(3, 4, 3), nn.Tanh(), nn.InstanceNorm2d(4), nn.Softplus(), nn.Conv2d(4, 1, 3))
+    return nn.Sequential(*layers).double()
+
+
+def test_a_linear_discriminator_costs_half_its_squared_weights_everywhere(images):
+    weights = torch.randn(3, 6, 6, dtype=torch.float64)
+    scores = (images * weights).sum(dim=(1, 2, 3)).reshape(2, 1, 1, 1)
+    assert r1_penalty(scores, images).item() == pytest.approx(0.5 * weights.square().sum().item())
+
+
+def test_a_grid_of_scores_counts_as_its_mean(images):
+    weights = torch.randn(4, 3, 6, 6, dtype=torch.float64)
+    scores = torch.einsum("nchw,kchw->nk", images, weights).reshape(2, 1, 2, 2)
+    assert r1_penalty(scores, images).item() == pytest.approx(0.5 * weights.mean(dim=0).square().sum().item())
+
+
+def test_a_batch_counts_as_the_mean_of_its_images(curved):
+    images = [torch.randn(1, 3, 6, 6, dtype=torch.float64).requires_grad_() for _ in range(3)]
+    alone = [r1_penalty(curved(image), image).item() for image in images]
+    batch = torch.cat(images).detach().requires_grad_()
+    assert r1_penalty(curved(batch), batch).item() == pytest.approx(sum(alone) / 3)
+
+
+def test_the_slope_is_that_of_finite_differences(curved, images):
+    slope = torch.zeros_like(images)
+    with torch.no_grad():
+        for pixel in range(images[0].numel()):
+            step = torch.zeros_like(images).flatten(1)
+            step[:, pixel] = STEP
+            rise = curved(images + step.view_as(images)) - curved(images - step.view_as(images))
+            slope.view(2, -1)[:, pixel] = rise.mean(dim=(1, 2, 3)) / (2 * STEP)
+    expected = 0.5 * slope.square().sum(dim=(1, 2, 3)).mean().item()
+    assert r1_penalty(curved(images), images).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_its_gradient_reaches_the_weights_and_is_that_of_finite_differences(curved, images):
+    weight = curved[0].weight
+    (gradient,) = torch.autograd.grad(r1_penalty(curved(images), images), weight)
+
+    def moved(by: float) -> float:
+        with torch.no_grad():
+            weight[1, 2, 0, 1] += by
+        penalty = r1_penalty(curved(images), images).item()
+        with torch.no_grad():
+            weight[1, 2, 0, 1] -= by
+        return penalty
+
+    expected = (moved(STEP) - moved(-STEP)) / (2 * STEP)
+    assert gradient[1, 2, 0, 1].item() == pytest.approx(expected, rel=1e-5)
+    assert abs(expected) > 1e-4
+
+
+def test_it_leaves_no_gradient_behind(curved, images):
+    r1_penalty(curved(images), images)
+    assert images.grad is None
+    assert all(parameter.grad is None for parameter in curved.parameters())

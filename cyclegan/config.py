@@ -13,7 +13,7 @@ import difflib
 import math
 import re
 import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -194,9 +194,7 @@ def _dataclass(node: yaml.Node, kind: Any, path: Sequence[str], default: Any) ->
         _refuse(nodes.get(name, node), (*path, name), _short(problem, 300))
 
 
-def _entries(
-    node: yaml.Node, path: Sequence[str], known: Iterable[str] | None = None
-) -> Iterator[tuple[str, yaml.Node]]:
+def _entries(node: yaml.Node, path: Sequence[str], known: dict | None = None) -> Iterator[tuple[str, yaml.Node]]:
     """The keys and values of a mapping in file order: every key is text, given once, and one of the known."""
     lines: dict[str, int] = {}
     for key, item in _mapping(node, path).value:

@@ -122,7 +122,7 @@ def evaluate(folder: Path) -> int:
 
 
 def score(folder: Path) -> dict[str, float]:
-    """Both directions of a run beside rivals and oracles, where the true counterparts of the test pictures are known."""
+    """Both directions of a run beside rivals and oracles, where the test pictures have true counterparts."""
     from cyclegan.evaluation.evaluate import evaluate
     from cyclegan.evaluation.report import as_table, save_report, sheet
     from cyclegan.evaluation.rivals import oracles, rivals

@@ -109,6 +109,7 @@ UNSUPPORTED = "aliases, anchors and tags (* & !) are not supported; quote it if 
         ("seed: [1]", "1:7: seed: expected a whole number, got a list of 1"),
         ("seed: {a: 1}", "1:7: seed: expected a whole number, got a mapping of 1"),
         ("seed: 9223372036854775808", "1:7: seed: 9223372036854775808 is too large"),
+        ("seed: -9223372036854775809", "1:7: seed: -9223372036854775809 is too large"),
         ("seed: " + "9" * 5000, f"1:7: seed: {'9' * 60}… is too large"),
         ("seed: 1\nflip: no", "2:7: flip: expected true or false, got 'no'"),
         ("seed: 1\nflip: True", "2:7: flip: expected true or false, got 'True'"),
@@ -127,9 +128,11 @@ UNSUPPORTED = "aliases, anchors and tags (* & !) are not supported; quote it if 
         ("seed: 1\nroot: [a, b]", "2:7: root: expected a path, got a list of 2"),
         ('seed: 1\ntitle: "\\ud800"', "2:8: title: contains a character that no file can hold"),
         ('seed: 1\nroot: "a\\0b"', "2:7: root: contains a character that no file can hold"),
+        ("seed: 1\nload_size: Null", "2:12: load_size: expected a whole number, got 'Null'"),
         ("seed: 1\nload_size: big", "2:12: load_size: expected a whole number, got 'big'"),
         ("seed: 1\nmode: slow", "2:7: mode: 'slow' is not one of fast, exact, 3"),
         ("seed: 1\nmode: '3'", "2:7: mode: '3' is not one of fast, exact, 3"),
+        ("seed: 1\nmode: 3.0", "2:7: mode: 3.0 is not one of fast, exact, 3"),
         ("seed: 1\nmode: [fast]", "2:7: mode: a list of 1 is not one of fast, exact, 3"),
         # collections
         ("seed: 1\nlayers: 64", "2:9: layers: expected a list [a, b], got 64"),
@@ -227,7 +230,7 @@ def test_an_override_with_a_long_or_deep_key_is_one_short_line():
 
 def test_a_file_gives_what_it_says_and_the_defaults_for_the_rest():
     text = """
-        seed: 1_000
+        seed: 1_0_00_
         share: 2e-4
         title: no
         root: runs/a
@@ -416,6 +419,11 @@ def test_a_dump_spells_every_field_out_in_the_order_of_the_dataclass():
     )
 
 
+def test_a_dump_leaves_letters_and_long_lines_readable():
+    title = "größer 馬 " * 50 + "."
+    assert f"title: {title}\n" in dump(Settings(seed=1, title=title))
+
+
 def test_a_dump_has_no_aliases_for_what_two_fields_share():
     layers, adam = (1, 2), Adam()
     assert "&" not in dump(Settings(seed=1, layers=layers, crops=(Crop(), Crop()), optimizer=adam, fixed=adam))
@@ -435,6 +443,10 @@ def test_difference_lists_what_changed_what_came_and_what_went():
         "weights: absent → a mapping of 0",
         "optimizer.nesterov: absent → false",
     ]
+
+
+def test_difference_looks_at_the_end_of_long_texts_too():
+    assert len(difference(f"a: {'x' * 500}y", f"a: {'x' * 500}z")) == 1
 
 
 @given(configs)

@@ -129,5 +129,5 @@ def _require_pairs(sources: Sequence[Path], truths: Sequence[Path]) -> None:
 
 
 def _pair_name(path: Path) -> str:
-    """What the two pictures of a pair share: 1_A.jpg and 1_B.jpg, as the official archives call them, belong together."""
+    """What the two pictures of a pair share; the official archives call them 1_A.jpg and 1_B.jpg."""
     return path.stem.removesuffix("_A").removesuffix("_B")

@@ -164,7 +164,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         path,
         metadata={key: json.dumps(value) for key, value in metadata.items()},
     )
-    path.chmod(0o644)  # safetensors lets nobody but the owner read
+    path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets nobody but the owner read
     _flush(path)
 
 

@@ -70,7 +70,10 @@ class Run:
         """Continue the records at a step, dropping what was written after it by a run that was cut off."""
         self.steps = steps
         self.laid_out = self._trim_log(step) > 0  # the layout comes with the first line
-        self.board = SummaryWriter(str(self.folder), purge_step=step + 1 if step else 0)
+        if step == 0:
+            for old in self.folder.glob("events.out.tfevents.*"):
+                old.unlink()
+        self.board = SummaryWriter(str(self.folder), purge_step=step + 1)
         if step == 0:
             self.board.add_text("config", f"```yaml\n{self.config}```")
             self.board.flush()

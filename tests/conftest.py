@@ -1,0 +1,85 @@
+"""What the tests of training share: two checkpoints compared to the bit, and a run's TensorBoard read back."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from cyclegan.training.checkpoint import _fill, read_tensors
+
+
+def leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    """Everything that is not a dictionary or a list, with its place."""
+    if not isinstance(value, dict | list):
+        yield at, value
+        return
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        yield from leaves(item, f"{at}.{key}" if at else str(key))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal to the bit and of one kind; 0.0 and -0.0 are not the same."""
+    if not isinstance(one, torch.Tensor) or not isinstance(other, torch.Tensor):
+        return type(one) is type(other) and repr(one) == repr(other)
+    if (one.dtype, one.shape) != (other.dtype, other.shape):
+        return False
+    return torch.equal(one.reshape(-1).view(torch.uint8), other.reshape(-1).view(torch.uint8))
+
+
+@pytest.fixture(scope="session")
+def is_same() -> Callable[[Any, Any], bool]:
+    """Whether two nested states are equal to the bit."""
+
+    def compare(one: Any, other: Any) -> bool:
+        ones, others = dict(leaves(one)), dict(leaves(other))
+        return ones.keys() == others.keys() and all(same(ones[key], others[key]) for key in ones)
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def first_difference() -> Callable[[Path, Path], str | None]:
+    """Names the first thing in which two checkpoint folders differ, None if they are the same to the last bit."""
+
+    def compare(one: Path, other: Path) -> str | None:
+        for name in ("state.safetensors", "release.safetensors"):
+            ones, others = everything_in(one / name), everything_in(other / name)
+            for key in sorted(ones | others):
+                if key not in ones or key not in others or not same(ones[key], others[key]):
+                    return f"{name}: {key}: {ones.get(key, 'absent')} | {others.get(key, 'absent')}"
+            if (one / name).read_bytes() != (other / name).read_bytes():
+                return f"{name}: the same content in other bytes"
+        return None
+
+    return compare
+
+
+def everything_in(file: Path) -> dict[str, Any]:
+    """All that a file of a checkpoint holds, by name."""
+    tensors, metadata = read_tensors(file)
+    state = _fill(metadata["tree"], tensors) if "tree" in metadata else {"weights": tensors, **metadata}
+    return dict(leaves(state))
+
+
+@pytest.fixture(scope="session")
+def read_records() -> Callable[[Path], SimpleNamespace]:
+    """Reads what a run has recorded: the lines of log.jsonl, and everything that TensorBoard would show."""
+
+    def read(run: Path) -> SimpleNamespace:
+        events = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 0, "tensors": 0})
+        events.Reload()
+        tags = events.Tags()
+        return SimpleNamespace(
+            log=[json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()],
+            scalars={tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags["scalars"]},
+            images={tag: events.Images(tag) for tag in tags["images"]},
+            tensors={tag: events.Tensors(tag) for tag in tags["tensors"]},
+        )
+
+    return read

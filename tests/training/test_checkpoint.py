@@ -1,0 +1,434 @@
+"""Checkpoint: whole or not there, whatever happens while it is written and to what was written."""
+
+import json
+import os
+import resource
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+
+from cyclegan.errors import NoSpaceError, NotFiniteError
+from cyclegan.training.checkpoint import Checkpoint, DamagedError, list_checkpoints, newest_checkpoint, verify
+
+FILES = ("state.safetensors", "release.safetensors", "manifest.json")
+
+
+class Box:
+    """A part of a run that holds anything."""
+
+    def __init__(self, content: Any = None) -> None:
+        self.content = content
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"content": self.content}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.content = state["content"]
+
+
+def checkpoint_of(folder: Path, box: Box, keep: int = 2) -> Checkpoint:
+    return Checkpoint(folder, keep, {"G.weight": torch.ones(3)}, {"x": "photo"}, box=box)
+
+
+def weights(value: float) -> torch.Tensor:
+    return torch.full((5000,), value)
+
+
+def load(folder: Path) -> tuple[float, list[DamagedError]]:
+    """What the newest whole checkpoint holds, by a reader that knows nothing else, and the damages passed over."""
+    box = Box()
+    damages = checkpoint_of(folder, box).load_latest()
+    return box.content[0].item(), damages
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Checkpoints of steps 10, which holds 1.0, and 20, which holds 2.0."""
+    box = Box()
+    checkpoint = checkpoint_of(tmp_path / "checkpoints", box)
+    for step, value in ((10, 1.0), (20, 2.0)):
+        box.content = weights(value)
+        checkpoint.save(step)
+    return checkpoint.folder
+
+
+# Writing
+
+
+@contextmanager
+def effects_recorded(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
+    """Within this context `notify` is told whatever must be in the right order, before it happens."""
+    fsync, rename, rmtree = os.fsync, os.rename, shutil.rmtree
+
+    def recorded_fsync(descriptor: int) -> None:
+        known = {path.stat().st_ino: path.name for path in (folder, *folder.rglob("*"))}
+        notify(f"flush {known[os.fstat(descriptor).st_ino]}")
+        fsync(descriptor)
+
+    def recorded_rename(old: Path, new: Path) -> None:
+        notify(f"rename {Path(old).name} to {Path(new).name}")
+        rename(old, new)
+
+    def recorded_rmtree(path: Path, **options: Any) -> None:
+        if path.exists():
+            notify(f"remove {path.name}")
+        rmtree(path, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", recorded_fsync)
+        patch.setattr(os, "rename", recorded_rename)
+        patch.setattr(shutil, "rmtree", recorded_rmtree)
+        yield
+
+
+SAVING_30 = [
+    "flush state.safetensors",
+    "flush release.safetensors",
+    "flush manifest.json",
+    "flush step-00000030.partial",
+    "rename step-00000030.partial to step-00000030",
+    "flush checkpoints",
+    "remove step-00000010",
+]
+
+
+def test_files_reach_the_disk_before_the_manifest_before_the_name_before_anything_is_removed(folder):
+    happened: list[str] = []
+    with effects_recorded(folder, happened.append):
+        checkpoint_of(folder, Box(weights(3.0))).save(30)
+    assert happened == SAVING_30
+
+
+def test_the_manifest_is_written_after_the_files_it_speaks_of_are_on_the_disk(folder):
+    def look(event: str) -> None:
+        partial = folder / "step-00000030.partial"
+        if event in SAVING_30[:2]:
+            assert not (partial / "manifest.json").exists()
+        if event == SAVING_30[2]:
+            verify(partial)
+
+    with effects_recorded(folder, look):
+        checkpoint_of(folder, Box(weights(3.0))).save(30)
+
+
+def test_at_every_moment_of_a_save_there_are_only_whole_checkpoints(folder):
+    seen = []
+
+    def look(event: str) -> None:
+        for checkpoint in list_checkpoints(folder):
+            verify(checkpoint)
+        seen.append([path.name for path in list_checkpoints(folder)])
+
+    with effects_recorded(folder, look):
+        checkpoint_of(folder, Box(weights(3.0))).save(30)
+    assert seen[:5] == [["step-00000010", "step-00000020"]] * 5
+    assert seen[5:] == [["step-00000010", "step-00000020", "step-00000030"]] * 2
+
+
+@pytest.mark.parametrize("moment", range(len(SAVING_30)), ids=SAVING_30)
+def test_a_save_cut_off_at_any_moment_leaves_the_old_or_the_new_and_the_next_one_tidies_up(folder, moment):
+    def cut_off(event: str) -> None:
+        if event == SAVING_30[moment]:
+            raise KeyboardInterrupt
+
+    with effects_recorded(folder, cut_off), pytest.raises(KeyboardInterrupt):
+        checkpoint_of(folder, Box(weights(3.0))).save(30)
+    assert load(folder) == (2.0 if moment < 5 else 3.0, [])
+    assert not list(folder.glob("*.partial"))
+    checkpoint_of(folder, Box(weights(4.0))).save(40)
+    assert load(folder) == (4.0, [])
+    assert len(names(folder)) == 2
+
+
+def test_what_a_killed_save_left_behind_is_removed_by_the_next_save(folder):
+    for step in (30, 33):
+        (folder / f"step-{step:08d}.partial").mkdir()
+        (folder / f"step-{step:08d}.partial" / "state.safetensors").write_text("half of")
+    checkpoint_of(folder, Box(weights(3.0))).save(30)
+    assert names(folder) == ["step-00000020", "step-00000030"]
+    assert load(folder) == (3.0, [])
+
+
+@pytest.mark.parametrize("keep", [2, 3])
+def test_exactly_so_many_are_kept(tmp_path, keep):
+    checkpoint = checkpoint_of(tmp_path, Box(0), keep)
+    for step in range(1, 7):
+        checkpoint.save(step)
+        assert names(tmp_path) == [f"step-{s:08d}" for s in range(max(1, step - keep + 1), step + 1)]
+
+
+def test_other_folders_beside_the_checkpoints_are_none_of_its_business(folder):
+    for name in ("step-00000099-backup", "step-best", "notes"):
+        (folder / name).mkdir()
+    checkpoint = checkpoint_of(folder, Box(weights(3.0)))
+    assert checkpoint.load_latest() == []
+    checkpoint.save(30)
+    assert names(folder) == ["notes", "step-00000020", "step-00000030", "step-00000099-backup", "step-best"]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float64])
+def test_weights_that_are_not_finite_are_refused_and_the_last_checkpoint_stays_good(folder, bad, kind):
+    poisoned = torch.zeros(3, 4, dtype=kind)
+    poisoned[1, 2] = bad
+    with pytest.raises(NotFiniteError, match=r"box\.content\.moment: holds NaN or infinity") as caught:
+        checkpoint_of(folder, Box({"moment": poisoned})).save(30)
+    assert caught.value.exit_code == 3
+    assert load(folder) == (2.0, [])
+
+
+def test_a_release_that_is_not_finite_is_refused_too(folder):
+    checkpoint = Checkpoint(folder, 2, {"G.weight": torch.tensor([1.0, float("nan")])}, {}, box=Box(weights(3.0)))
+    with pytest.raises(NotFiniteError, match="weight"):
+        checkpoint.save(30)
+    assert load(folder) == (2.0, [])
+
+
+def test_a_full_disk_is_an_error_of_one_line_that_leaves_the_last_checkpoint_and_no_litter(folder):
+    checkpoint = checkpoint_of(folder, Box(weights(3.0)))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(NoSpaceError, match=r"step-00000030: 0\.0 MB cannot be written .*make room") as caught:
+            checkpoint.save(30)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(caught.value)
+    assert names(folder) == ["step-00000010", "step-00000020"]
+    assert load(folder) == (2.0, [])
+    checkpoint.save(30)
+    assert load(folder) == (3.0, [])
+
+
+def test_whoever_may_read_the_folder_may_read_its_files(folder):
+    readable = {path.name: path.stat().st_mode & 0o444 for path in (folder / "step-00000020").iterdir()}
+    assert set(readable.values()) == {folder.stat().st_mode & 0o444}
+
+
+# Damage
+
+
+def flip(path: Path, position: float, bit: int = 0) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(position * (len(content) - 1))] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def replace_by_loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "first bit flipped": lambda path: flip(path, 0),
+    "bit flipped in the header": lambda path: flip(path, 0.002),
+    "bit flipped in the middle": lambda path: flip(path, 0.5, bit=3),
+    "last bit flipped": lambda path: flip(path, 1, bit=7),
+    "last byte missing": lambda path: os.truncate(path, path.stat().st_size - 1),
+    "half missing": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "emptied": lambda path: os.truncate(path, 0),
+    "zeros in the middle": lambda path: path.write_bytes(
+        path.read_bytes()[: path.stat().st_size // 4] + bytes(path.stat().st_size // 2)
+    ),
+    "longer": lambda path: path.write_bytes(path.read_bytes() * 2),
+    "missing": lambda path: path.unlink(),
+    "a folder": replace_by_folder,
+    "a link to itself": replace_by_loop,
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_checkpoint_is_named_and_passed_over(folder, damage, name):
+    damage(folder / "step-00000020" / name)
+    value, damages = load(folder)
+    assert value == 1.0
+    (told,) = damages
+    assert str(folder / "step-00000020") in str(told)
+    assert "remove this checkpoint" in str(told)
+    assert "\n" not in str(told)
+
+
+def with_entry(name: str, **changes: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda manifest: manifest | {name: manifest.get(name, {}) | changes}
+
+
+EDITS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "another hash": with_entry("state.safetensors", sha256="0" * 64),
+    "another size": with_entry("release.safetensors", bytes=1),
+    "the size as text": lambda m: m | {"state.safetensors": {**m["state.safetensors"], "bytes": "80"}},
+    "a file less": lambda m: {"state.safetensors": m["state.safetensors"]},
+    "a file more": with_entry("../../etc/passwd", bytes=1, sha256="0" * 64),
+    "no hash": lambda m: m | {"state.safetensors": None},
+    "swapped": lambda m: dict(zip(m, reversed(m.values()), strict=True)),
+    "empty": lambda m: {},
+    "a list": lambda m: list(m),
+    "a number": lambda m: 1,
+    "null": lambda m: None,
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_an_edited_manifest_is_damage(folder, edit):
+    manifest = folder / "step-00000020" / "manifest.json"
+    manifest.write_text(json.dumps(edit(json.loads(manifest.read_text()))))
+    value, damages = load(folder)
+    assert (value, len(damages)) == (1.0, 1)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", '{"a": 1}{', "\xff", "NaN", '"' + "x" * 10_000 + '"'])
+def test_a_manifest_of_anything_is_damage(folder, text):
+    (folder / "step-00000020" / "manifest.json").write_bytes(text.encode("latin-1"))
+    value, damages = load(folder)
+    assert (value, len(damages)) == (1.0, 1)
+
+
+@settings(max_examples=120, deadline=None)
+@given(data=st.data())
+def test_no_flipped_bit_goes_unnoticed(pristine, data):
+    path = pristine / data.draw(st.sampled_from(FILES))
+    content = path.read_bytes()
+    flip(path, data.draw(st.floats(0, 1)), data.draw(st.integers(0, 7)))
+    try:
+        with pytest.raises(DamagedError):
+            verify(pristine)
+    finally:
+        path.write_bytes(content)
+    verify(pristine)
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory) -> Path:
+    return checkpoint_of(tmp_path_factory.mktemp("pristine"), Box(weights(1.0))).save(1)
+
+
+def test_files_of_two_checkpoints_do_not_make_one(folder):
+    old, new = folder / "step-00000010", folder / "step-00000020"
+    for name in FILES[:2]:
+        shutil.copy(old / name, new / name)
+    value, (damage,) = load(folder)
+    assert value == 1.0
+    assert "not the bytes that were saved" in str(damage)
+
+
+def test_where_none_is_whole_training_does_not_start_anew(folder):
+    for path in list_checkpoints(folder):
+        flip(path / "state.safetensors", 0.9)
+    with pytest.raises(DamagedError, match="no checkpoint is whole; move the folder away to start anew"):
+        load(folder)
+    assert names(folder) == ["step-00000010", "step-00000020"]
+
+
+def test_where_nothing_was_ever_saved_there_is_nothing_to_restore(tmp_path):
+    box = Box("as it was")
+    assert checkpoint_of(tmp_path / "checkpoints", box).load_latest() == []
+    assert box.content == "as it was"
+
+
+def test_a_damaged_checkpoint_is_replaced_by_the_one_of_the_same_step(folder):
+    flip(folder / "step-00000020" / "state.safetensors", 0.5)
+    box = Box()
+    checkpoint = checkpoint_of(folder, box)
+    assert len(checkpoint.load_latest()) == 1
+    box.content = weights(2.5)
+    checkpoint.save(20)
+    assert load(folder) == (2.5, [])
+    assert names(folder) == ["step-00000010", "step-00000020"]
+
+
+def test_damaged_ones_never_push_out_the_whole_ones(tmp_path):
+    writer = checkpoint_of(tmp_path, Box(weights(1.0)), keep=5)
+    for step in (10, 20, 30, 40, 50):
+        writer.save(step)
+    for step in (30, 40, 50):
+        flip(tmp_path / f"step-{step:08d}" / "state.safetensors", 0.5)
+
+    box = Box()
+    checkpoint = checkpoint_of(tmp_path, box, keep=2)
+    assert len(checkpoint.load_latest()) == 3
+    newest, _ = newest_checkpoint(tmp_path)
+    assert newest == tmp_path / "step-00000020"
+
+    box.content = weights(2.0)
+    checkpoint.save(23)
+    assert names(tmp_path) == ["step-00000020", "step-00000023"]
+    assert load(tmp_path) == (2.0, [])
+
+
+# Content
+
+
+def tensors() -> st.SearchStrategy[torch.Tensor]:
+    kinds = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.uint8, torch.bool)
+    shapes = st.lists(st.integers(0, 3), max_size=3)
+    return st.builds(
+        lambda kind, shape: torch.testing.make_tensor(*shape, dtype=kind, device="cpu"), st.sampled_from(kinds), shapes
+    )
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+KEYS = st.text(alphabet=".01ab'", max_size=3) | st.integers(0, 11)
+STATES = st.recursive(
+    SCALARS | tensors(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(state=STATES)
+def test_any_nested_state_comes_back_to_the_bit(is_same, state):
+    with tempfile.TemporaryDirectory() as place:
+        checkpoint_of(Path(place), Box(state)).save(1)
+        box = Box()
+        checkpoint_of(Path(place), box).load_latest()
+    assert is_same(box.content, state)
+
+
+def test_names_that_look_alike_stay_apart(tmp_path):
+    state = {"a.b": {"c": torch.tensor(1)}, "a": {"b.c": torch.tensor(2)}, 0: torch.tensor(3), "0": torch.tensor(4)}
+    box = Box()
+    checkpoint_of(tmp_path, Box(state)).save(1)
+    checkpoint_of(tmp_path, box).load_latest()
+    assert box.content == state
+
+
+def test_views_and_tensors_that_learn_are_saved_as_what_they_show(tmp_path):
+    grid = torch.arange(12.0).reshape(3, 4).requires_grad_()
+    box = Box()
+    checkpoint_of(tmp_path, Box({"turned": grid.t(), "part": grid[1:, ::2], "same": grid[:1].expand(2, 4)})).save(1)
+    checkpoint_of(tmp_path, box).load_latest()
+    assert torch.equal(box.content["turned"], grid.t())
+    assert torch.equal(box.content["part"], grid[1:, ::2])
+    assert torch.equal(box.content["same"], grid[:1].expand(2, 4))
+
+
+def test_what_json_cannot_hold_is_refused_by_its_name_before_anything_is_written(folder):
+    with pytest.raises(TypeError, match=r"box\.content\.hook: a checkpoint holds no set"):
+        checkpoint_of(folder, Box({"hook": {1, 2}})).save(30)
+    assert names(folder) == ["step-00000010", "step-00000020"]
+
+
+def test_the_release_tells_what_it_is_to_anybody_with_safetensors(folder):
+    with safe_open(folder / "step-00000020" / "release.safetensors", framework="np") as file:
+        assert json.loads(file.metadata()["about"]) == {"x": "photo", "step": 20}
+        assert list(file.keys()) == ["G.weight"]
+        assert file.get_tensor("G.weight").tolist() == [1.0, 1.0, 1.0]

@@ -1,0 +1,81 @@
+"""Device and precision: what `auto` means, and what stays in float32."""
+
+import pytest
+import torch
+
+from cyclegan.data.batches import UnpairedBatch
+from cyclegan.methods.cyclegan import CycleGAN
+from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.training import precision
+from cyclegan.training.optimizers import Optimizers
+from cyclegan.training.precision import autocast, choose_device, choose_precision
+from cyclegan.training.settings import OptimizerConfig
+
+CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda", "mps"])
+def test_a_named_device_is_taken_at_its_word(name):
+    assert choose_device(name) == torch.device(name)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "chosen"), [(True, True, CUDA), (True, False, CUDA), (False, True, MPS), (False, False, CPU)]
+)
+def test_auto_is_the_first_accelerator_that_is_there(monkeypatch, cuda, mps, chosen):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert choose_device("auto") == chosen
+
+
+@pytest.mark.parametrize("device", [CPU, CUDA, MPS], ids=str)
+@pytest.mark.parametrize("name", ["float32", "bfloat16"])
+def test_a_named_precision_is_taken_at_its_word(name, device):
+    assert choose_precision(name, device) == getattr(torch, name)
+
+
+@pytest.mark.parametrize(("native", "chosen"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_is_bfloat16_only_where_a_gpu_computes_in_it(monkeypatch, native, chosen):
+    def is_bf16_supported(including_emulation: bool = True) -> bool:
+        return native or including_emulation  # older GPUs emulate it, slowly
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
+    assert choose_precision("auto", CUDA) == chosen
+
+
+@pytest.mark.parametrize(("native", "chosen"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_is_bfloat16_only_where_a_cpu_computes_in_it(monkeypatch, native, chosen):
+    monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: native)
+    assert choose_precision("auto", CPU) == chosen
+    assert choose_precision("auto", MPS) == torch.float32
+
+
+def test_whether_this_cpu_has_bfloat16_can_be_found_out():
+    assert choose_precision("auto", CPU) in (torch.bfloat16, torch.float32)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_the_context_multiplies_in_the_chosen_precision(dtype):
+    matrix = torch.randn(4, 4)
+    with autocast(dtype, CPU):
+        assert (matrix @ matrix).dtype == dtype
+    assert (matrix @ matrix).dtype == torch.float32
+
+
+def test_weights_gradients_and_losses_stay_in_float32():
+    torch.manual_seed(0)
+    method = CycleGAN(
+        CycleGANConfig(
+            generator=GeneratorConfig(base_channels=2, blocks=1),
+            discriminator=DiscriminatorConfig(base_channels=2, layers=1, norm="spectral"),
+            lambda_r1=1.0,
+        )
+    )
+    optimizers = Optimizers(method.players(), OptimizerConfig())
+    batch = UnpairedBatch(*(torch.rand(1, 3, 16, 16) * 2 - 1 for _ in "xy"))
+    with autocast(torch.bfloat16, CPU):
+        assert method.G(batch.x).dtype == torch.bfloat16
+        losses = method.training_step(batch, optimizers.minimize)
+    assert {loss.dtype for loss in losses.values()} == {torch.float32}
+    assert {parameter.dtype for parameter in method.parameters()} == {torch.float32}
+    assert {parameter.grad.dtype for parameter in method.parameters()} == {torch.float32}

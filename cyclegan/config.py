@@ -23,7 +23,7 @@ from cyclegan.errors import ConfigError
 
 T = TypeVar("T")
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 200_000
 MAX_DEPTH = 20
 NULL, BOOL, INT, FLOAT, STR, MERGE, MAP = (
     f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "merge", "map")

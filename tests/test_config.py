@@ -180,7 +180,7 @@ UNSUPPORTED = "aliases, anchors and tags (* & !) are not supported; quote it if 
         (f"%YAML {'9' * 5000}.1\n---\nseed: 1", "1:7: not YAML: the number is too large"),
         ("seed: 1\ntitle: a\0b", "2:9: '\\x00' is no character of a text file saved as UTF-8"),
         ("seed: 1\ntitle: \ud800", "2:8: '\\ud800' is no character of a text file saved as UTF-8"),
-        ("#" * (MAX_BYTES + 1), "1:1: larger than 1,000,000 bytes; this is no settings file"),
+        ("#" * (MAX_BYTES + 1), "1:1: larger than 200,000 bytes; this is no settings file"),
         ('seed: 1\n"a\\nb\\e": 1', f"2:1: a\\nb\\x1b: unknown key; the keys are {KEYS}"),
     ],
 )
@@ -318,8 +318,8 @@ def test_load_reads_a_file_and_names_it(tmp_path):
         (b"seed: 1\ntitle: \xff\xfe", "2:8: '\\udcff' is no character of a text file saved as UTF-8"),
         ("seed: 1\n".encode("utf-16"), "1:1: '\\udcff' is no character of a text file saved as UTF-8"),
         (bytes(range(256)), "1:1: '\\x00' is no character of a text file saved as UTF-8"),
-        ("ü".encode() * MAX_BYTES, "1:1: larger than 1,000,000 bytes; this is no settings file"),
-        (b"\xff" * (MAX_BYTES + 1), "1:1: larger than 1,000,000 bytes; this is no settings file"),
+        ("ü".encode() * MAX_BYTES, "1:1: larger than 200,000 bytes; this is no settings file"),
+        (b"\xff" * (MAX_BYTES + 1), "1:1: larger than 200,000 bytes; this is no settings file"),
     ],
 )
 def test_a_file_that_is_no_text_is_one_line(tmp_path, content, message):

@@ -1,0 +1,100 @@
+"""The page that a user of TensorBoard sees, in a real browser: curves, sample grids, settings."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cyclegan import cli, experiment
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+QUIET = "--no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
+TIMEOUT = 60  # seconds
+CONFIG = """
+name: nano
+method:
+  name: cyclegan
+  generator: {base_channels: 4, blocks: 1}
+  discriminator: {base_channels: 4, layers: 2}
+data: {x: summer, y: winter, load_size: null, crop_size: 32, batch_size: 2}
+training: {steps: 6, log_every: 1, sample_every: 3, save_every: 3, device: cpu}
+"""
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs an installed chromium or google-chrome")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """The folder of a run of six steps."""
+    place = tmp_path_factory.mktemp("place")
+    random = np.random.default_rng(0)
+    for side in ("summer", "winter"):
+        (place / side).mkdir()
+        for i in range(40):
+            pixels = random.integers(256, size=(5, 5, 3), dtype=np.uint8)
+            Image.fromarray(pixels).resize((40, 40), Image.Resampling.BICUBIC).save(place / side / f"{i}.png")
+    (place / "nano.yaml").write_text(CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr(experiment, "evaluate", lambda run: 0)
+        assert cli.main(["train", "nano.yaml"]) == 0
+    return place / "runs" / "summer2winter" / "nano"
+
+
+@pytest.fixture(scope="module")
+def address(run, tmp_path_factory) -> Iterator[str]:
+    """Where TensorBoard shows the run."""
+    output = tmp_path_factory.mktemp("tensorboard") / "output.txt"
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(run.parents[1]), "--port", "0"]
+    with output.open("w") as file:
+        server = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+    try:
+        deadline = time.monotonic() + TIMEOUT
+        while not (found := re.search(r"http://\S+", output.read_text())):
+            assert server.poll() is None, output.read_text()
+            assert time.monotonic() < deadline, output.read_text()
+            time.sleep(0.05)
+        yield found[0]
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)  # it has a process of its own that reads the files
+        server.wait(TIMEOUT)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *QUIET])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    """A page that must not ask for anything that is not there."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    failed: list[str] = []
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    page.set_default_timeout(TIMEOUT * 1000)
+    yield page
+    page.close()
+    assert failed == []
+
+
+def test_the_scalars_page_draws_every_curve(page, address, tmp_path):
+    page.goto(f"{address}#scalars")
+    page.screenshot(path=tmp_path / "scalars.png")
+
+
+def test_the_images_page_shows_the_samples(page, address, tmp_path):
+    page.goto(f"{address}#images")
+    page.screenshot(path=tmp_path / "images.png")

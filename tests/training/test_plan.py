@@ -1,0 +1,142 @@
+"""What a training will take, told before it starts and without a trace in it."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from toy import CPU, Noise, Toy, launch
+
+from cyclegan.data.batches import UnpairedBatch
+from cyclegan.methods import build
+from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.training import plan
+from cyclegan.training.checkpoint import list_checkpoints
+from cyclegan.training.plan import checkpoint_bytes, describe, duration, rehearse
+from cyclegan.training.settings import TrainingConfig
+
+DAY = 24 * 3600
+
+
+def small_cyclegan(buffer_size: int = 4):
+    return build(
+        CycleGANConfig(
+            generator=GeneratorConfig(base_channels=8, blocks=1),
+            discriminator=DiscriminatorConfig(base_channels=8, layers=2, norm="spectral"),
+            buffer_size=buffer_size,
+        )
+    )
+
+
+class Squares:
+    """Batches of random 32 px images, as many of each side as asked for."""
+
+    def __init__(self, count: int = 1) -> None:
+        self.count = count
+
+    def batch_at(self, step: int) -> UnpairedBatch:
+        drawn = torch.rand(2, self.count, 3, 32, 32, generator=torch.Generator().manual_seed(step)) * 2 - 1
+        return UnpairedBatch(*drawn)
+
+
+@pytest.mark.parametrize(("make", "batches"), [(Toy, Noise()), (small_cyclegan, Squares())], ids=["toy", "cyclegan"])
+def test_a_rehearsal_leaves_the_method_as_it_was(is_same, make, batches):
+    method = make()
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    assert 0 < rehearse(method, batches.batch_at(0), torch.float32, CPU) < 60
+    assert is_same(dict(method.state_dict()), before)
+    assert all(parameter.grad is None for parameter in method.parameters())
+
+
+def test_a_rehearsed_run_ends_as_one_that_was_not(tmp_path, first_difference):
+    def rehearsed(method: Toy) -> None:
+        rehearse(method, Noise().batch_at(0), torch.float32, CPU)
+
+    launch(tmp_path / "straight")
+    launch(tmp_path / "rehearsed", before=rehearsed)
+    one, other = (list_checkpoints(tmp_path / name / "checkpoints")[-1] for name in ("straight", "rehearsed"))
+    assert first_difference(one, other) is None
+
+
+class Clock:
+    """Time that passes only in training steps."""
+
+    def __init__(self, *durations: float) -> None:
+        self.now, self.durations, self.steps = 0.0, durations, 0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def step(self, *_) -> dict[str, torch.Tensor]:
+        self.now += self.durations[min(self.steps, len(self.durations) - 1)]
+        self.steps += 1
+        return {"loss": torch.tensor(1.0)}
+
+
+@pytest.mark.parametrize(
+    ("durations", "steps", "seconds"), [((0.5, 0.2, 0.2, 0.3), 4, 0.2), ((7.0,), 1, 7.0), ((0.25,), 4, 0.25)]
+)
+def test_small_steps_are_repeated_for_a_second_and_the_fastest_counts(monkeypatch, durations, steps, seconds):
+    clock = Clock(*durations)
+    monkeypatch.setattr(plan, "time", clock)
+    monkeypatch.setattr(Toy, "training_step", clock.step)
+    assert rehearse(Toy(), Noise().batch_at(0), torch.float32, CPU) == pytest.approx(seconds)
+    assert clock.steps == steps
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """The lines of a description, where a step takes so many seconds."""
+
+    def tell(seconds: float, *, steps: int, done: int = 0) -> list[str]:
+        monkeypatch.setattr(plan, "rehearse", lambda *_: seconds)
+        return describe(Toy(), Noise().batch_at(0), TrainingConfig(steps=steps), CPU, done=done, buffered=3)
+
+    return tell
+
+
+def test_it_warns_of_days_on_this_device(told):
+    lines = told(2.0, steps=DAY)
+    assert lines[-1].startswith("warning: 2.0 days is more than this device is good for; run this recipe on a GPU")
+    assert "needs     about 2.0 days" in lines[-2]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steps", "done"), [(1.0, DAY, 0), (0.01, 1000, 0), (2.0, DAY, DAY // 2), (9.0, 5, 5)]
+)
+def test_it_does_not_warn_of_a_day_or_less(told, seconds, steps, done):
+    assert not any("warning" in line for line in told(seconds, steps=steps, done=done))
+
+
+def test_one_second_more_than_a_day_is_too_much(told):
+    assert "warning" in told(1.0, steps=DAY + 1)[-1]
+
+
+def test_it_tells_device_networks_steps_time_and_disk(told):
+    device, networks, training, needs = told(0.5, steps=1000, done=400)
+    assert device == f"device    CPU with {torch.get_num_threads()} threads, float32"
+    assert networks == "networks  G 12 parameters"
+    assert training == "training  600 of 1,000 steps of (2, 3, 8, 8) + (2, 3, 8, 8)"
+    assert needs == "needs     about 5.0 min and 0 MB of disk"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0 s"), (89, "89 s"), (90, "1.5 min"), (5400, "1.5 h"), (DAY, "24.0 h"), (1.5 * DAY, "1.5 days")],
+)
+def test_durations_read_like_speech(seconds, text):
+    assert duration(float(seconds)) == text
+
+
+@pytest.mark.parametrize(("buffer_size", "count"), [(4, 1), (30, 2)])
+def test_the_predicted_size_of_a_checkpoint_is_that_of_a_real_one(tmp_path, buffer_size, count):
+    batches = Squares(count)
+    make = partial(small_cyclegan, buffer_size)
+    launch(tmp_path, batches, build=make, held_out=batches.batch_at(99), steps=buffer_size // count, sample_every=99)
+    checkpoint = list_checkpoints(tmp_path / "checkpoints")[-1]
+    predicted = checkpoint_bytes(make(), batches.batch_at(0), buffer_size)
+    assert predicted == pytest.approx(size(checkpoint), rel=0.2)
+
+
+def size(checkpoint: Path) -> int:
+    return sum(file.stat().st_size for file in checkpoint.iterdir())

@@ -1,0 +1,32 @@
+"""The settings of training refuse what cannot be trained with, and name the field."""
+
+import pytest
+
+from cyclegan.training.settings import OptimizerConfig, TrainingConfig
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((name, 0) for name in ("steps", "log_every", "sample_every", "save_every")),
+        *(("keep", 1), ("constant_share", -0.1), ("constant_share", 1.1), ("ema", -0.1), ("ema", 1.0)),
+    ],
+)
+def test_a_value_out_of_range_is_refused(field, value):
+    with pytest.raises(ValueError, match=f"^{field}: must"):
+        TrainingConfig(**{"steps": 10, field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("lr", 0.0), ("lr", -1.0), ("betas", (1.0, 0.9)), ("betas", (0.5, 1.0)), ("betas", (-0.1, 0.9))],
+)
+def test_adam_is_not_given_what_it_cannot_work_with(field, value):
+    with pytest.raises(ValueError, match=f"^{field}: must"):
+        OptimizerConfig(**{field: value})
+
+
+def test_the_defaults_are_those_of_the_paper():
+    config = TrainingConfig(steps=10)
+    assert (config.optimizer.lr, config.optimizer.betas) == (2e-4, (0.5, 0.999))
+    assert config.constant_share == 0.5

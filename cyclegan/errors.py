@@ -1,7 +1,7 @@
 """What can go wrong through no fault of the code, and the exit code of each.
 
 The command line turns these into one line on stderr; anything else that escapes is a bug of ours (exit 1, with a
-traceback). Exit codes: 0 done · 1 our bug · 2 bad input · 3 not finite · 4 no space or memory · 130 SIGINT · 143 SIGTERM
+traceback). Exit codes: 0 done · 1 our bug · 2 bad input · 3 not finite · 4 no space or memory · 130, 143 signals
 """
 
 

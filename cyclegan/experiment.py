@@ -123,7 +123,7 @@ def evaluate(folder: Path) -> int:
 
 def score(folder: Path) -> dict[str, float]:
     """Both directions of a run beside rivals and oracles, where the test pictures have true counterparts."""
-    from cyclegan.evaluation.evaluate import evaluate
+    from cyclegan.evaluation.evaluate import Evaluation, evaluate
     from cyclegan.evaluation.report import as_table, save_report, sheet
     from cyclegan.evaluation.rivals import oracles, rivals
     from cyclegan.images import write
@@ -137,7 +137,8 @@ def score(folder: Path) -> dict[str, float]:
 
     run = load_trained(folder)
     name = f"{experiment.method.name}, step {run.step:,}"
-    evaluations, scores = {}, {}
+    evaluations: dict[str, Evaluation] = {}
+    scores: dict[str, float] = {}
     for direction in sources.directions():
         translator = run.translator(direction.to)
         trivial = rivals(direction.train_sources, direction.train_targets)

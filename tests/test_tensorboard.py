@@ -17,8 +17,8 @@ from PIL import Image
 from cyclegan import cli, experiment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-QUIET = "--no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
-TIMEOUT = 60  # seconds
+QUIET = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+TIMEOUT = 15  # seconds
 CONFIG = """
 name: nano
 method:
@@ -90,11 +90,29 @@ def page(browser, address):
     assert failed == []
 
 
-def test_the_scalars_page_draws_every_curve(page, address, tmp_path):
+def test_the_scalars_page_draws_the_curves(page, address, tmp_path):
     page.goto(f"{address}#scalars")
+    for group in ("health", "learning_rate", "loss", "speed"):
+        page.get_by_role("heading", name=group, exact=True).wait_for()
+    for tag in ("health/D_X real", "health/luma correlation x, G(x)"):
+        card = page.locator("tf-scalar-card", has_text=f"tag: {tag}")
+        card.locator("path.line[d]").first.wait_for(state="attached")
     page.screenshot(path=tmp_path / "scalars.png")
 
 
 def test_the_images_page_shows_the_samples(page, address, tmp_path):
     page.goto(f"{address}#images")
+    grids = page.locator("tf-image-loader img")
+    grids.nth(1).wait_for()
+    page.wait_for_function("[...document.querySelectorAll('tf-image-loader img')].every(i => i.complete)")
     page.screenshot(path=tmp_path / "images.png")
+    sizes = grids.evaluate_all("images => images.map(i => [i.naturalWidth, i.naturalHeight])")
+    assert sizes == [[138, 70]] * 2  # four columns, two rows of 32 px, gaps of 2
+
+
+def test_the_custom_page_shows_the_game(page, address, tmp_path):
+    page.goto(f"{address}#custom_scalars")
+    for title, curves in (("generators", 6), ("discriminators", 2), ("health", 4)):
+        page.get_by_text(title, exact=True).wait_for()
+        page.get_by_text(f"Matches ({curves})").wait_for()
+    page.screenshot(path=tmp_path / "custom.png")

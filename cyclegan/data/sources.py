@@ -64,18 +64,23 @@ def _of_domain(name: str) -> Sources:
 
 
 def _of_folders(x: Path | None, y: Path | None) -> Sources:
-    names, train, test = [], [], []
+    sides = []
     for folder in (x, y):
         if folder is None or not folder.is_dir():
             raise UserError(f"{folder}: no such folder; data.x and data.y name two folders of pictures")
-        kept, held = hold_out(find_pictures(folder), folder)
-        names.append(folder.resolve().name)
-        train.append(kept)
-        test.append(held)
-    if names[0] == names[1]:
-        names = ["x", "y"]
-    sides = dict(zip(("train_x", "train_y", "test_x", "test_y"), (*train, *test), strict=True))
-    return Sources(domain=f"{names[0]}2{names[1]}", x=names[0], y=names[1], **sides)
+        sides.append((folder.resolve().name, *hold_out(find_pictures(folder), folder)))
+    (name_x, train_x, test_x), (name_y, train_y, test_y) = sides
+    if name_x == name_y:
+        name_x, name_y = "x", "y"
+    return Sources(
+        domain=f"{name_x}2{name_y}",
+        x=name_x,
+        y=name_y,
+        train_x=train_x,
+        train_y=train_y,
+        test_x=test_x,
+        test_y=test_y,
+    )
 
 
 def hold_out(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:

@@ -20,11 +20,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cyclegan import cli, experiment
+from cyclegan import cli
 from cyclegan.training.checkpoint import list_checkpoints, verify
 
 SEED = 20
-TIMEOUT = 60  # seconds that nothing here should ever take
+TIMEOUT = 120  # seconds that nothing here should ever take
 STEPS, SAVE_EVERY = 60, 5
 IMPORTED = ("cyclegan.cli", "cyclegan.methods.cyclegan", "cyclegan.data.unpaired", "cyclegan.training.loop")
 RUN = Path("runs") / "summer2winter" / "nano"
@@ -60,12 +60,11 @@ def forks() -> Iterator[multiprocessing.context.ForkServerContext]:
 
 
 def command_line(folder: Path) -> None:
-    """What `cyclegan train nano.yaml`, typed in a folder, does; without the scoring that follows the training."""
+    """What `cyclegan train nano.yaml`, typed in a folder, does; its words go to output.txt."""
     os.chdir(folder)
     output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    experiment.evaluate = lambda run: 0
     sys.exit(cli.main(["train", "nano.yaml"]))
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 from tqdm import tqdm
 
 from cyclegan.config import difference
@@ -162,9 +163,15 @@ class Run:
         sys.stdout.flush()
 
     def add_hyperparameters(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
-        """TensorBoard's hyper-parameter page: the settings of the run beside its final scores."""
-        with SummaryWriter(str(self.folder)) as board:
-            board.add_hparams(dict(settings), {f"score/{k}": v for k, v in scores.items()}, run_name=".")
+        """TensorBoard's hyper-parameter page: the settings of the run beside its final scores, only the last ones."""
+        for old in self.folder.glob("events.out.tfevents.*.scores"):
+            old.unlink()
+        tagged = {f"score/{name}": value for name, value in scores.items()}
+        with SummaryWriter(str(self.folder), filename_suffix=".scores") as board:
+            for summary in hparams(dict(settings), tagged):
+                board.file_writer.add_summary(summary)
+            for tag, value in tagged.items():
+                board.add_scalar(tag, value)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -34,6 +34,11 @@ class Experiment:
     data: UnpairedConfig
     training: TrainingConfig
 
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError("seed: must be at least 0")
+        self.method.require_fitting(self.data.crop_size)
+
 
 def train(path: Path, overrides: Sequence[str]) -> int:
     """Say what will happen, train or continue, then score."""

@@ -131,5 +131,5 @@ class CycleGAN(nn.Module):
 
 
 def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson's; below 0 the colors are inverted."""
-    return torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1]
+    """Pearson's; below 0 the colors are inverted, 0 for pictures of one color, as a collapsed generator makes them."""
+    return torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1].nan_to_num()

@@ -38,6 +38,11 @@ class DiscriminatorConfig:
     def __post_init__(self) -> None:
         _at_least(1, self, "base_channels", "layers")
 
+    @property
+    def smallest(self) -> int:
+        """Pixels of a side that give a grid of 1×1 scores."""
+        return 3 * 2**self.layers
+
 
 @dataclass(frozen=True, kw_only=True)
 class CycleGANConfig:
@@ -55,6 +60,13 @@ class CycleGANConfig:
     def __post_init__(self) -> None:
         _at_least(1, self, "r1_every")
         _at_least(0, self, "lambda_cycle", "lambda_identity", "lambda_r1", "buffer_size")
+
+    def require_fitting(self, crop_size: int) -> None:
+        """Raise ValueError for crops that the networks cannot take or judge."""
+        stride = 2**self.generator.downsamplings
+        if crop_size % stride or crop_size < self.discriminator.smallest:
+            needs = f"a multiple of {stride} and at least {self.discriminator.smallest}"
+            raise ValueError(f"data: crop_size {crop_size} does not fit these networks; make it {needs}")
 
 
 MethodConfig = CycleGANConfig

@@ -23,7 +23,6 @@ class PatchDiscriminator(nn.Module):
 
     def __init__(self, *, base_channels: int = 64, layers: int = 3, norm: str = "instance") -> None:
         super().__init__()
-        self.smallest = 3 * 2**layers  # of a side, for a 1×1 grid of scores
         widths = [base_channels * min(2**i, 8) for i in range(layers + 1)]
         strides = [2] * (layers - 1) + [1]
         self.layers = nn.Sequential(

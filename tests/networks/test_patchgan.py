@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from cyclegan.methods.settings import DiscriminatorConfig
 from cyclegan.networks.patchgan import PatchDiscriminator
 
 
@@ -47,7 +48,7 @@ def test_scores_the_published_grids(side, grid):
 @given(layers=st.integers(1, 4), more=st.tuples(st.integers(0, 40), st.integers(0, 40)), count=st.integers(1, 3))
 def test_the_grid_follows_the_documented_formula_for_every_size(layers, more, count):
     discriminator = PatchDiscriminator(base_channels=1, layers=layers)
-    height, width = (discriminator.smallest + extra for extra in more)
+    height, width = (DiscriminatorConfig(layers=layers).smallest + extra for extra in more)
     grid = (height // 2**layers - 2, width // 2**layers - 2)
     assert discriminator(torch.zeros(count, 3, height, width)).shape == (count, 1, *grid)
 
@@ -55,7 +56,7 @@ def test_the_grid_follows_the_documented_formula_for_every_size(layers, more, co
 @pytest.mark.parametrize("layers", [1, 2, 3, 4])
 def test_the_smallest_image_gets_one_score_and_a_smaller_one_none(layers):
     discriminator = PatchDiscriminator(base_channels=1, layers=layers)
-    side = discriminator.smallest
+    side = DiscriminatorConfig(layers=layers).smallest
     assert discriminator(torch.zeros(1, 3, side, side)).shape == (1, 1, 1, 1)
     with pytest.raises((RuntimeError, ValueError)):
         discriminator(torch.zeros(1, 3, side, side - 1))

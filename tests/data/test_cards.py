@@ -206,16 +206,28 @@ def test_a_side_without_pictures_is_named(datasets, name):
         locate(find_domain("apple2pear"))
 
 
-@pytest.mark.parametrize("root", ["datasets", "disk"])
-def test_an_embedded_domain_is_made_once(datasets, tmp_path, monkeypatch, root):
-    made = []
-    monkeypatch.setattr(embedded, "make", lambda *asked: made.append(asked) or place_pictures(asked[1]))
-    if root == "disk":
-        monkeypatch.setenv("CYCLEGAN_DATA", str(tmp_path / "disk"))
+def test_an_embedded_domain_is_made_beside_its_card_and_verified_ever_after(datasets, tmp_path, monkeypatch):
+    asked = []
+
+    def make(*order):
+        asked.append(order)
+        if not order[1].exists():
+            place_pictures(order[1])
+
+    monkeypatch.setattr(embedded, "make", make)
+    monkeypatch.setenv("CYCLEGAN_DATA", str(tmp_path / "disk"))  # may be read-only
     write_card(datasets, **MADE)
-    expected = tmp_path / root / "fruit"
+    expected = datasets / "fruit"
     assert [locate(find_domain("apple2pear")), locate(find_domain("pear2apple"))] == [expected, expected]
-    assert made == [("tint", expected, "1" * 64)]
+    assert asked == [("tint", expected, "1" * 64)] * 2
+
+
+def test_an_embedded_domain_is_used_where_it_already_is(datasets, tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "make", lambda *order: None)
+    monkeypatch.setenv("CYCLEGAN_DATA", str(tmp_path / "disk"))
+    write_card(datasets, **MADE)
+    present = place_pictures(tmp_path / "disk" / "fruit")
+    assert locate(find_domain("apple2pear")) == present
 
 
 def test_the_folders_of_a_domain_are_named_by_x_and_y(datasets):

@@ -24,7 +24,7 @@ from cyclegan.errors import NotFiniteError, StoppedError
 from cyclegan.methods import METHODS, build
 from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
 from cyclegan.training import loop
-from cyclegan.training.checkpoint import Checkpoint, list_checkpoints, verify
+from cyclegan.training.checkpoint import Checkpoint, list_checkpoints, read_tensors, verify
 from cyclegan.training.ema import EMA
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.progress import Progress
@@ -91,6 +91,19 @@ def test_a_finished_run_is_left_as_it_is(tmp_path):
 def test_how_often_it_logs_samples_and_saves_changes_nothing(tmp_path, whole, first_difference):
     launch(tmp_path, log_every=5, sample_every=1, save_every=1, keep=3)
     assert first_difference(whole, newest(tmp_path)) is None
+
+
+def test_samples_are_painted_by_the_averages(tmp_path):
+    painted = []
+
+    def watch(method: Toy) -> None:
+        preview = method.preview
+        method.preview = lambda batch: painted.append(method.G.weight.detach().clone()) or preview(batch)
+
+    launch(tmp_path, before=watch)
+    averages, _ = read_tensors(newest(tmp_path) / "release.safetensors")
+    assert len(painted) == 2
+    assert torch.equal(painted[-1], averages["G.weight"])
 
 
 def test_another_seed_is_noticed(tmp_path, whole, first_difference):
@@ -268,13 +281,19 @@ def test_asked_to_stop_in_the_last_step_it_does_not_go_on_to_anything_else(tmp_p
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
 def test_the_second_signal_of_either_kind_is_obeyed_at_once(first):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with stop_requests() as stop:
+    with stop_requests() as outer, stop_requests() as stop:
         assert stop.signal_number is None
         os.kill(os.getpid(), first)
-        assert stop.signal_number == first
+        assert (stop.signal_number, outer.signal_number) == (first, None)
         assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == [signal.SIG_DFL] * 2
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_when_nobody_listens_any_more_signals_go_where_they_went_before():
+    with stop_requests() as outer:
+        with stop_requests():
+            terminate()
+        terminate()
+        assert outer.signal_number == signal.SIGTERM
 
 
 # The code

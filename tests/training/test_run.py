@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.summary.writer import event_file_writer
+from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_ndarray
 from toy import SETTINGS, Crash, Interrupted, Noise, crash, launch
 
@@ -18,6 +20,7 @@ from cyclegan.config import dump
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import UserError
 from cyclegan.experiment import Experiment
+from cyclegan.training.checkpoint import Checkpoint
 from cyclegan.training.run import OPERATIONAL, Run
 from cyclegan.training.settings import TrainingConfig
 
@@ -140,21 +143,28 @@ def test_a_run_cut_off_before_its_first_line_gets_its_charts_all_the_same(tmp_pa
     assert len(read_records(tmp_path).tensors["custom_scalars__config__"]) == 1
 
 
-def test_what_a_killed_run_has_logged_up_to_its_checkpoint_is_in_tensorboard_already(tmp_path, read_records):
-    copy = tmp_path / "copy"
+def test_what_a_killed_run_has_logged_up_to_its_checkpoint_is_in_tensorboard_already(
+    tmp_path, monkeypatch, read_records
+):
+    write, save = RecordWriter.write, Checkpoint.save
 
-    def look() -> None:
-        shutil.copytree(tmp_path / "run", copy)
-        raise Crash
+    def write_late(writer: RecordWriter, data: bytes) -> None:
+        time.sleep(0.01)
+        write(writer, data)
 
-    with pytest.raises(Crash):
-        launch(tmp_path / "run", Interrupted(Noise(), 9, look))
-    records = read_records(copy)
-    assert [step for step, _ in records.scalars["loss/D"]] == [2, 4, 6, 8]
-    assert [step for step, _ in records.scalars["health/D_Y fake"]] == [6]
+    def look_and_save(checkpoint: Checkpoint, step: int) -> Path:
+        shutil.copytree(tmp_path / "run", tmp_path / f"at {step}")
+        return save(checkpoint, step)
+
+    monkeypatch.setattr(RecordWriter, "write", write_late)
+    monkeypatch.setattr(Checkpoint, "save", look_and_save)
+    launch(tmp_path / "run", save_every=1, steps=4)
+    assert "config/text_summary" in read_records(tmp_path / "at 1").tensors
+    for step in (2, 4):
+        assert [at for at, _ in read_records(tmp_path / f"at {step}").scalars["loss/D"]] == LOGGED[: step // 2]
 
 
-@pytest.mark.parametrize("torn", ['{"step": 8, "lo', "{", '{"step": 8', '\0\0\0\0\n{"step": 8, "loss": {}}\n'])
+@pytest.mark.parametrize("torn", ['{"step": 8, "lo', "{", '{"step": 8', '\0\0\0\0\n{"step": 3, "loss": {}}\n'])
 def test_a_line_that_was_cut_off_is_dropped(tmp_path, torn, whole):
     crash_at(tmp_path, 8)
     log = tmp_path / "log.jsonl"
@@ -237,15 +247,15 @@ def test_a_change_of_consequence_is_told_without_those_of_none(tmp_path):
 
 
 def test_the_settings_are_replaced_at_once(tmp_path, monkeypatch):
-    Run(tmp_path, SETTLED, {}, 4)
+    Run(tmp_path, experiment(), {}, 4)
 
     def cut_off(old: Path, new: Path) -> None:
         raise Crash
 
     monkeypatch.setattr("os.replace", cut_off)
     with pytest.raises(Crash):
-        Run(tmp_path, SETTLED, {}, 4)
-    assert (tmp_path / "config.yaml").read_text() == SETTLED
+        Run(tmp_path, experiment({"workers": 9}), {}, 4)
+    assert (tmp_path / "config.yaml").read_text() == experiment()
 
 
 def test_the_environment_is_kept_with_the_run(tmp_path):

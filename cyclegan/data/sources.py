@@ -68,7 +68,7 @@ def _of_folders(x: Path | None, y: Path | None) -> Sources:
     for folder in (x, y):
         if folder is None or not folder.is_dir():
             raise UserError(f"{folder}: no such folder; data.x and data.y name two folders of pictures")
-        sides.append((folder.resolve().name, *hold_out(find_pictures(folder), folder)))
+        sides.append((folder.absolute().name, *hold_out(find_pictures(folder), folder)))
     (name_x, train_x, test_x), (name_y, train_y, test_y) = sides
     if name_x == name_y:
         name_x, name_y = "x", "y"

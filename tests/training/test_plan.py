@@ -128,7 +128,7 @@ def test_durations_read_like_speech(seconds, text):
     assert duration(float(seconds)) == text
 
 
-@pytest.mark.parametrize(("buffer_size", "count"), [(4, 1), (80, 8)])
+@pytest.mark.parametrize(("buffer_size", "count"), [(4, 1), (48, 8)])
 def test_the_predicted_size_of_a_checkpoint_is_that_of_a_real_one(tmp_path, buffer_size, count):
     batches = Squares(count)
     make = partial(small_cyclegan, buffer_size)

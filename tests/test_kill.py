@@ -164,13 +164,16 @@ def test_killed_five_times_it_ends_as_if_nothing_had_happened(forks, place, whol
             process.kill()
             assert ends(process) == -signal.SIGKILL
         assert steps_saved(place) >= before
+        assert_continued(place, before)
         for checkpoint in list_checkpoints(place / RUN / "checkpoints"):
             verify(checkpoint)
         torn += bool(partials(place))
     assert torn, "no kill struck a checkpoint half written"
 
+    before = steps_saved(place)
     with launched(forks, place) as process:
         assert ends(process) == 0, (place / "output.txt").read_text()
+    assert_continued(place, before)
     assert_same_run(place / RUN, whole, first_difference, read_records)
 
 
@@ -191,10 +194,16 @@ def test_asked_to_stop_it_saves_and_says_so_and_continues(forks, place, whole, f
         for number in (signal.SIGINT, signal.SIGTERM):  # obeyed at once, unless the step was done before
             os.kill(process.pid, number)
         assert ends(process) in (-signal.SIGTERM, 130)
+    before = steps_saved(place)
     with launched(forks, place) as process:
         assert ends(process) == 0, (place / "output.txt").read_text()
-    assert "continuing after step" in (place / "output.txt").read_text()
+    assert_continued(place, before)
     assert_same_run(place / RUN, whole, first_difference, read_records)
+
+
+def assert_continued(place: Path, step: int) -> None:
+    """The launch that began at this step said so: it did not start anew, which would end the same."""
+    assert not step or f"\ncontinuing after step {step}\n" in (place / "output.txt").read_text()
 
 
 def assert_same_run(run: Path, whole: Path, first_difference, read_records) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cyclegan.functional.color import Moments, color_moments, luma, map_colors, monge_kantorovich
@@ -36,6 +36,8 @@ def test_the_map_gives_the_source_the_mean_and_covariance_of_the_target(seed):
     images = random_images(seed)
     target = color_moments([random_images(seed + 1)])
     source = color_moments([images])
+    variances = torch.linalg.eigvalsh(source.covariance)
+    assume(variances.min() > 1e-8 * variances.max())  # what has no variance cannot be given any
     mapped = color_moments([map_colors(images, monge_kantorovich(source, target))])
     scale = source.covariance.trace() + target.covariance.trace()
     assert torch.allclose(mapped.mean, target.mean)

@@ -1,6 +1,6 @@
 """What a batch holds; methods name the fields they take."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from cyclegan.protocols import Images
 
@@ -10,3 +10,13 @@ class UnpairedBatch(NamedTuple):
 
     x: Images
     y: Images
+
+
+class StyledBatch(NamedTuple):
+    """Images to be painted, and images to be painted like, drawn independently of each other."""
+
+    content: Images
+    style: Images
+
+
+Batch: TypeAlias = UnpairedBatch | StyledBatch

@@ -18,11 +18,22 @@ from cyclegan.pictures import read_picture
 
 
 class Pictures:
-    """Indexable pictures, uint8 (3, h, w), resized to load_size × load_size unless that is None."""
+    """Indexable pictures, uint8 (3, h, w), resized to load_size × load_size, or just their shorter sides to load_size.
 
-    def __init__(self, paths: Sequence[Path], load_size: int | None, crop_size: int, cache_bytes: int) -> None:
+    Without a load_size they are as they are.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        load_size: int | None,
+        crop_size: int,
+        cache_bytes: int,
+        keep_aspect: bool = False,
+    ) -> None:
         self.paths = paths
         self.load_size = load_size
+        self.keep_aspect = keep_aspect
         self.crop_size = crop_size
         self._cache: dict[int, Tensor] = {}
         self._room = cache_bytes
@@ -37,7 +48,8 @@ class Pictures:
     def _read(self, index: int) -> Tensor:
         picture = torch.from_numpy(read_picture(self.paths[index]).copy()).permute(2, 0, 1).contiguous()
         if self.load_size is not None:
-            picture = resize(picture, [self.load_size] * 2, InterpolationMode.BICUBIC, antialias=True)
+            size = [self.load_size] * (1 if self.keep_aspect else 2)  # of one side the other follows
+            picture = resize(picture, size, InterpolationMode.BICUBIC, antialias=True)
         height, width = picture.shape[1:]
         if min(height, width) < self.crop_size:
             raise UserError(

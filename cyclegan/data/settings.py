@@ -2,16 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnpairedConfig:
-    """Two sides, X and Y: those of a domain, or any two folders (CycleGAN, Sec. 7.1)."""
+    """Two sides, X and Y: those of a domain, or any two folders (CycleGAN, Sec. 7.1).
+
+    For AdaIN, X are the contents and Y the styles.
+    """
 
     domain: str | None = None  # photo2monet: X is photo, Y is monet
     x: Path | None = None  # instead of a domain: a folder of pictures …
     y: Path | None = None  # … and another
-    load_size: int | None = 286  # both sides of a picture are resized to this, aspect not kept; null: as it is
+    load_size: int | None = 286  # pictures are resized to this; null: as they are
+    resize: Literal["square", "shorter_side"] = "square"  # to load_size × load_size, or the shorter side, aspect kept
     crop_size: int = 256  # then a random square of this is cut out
     flip: bool = True  # and mirrored every other time
     batch_size: int = 1

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from cyclegan.data.batches import UnpairedBatch
+from cyclegan.data.batches import Batch, UnpairedBatch
 from cyclegan.data.counters import draws, shuffled_pass
 from cyclegan.data.folder import Pictures
 from cyclegan.data.settings import UnpairedConfig
@@ -27,17 +27,24 @@ X, Y = 0, 1  # the side, as a counter
 
 
 class Unpaired:
-    """Endless random crops of both sides, and a fixed batch of held-out ones."""
+    """Endless random crops of both sides, as batches of a kind."""
 
-    def __init__(self, x: Sequence[Path], y: Sequence[Path], config: UnpairedConfig, seed: int) -> None:
+    def __init__(
+        self,
+        x: Sequence[Path],
+        y: Sequence[Path],
+        config: UnpairedConfig,
+        seed: int,
+        kind: type[Batch] = UnpairedBatch,
+    ) -> None:
         self.config = config
         self.seed = seed
-        cache = config.cache_mb * 2**20 // 2
-        self.sides = [Pictures(paths, config.load_size, config.crop_size, cache) for paths in (x, y)]
+        self.kind = kind
+        self.sides = [_pictures(paths, config, config.cache_mb * 2**20 // 2) for paths in (x, y)]
         self._pool = ThreadPoolExecutor(config.workers, thread_name_prefix="reader")
-        self._coming: dict[int, Future[UnpairedBatch]] = {}
+        self._coming: dict[int, Future[Batch]] = {}
 
-    def batch_at(self, step: int) -> UnpairedBatch:
+    def batch_at(self, step: int) -> Batch:
         """The batch of this step, in [-1, 1], on the CPU; the next ones are read meanwhile."""
         for later in range(step, step + AHEAD):
             if later not in self._coming:
@@ -45,10 +52,10 @@ class Unpaired:
         self._coming = {later: batch for later, batch in self._coming.items() if later >= step}
         return self._coming.pop(step).result()
 
-    def _assemble(self, step: int) -> UnpairedBatch:
+    def _assemble(self, step: int) -> Batch:
         first = step * self.config.batch_size
         samples = range(first, first + self.config.batch_size)
-        return UnpairedBatch(*(scale(torch.stack([self._crop(side, k) for k in samples])) for side in (X, Y)))
+        return self.kind(*(scale(torch.stack([self._crop(side, k) for k in samples])) for side in (X, Y)))
 
     def _crop(self, side: int, sample: int) -> UInt8[Tensor, "3 size size"]:
         pictures = self.sides[side]
@@ -69,11 +76,17 @@ def scale(pictures: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
     return pictures.to(torch.float32).div(127.5).sub(1)
 
 
-def held_out(x: Sequence[Path], y: Sequence[Path], config: UnpairedConfig, count: int = 4) -> UnpairedBatch:
+def held_out(
+    x: Sequence[Path], y: Sequence[Path], config: UnpairedConfig, count: int = 4, kind: type[Batch] = UnpairedBatch
+) -> Batch:
     """The centres of `count` pictures of each side, spread evenly over the list: always the same ones."""
     batch = []
     for paths in (x, y):
         chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(count, len(x), len(y))).round().astype(int)]
-        pictures = Pictures(chosen, config.load_size, config.crop_size, cache_bytes=0)
+        pictures = _pictures(chosen, config, cache_bytes=0)
         batch.append(scale(torch.stack([cut(pictures[i], config.crop_size, 0.5, 0.5) for i in range(len(chosen))])))
-    return UnpairedBatch(*batch)
+    return kind(*batch)
+
+
+def _pictures(paths: Sequence[Path], config: UnpairedConfig, cache_bytes: int) -> Pictures:
+    return Pictures(paths, config.load_size, config.crop_size, cache_bytes, config.resize == "shorter_side")

@@ -1,9 +1,12 @@
-"""Color mathematics: luma, and the linear map that gives one set of colors the mean and the covariance of another.
+"""Color mathematics: luma, and linear maps that give one set of colors the mean and the covariance of another.
 
-Paper      Pitié, Kokaram, The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer, 2007.
-Idea       Of all linear maps that take N(μ_s, Σ_s) to N(μ_t, Σ_t), the one that moves colors least.
-Computes   t(x) = T (x − μ_s) + μ_t,   T = Σ_s^(−½) (Σ_s^½ Σ_t Σ_s^½)^½ Σ_s^(−½), which is symmetric.
-Differs    from the paper: where the source has no variance, as grey pictures have in their chroma, T is 0.
+Papers     Pitié, Kokaram, The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer, 2007;
+           Gatys, Bethge, Hertzmann, Shechtman, Preserving color in neural artistic style transfer, 2016.
+Computes   t(x) = T (x − μ_s) + μ_t with T Σ_s Tᵀ = Σ_t. Any rotation between the two leaves a solution; three are used:
+           cholesky   T = L_t L_s⁻¹,  Σ = L Lᵀ, L lower triangular
+           pca        T = Σ_t^½ Σ_s^(−½)
+           sym        T = Σ_s^(−½) (Σ_s^½ Σ_t Σ_s^½)^½ Σ_s^(−½): the symmetric one, which moves colors least (Pitié)
+Differs    where the source has no variance, as grey pictures have in their chroma, T is 0 (for cholesky, nearly).
 """
 
 from collections.abc import Iterable
@@ -52,10 +55,51 @@ def monge_kantorovich(source: Moments, target: Moments) -> LinearMap:
     return LinearMap(matrix, target.mean - matrix @ source.mean)
 
 
+def match_colors(images: Images, target: Float[Tensor, "_ 3 _ _"], mode: str) -> Images:
+    """The images with the mean and the covariance of the target's colors, by a linear map of one of the `MODES`."""
+    source, wanted = color_moments([images]), color_moments([target])
+    return map_colors(images, MODES[mode](source, wanted)).clamp(-1, 1).to(images)
+
+
+def with_luma(images: Images, wanted: Float[Tensor, "n h w"]) -> Images:
+    """The images with another luma and their own chroma: R, G and B all move by the difference."""
+    return images + (wanted - luma(images)).unsqueeze(1)
+
+
+def match_luma(images: Images, target: Float[Tensor, "_ 3 _ _"]) -> Images:
+    """The images without color, the mean and the deviation of their luma being those of the target."""
+    source, wanted = luma(images), luma(target)
+    scale = wanted.std(correction=0) / source.std(correction=0).clamp(min=1e-3)  # an eighth of an 8-bit level
+    matched = (source - source.mean()) * scale + wanted.mean()
+    return matched.unsqueeze(1).expand_as(images)
+
+
 def map_colors(images: Images, linear_map: LinearMap) -> Images:
     """Every pixel by the linear map, in float64."""
     matrix, offset = (part.to(images.device) for part in linear_map)
     return torch.einsum("dc,nchw->ndhw", matrix, images.double()) + offset[:, None, None]
+
+
+def _cholesky(source: Moments, target: Moments) -> LinearMap:
+    """T = L_t L_s⁻¹."""
+    of_source, of_target = (torch.linalg.cholesky(_regular(moments.covariance)) for moments in (source, target))
+    matrix = torch.linalg.solve_triangular(of_source, of_target, upper=False, left=False)
+    return LinearMap(matrix, target.mean - matrix @ source.mean)
+
+
+def _pca(source: Moments, target: Moments) -> LinearMap:
+    """T = Σ_t^½ Σ_s^(−½)."""
+    matrix = _power(target.covariance, 0.5) @ _power(source.covariance, -0.5)
+    return LinearMap(matrix, target.mean - matrix @ source.mean)
+
+
+MODES = {"cholesky": _cholesky, "pca": _pca, "sym": monge_kantorovich}
+
+
+def _regular(covariance: Float[Tensor, "3 3"]) -> Float[Tensor, "3 3"]:
+    """With a trace of variance in every direction, so that it has a Cholesky factor with an inverse."""
+    least = 1e-6 * covariance.trace().clamp(min=1e-6)
+    return covariance + least * torch.eye(3, dtype=covariance.dtype)
 
 
 def _power(covariance: Float[Tensor, "3 3"], exponent: float) -> Float[Tensor, "3 3"]:

@@ -2,10 +2,20 @@
 
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cyclegan.functional.color import Moments, color_moments, luma, map_colors, monge_kantorovich
+from cyclegan.functional.color import (
+    MODES,
+    Moments,
+    color_moments,
+    luma,
+    map_colors,
+    match_colors,
+    match_luma,
+    monge_kantorovich,
+    with_luma,
+)
 
 seeds = st.integers(0, 10_000)
 
@@ -75,3 +85,73 @@ def test_chroma_that_a_grey_source_does_not_have_is_mapped_to_nothing():
     matrix = monge_kantorovich(color_moments([grey]), color_moments([random_images(6)])).matrix
     chroma = torch.tensor([[1.0, -1.0, 0.0], [1.0, 1.0, -2.0]], dtype=torch.float64)
     assert torch.allclose(matrix @ chroma.mT, torch.zeros(3, 2, dtype=torch.float64), atol=1e-6)
+
+
+def picture(seed: int, spread: float = 0.1) -> torch.Tensor:
+    """float32, almost everywhere within [-1, 1]."""
+    return (0.1 * random_images(seed, spread)[:1].float()).clamp(-1, 1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@settings(deadline=None, max_examples=20)
+@given(seed=seeds)
+def test_every_mode_gives_the_source_the_mean_and_covariance_of_the_target(mode, seed):
+    images = random_images(seed)
+    source, target = color_moments([images]), color_moments([random_images(seed + 1)])
+    mapped = color_moments([map_colors(images, MODES[mode](source, target))])
+    scale = source.covariance.trace() + target.covariance.trace()
+    assert torch.allclose(mapped.mean, target.mean)
+    assert torch.allclose(mapped.covariance, target.covariance, atol=0.01 * scale.item())
+
+
+def test_the_modes_differ_by_a_rotation_only():
+    source, target = (color_moments([random_images(seed)]) for seed in (0, 1))
+    matrices = {mode: color_map(source, target).matrix for mode, color_map in MODES.items()}
+    root = torch.linalg.cholesky(source.covariance)
+    for matrix in matrices.values():
+        between = torch.linalg.solve(matrices["sym"] @ root, matrix @ root)
+        assert torch.allclose(between @ between.mT, torch.eye(3, dtype=torch.float64), atol=1e-4)
+    assert not torch.allclose(matrices["pca"], matrices["sym"], rtol=0.01)
+    assert not torch.allclose(matrices["pca"], matrices["cholesky"], rtol=0.01)
+
+
+def test_the_symmetric_mode_moves_colors_least():
+    images = random_images(0)
+    source, target = (color_moments([random_images(seed)]) for seed in (0, 1))
+    moved = {mode: (map_colors(images, m(source, target)) - images).square().mean() for mode, m in MODES.items()}
+    assert moved["sym"] < min(moved["pca"], moved["cholesky"])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_matching_a_picture_with_itself_changes_nothing(mode):
+    images = picture(0)
+    assert torch.allclose(match_colors(images, images, mode), images, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_grey_and_flat_pictures_are_matched_without_noise(mode):
+    target = picture(1)
+    for images in (picture(2)[:, :1].repeat(1, 3, 1, 1), torch.full((1, 3, 4, 4), 0.3)):
+        matched = match_colors(images, target, mode)
+        assert matched.dtype == torch.float32
+        assert torch.allclose(matched.mean(dim=(2, 3)), target.mean(dim=(2, 3)), atol=0.02)
+        assert matched.std(dim=(2, 3)).max() <= 1.1 * target.std(dim=(2, 3)).max()
+
+
+def test_another_luma_leaves_the_chroma_as_it_was():
+    images, wanted = picture(0), luma(picture(1))
+    changed = with_luma(images, wanted)
+    assert torch.allclose(luma(changed), wanted, atol=1e-6)
+    assert torch.allclose(changed.diff(dim=1), images.diff(dim=1), atol=1e-6)
+
+
+def test_matched_luma_has_the_mean_and_deviation_of_the_target_and_no_color():
+    matched, target = match_luma(picture(0), picture(1)), luma(picture(1))
+    assert torch.allclose(luma(matched).mean(), target.mean(), atol=1e-6)
+    assert torch.allclose(luma(matched).std(correction=0), target.std(correction=0), atol=1e-6)
+    assert matched.diff(dim=1).abs().max() == 0
+
+
+def test_flat_luma_stays_flat():
+    matched = match_luma(torch.full((1, 3, 4, 4), 0.3), picture(1))
+    assert torch.allclose(matched, luma(picture(1)).mean(), atol=1e-6)

@@ -1,0 +1,245 @@
+"""VGG-19 as a source of features: what Gatys' method and AdaIN see of an image.
+
+Paper      Simonyan, Zisserman, Very deep convolutional networks for large-scale image recognition, 2015.
+Taps       relu1_1 relu1_2 | relu2_1 relu2_2 | relu3_1 … relu3_4 | relu4_1 … relu4_4 | relu5_1 … relu5_4, after the
+           ReLU, with 64, 128, 256, 512, 512 channels; each block has half the height and width of the one before.
+Images     RGB in [-1, 1], as everywhere; what the weights were trained on is made inside. `torchvision`: less
+           ImageNet's mean, over its deviation. `caffe`: BGR in 0…255 less (103.939, 116.779, 123.68), where the first
+           convolution is turned around once instead of every image.
+Differs    from the trained network where asked to. `average` pooling (Gatys et al. 2016, Sec. 2) is scaled by 1.35,
+           and so leaves the mean activations of photographs and of paintings within 15 % of those with `max`, down to
+           relu4_1 of Caffe's and of the normalised weights; unscaled they would be less than half as large there, and
+           with the factor 2 of style-transfer-pytorch three times. `reflect` (AdaIN) and `replicate` padding draw no
+           dark frame into the features. `ceil` keeps the last row and column of an odd size, as Caffe and AdaIN do.
+Weights    torchvision · caffe, the original · normalised, the original rescaled to mean activations of 1: AdaIN's
+           encoder · normalised_torchvision, torchvision's rescaled by us · random, orthogonal, which need no download
+           and still carry Gatys' method (He, Wang, Hopcroft, A powerful generative model using random weights for the
+           deep image representation, 2016).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
+from importlib.resources import as_file, files
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
+
+from cyclegan.errors import UserError
+from cyclegan.images import read
+from cyclegan.networks.weights import Weights, WrongWeightsError, load_weights, where_from
+from cyclegan.protocols import Images
+
+BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))  # convolutions, channels
+LAYERS = tuple(f"{block}_{i}" for block, (count, _) in enumerate(BLOCKS, 1) for i in range(1, count + 1))
+TAPS = tuple(f"relu{layer}" for layer in LAYERS)
+CAFFE_MEAN = (103.939, 116.779, 123.68)  # of blue, green and red
+PREPROCESSING = {  # of red, green and blue in [-1, 1]: factor, summand
+    "torchvision": ((0.5 / 0.229, 0.5 / 0.224, 0.5 / 0.225), (0.015 / 0.229, 0.044 / 0.224, 0.094 / 0.225)),
+    "caffe": ((127.5, 127.5, 127.5), tuple(127.5 - mean for mean in reversed(CAFFE_MEAN))),
+}
+PREPROCESSING_OF = {
+    "torchvision": "torchvision",
+    "caffe": "caffe",
+    "normalised": "caffe",
+    "normalised_torchvision": "torchvision",
+    "random": "torchvision",
+}
+PHOTOGRAPHS = (  # of the scikit-image wheel, the most colorful ones: without color.png some filters never fire
+    *("astronaut.png", "chelsea.png", "coffee.png", "color.png", "hubble_deep_field.jpg", "ihc.png"),
+    *("motorcycle_left.png", "retina.jpg", "rocket.jpg"),
+)
+AVERAGE = 1.35  # what the mean of four activations is scaled by, to be on average as large as their maximum
+RARE = 0.01  # a filter with this share of its layer's mean activation hardly ever fires
+
+
+class VGGFeatures(nn.Module):
+    """The features of images at named taps; built and run only as deep as the deepest of them.
+
+    `description` says which weights it holds, in strings: name, sha256 and preprocessing at least.
+    """
+
+    factor: Tensor
+    summand: Tensor
+
+    def __init__(
+        self,
+        taps: Sequence[str],
+        *,
+        pooling: str = "max",
+        padding: str = "zero",
+        ceil: bool = False,
+        preprocessing: str = "torchvision",
+    ) -> None:
+        super().__init__()
+        self.taps = _by_depth(taps)
+        self.pooling, self.padding, self.ceil = pooling, padding, ceil
+        self.description = {"name": "untrained", "sha256": "", "preprocessing": preprocessing}
+        factor, summand = (torch.tensor(numbers)[:, None, None] for numbers in PREPROCESSING[preprocessing])
+        self.register_buffer("factor", factor, persistent=False)
+        self.register_buffer("summand", summand, persistent=False)
+        layers = LAYERS[: TAPS.index(self.taps[-1]) + 1]
+        widths = [3, *(BLOCKS[int(layer[0]) - 1][1] for layer in layers)]
+        self.convolutions = nn.ModuleDict(
+            {
+                f"conv{layer}": nn.Conv2d(widths[i], widths[i + 1], 3, padding=1 if padding == "zero" else 0)
+                for i, layer in enumerate(layers)
+            }
+        )
+
+    def forward(self, images: Images) -> dict[str, Float[Tensor, "n _ _ _"]]:
+        """(n, 3, h, w) in [-1, 1], any h and w ≥ 1 → tap -> (n, c, h', w'), in the order of depth."""
+        return {tap: features for tap, features in self.activations(images) if tap in self.taps}
+
+    def activations(self, images: Images) -> Iterator[tuple[str, Float[Tensor, "n _ _ _"]]]:
+        """Of one layer after the other, tapped or not."""
+        features = torch.addcmul(self.summand, images, self.factor)
+        for name, convolution in self.layers():
+            if name == "conv1_1":
+                features = features.to(convolution.weight.dtype)
+            elif name.endswith("_1"):
+                features = self._pool(features)
+            features = convolution(self._pad(features)).relu_()
+            yield name.replace("conv", "relu"), features
+
+    def layers(self) -> Iterator[tuple[str, nn.Conv2d]]:
+        """conv1_1, conv1_2, …"""
+        for name, convolution in self.convolutions.items():
+            assert isinstance(convolution, nn.Conv2d)
+            yield name, convolution
+
+    def _pad(self, features: Tensor) -> Tensor:
+        """By one. A lone row or column has nothing to reflect but itself."""
+        if self.padding == "zero":
+            return features  # the convolution does it, and saves a copy
+        lone = min(features.shape[2:]) == 1
+        return pad(features, (1, 1, 1, 1), "replicate" if lone else self.padding)
+
+    def _pool(self, features: Tensor) -> Tensor:
+        """To half the size. A lone row or column stays."""
+        window = [min(2, side) for side in features.shape[2:]]
+        if self.pooling == "max":
+            return max_pool2d(features, window, ceil_mode=self.ceil)
+        factor = AVERAGE ** (sum(window) / 2 - 1)  # 1 where nothing is pooled
+        return avg_pool2d(features, window, ceil_mode=self.ceil) * factor
+
+
+def load_vgg(
+    weights: str, taps: Sequence[str], *, pooling: str = "max", padding: str = "zero", ceil: bool = False, seed: int = 0
+) -> VGGFeatures:
+    """VGG-19 with the weights of that name, frozen; `seed` is that of random ones."""
+    if weights not in PREPROCESSING_OF:
+        raise UserError(f"weights: '{weights}' is not one of {', '.join(PREPROCESSING_OF)}")
+    with torch.device("cpu"):  # even where a method is built on the meta device, to be filled from a checkpoint
+        preprocessing = PREPROCESSING_OF[weights]
+        vgg = VGGFeatures(taps, pooling=pooling, padding=padding, ceil=ceil, preprocessing=preprocessing)
+        if weights == "random":
+            _fill_at_random(vgg, seed)
+        elif weights == "normalised_torchvision":
+            plain = load_vgg("torchvision", taps)  # pools and pads as it was trained
+            vgg.load_state_dict(normalise(plain, _photographs()).state_dict())
+            vgg.description = plain.description | {"normalised": f"on {len(PHOTOGRAPHS)} photographs of scikit-image"}
+        else:
+            _fill(vgg, weights, load_weights(weights))
+    vgg.description["name"] = weights
+    return vgg.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def normalise(vgg: VGGFeatures, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> VGGFeatures:
+    """A copy with a mean activation of 1 in every filter, over all images and positions (Gatys et al. 2016, Sec. 2).
+
+    W' = W · s_in / s_out and b' = b / s_out, where s are the mean activations: ReLU and pooling let factors through,
+    so the features only change their units. A filter that hardly fires on these images, at less than a hundredth of
+    its layer's mean, is taken to fire that much, lest it drown all others on an image where it does.
+    """
+    scaled = deepcopy(vgg)
+    means = _mean_activations(vgg, batches)
+    incoming = torch.ones_like(vgg.factor.flatten())
+    for (_, convolution), mean in zip(scaled.layers(), means, strict=True):
+        outgoing = mean.clamp(min=RARE * mean.mean())
+        convolution.weight.mul_(incoming[:, None, None]).div_(outgoing[:, None, None, None])
+        convolution.get_parameter("bias").div_(outgoing)
+        incoming = outgoing
+    return scaled
+
+
+def _mean_activations(vgg: VGGFeatures, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> list[Float[Tensor, " _"]]:
+    """Of every filter, layer by layer."""
+    totals = [torch.zeros_like(convolution.weight[:, 0, 0, 0], dtype=torch.float64) for _, convolution in vgg.layers()]
+    counts = [0] * len(totals)
+    for images in batches:
+        for i, (_, features) in enumerate(vgg.activations(images)):
+            totals[i] += features.sum(dim=(0, 2, 3), dtype=torch.float64)
+            counts[i] += features[:, 0].numel()
+    return [(total / count).float() for total, count in zip(totals, counts, strict=True)]
+
+
+def _by_depth(taps: Sequence[str]) -> tuple[str, ...]:
+    unknown = sorted(set(taps) - set(TAPS))
+    if unknown or not taps:
+        raise UserError(f"taps: '{', '.join(unknown)}' is not among {' '.join(TAPS)}")
+    return tuple(tap for tap in TAPS if tap in taps)
+
+
+def _photographs() -> Iterator[Images]:
+    """With a shorter side of 256 pixels."""
+    for name in PHOTOGRAPHS:
+        with as_file(files("skimage") / "data" / name) as path:
+            image = read(path)
+        scale = 256 / min(image.shape[2:])
+        yield interpolate(image, scale_factor=scale, mode="bicubic", antialias=True).clamp(-1, 1)
+
+
+def _fill_at_random(vgg: VGGFeatures, seed: int) -> None:
+    """Orthogonal weights that keep the size of the activations through a ReLU; the same in a deeper network."""
+    generator = torch.Generator().manual_seed(seed)
+    for _, convolution in vgg.layers():
+        nn.init.orthogonal_(convolution.weight, gain=2**0.5, generator=generator)
+        nn.init.zeros_(convolution.get_parameter("bias"))
+    vgg.description["seed"] = str(seed)
+
+
+def _fill(vgg: VGGFeatures, name: str, weights: Weights) -> None:
+    """Copy the weights of a file, as deep as they are needed."""
+    found = _in_order(weights)
+    if len(found) < len(vgg.convolutions):
+        deepest = f"its deepest tap is {TAPS[len(found) - 1]}" if found else "it holds no convolution"
+        raise UserError(
+            f"{weights.file}: {deepest}, and {vgg.taps[-1]} is asked for; ask for less depth, or {where_from(name)}"
+        )
+    for (key, weight, bias), (_, convolution) in zip(found, vgg.layers(), strict=False):
+        if weight.shape != convolution.weight.shape or len(bias) != len(weight):
+            shapes = f"{tuple(weight.shape)} and not {tuple(convolution.weight.shape)}"
+            raise WrongWeightsError(f"{weights.file}: {key} has the shape {shapes}; take weights of VGG-19")
+        if vgg.description["preprocessing"] == "caffe" and key == found[0][0]:
+            weight = weight.flip(1)  # it wants blue first, and gets red first
+        convolution.load_state_dict({"weight": weight, "bias": bias})
+    vgg.description |= {
+        "file": weights.file,
+        "sha256": weights.sha256,
+        "known": f"{weights.known} of 64 digits",
+        "licence": weights.licence,
+    }
+
+
+def _in_order(weights: Weights) -> list[tuple[str, Tensor, Tensor]]:
+    """Key, weight and bias of every 3×3 convolution, in the order of the numbers in their keys.
+
+    These are conv1_1 conv1_2 … or, by places in a sequence, features.0 features.2 … or 0 2 …; the last begins with a
+    1×1 convolution that does the preprocessing, which is compared with ours and left out.
+    """
+    tensors = weights.tensors
+    keys = [key for key, tensor in tensors.items() if tensor.ndim == 4]
+    keys.sort(key=lambda key: [int(number) for number in re.findall(r"\d+", key)])
+    layers = [(key, tensors[key], tensors.get(key.replace("weight", "bias"), torch.empty(0))) for key in keys]
+    if layers and layers[0][1].shape == (3, 3, 1, 1):
+        _, weight, bias = layers.pop(0)
+        wanted = torch.cat([255 * torch.eye(3).flip(0), -torch.tensor([CAFFE_MEAN]).mT], dim=1)
+        if bias.shape != (3,) or not torch.allclose(torch.cat([weight[:, :, 0, 0], bias[:, None]], dim=1), wanted):
+            raise WrongWeightsError(
+                f"{weights.file}: its first convolution is not Caffe's preprocessing; fetch it anew"
+            )
+    return layers

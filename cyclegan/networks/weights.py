@@ -1,0 +1,192 @@
+"""Files of weights that others have trained: where they come from, and nothing is parsed before its SHA-256 is known.
+
+Looked for  in $CYCLEGAN_WEIGHTS if it is set, in ~/.cache/cyclegan, and where torch.hub keeps its downloads; what is
+            nowhere is fetched into ~/.cache/cyclegan.
+Compared    with all 64 digits of the SHA-256, or with those that its publisher has put into the name of the file, or
+            with none where nothing is published; `Weights` says which, and what the file's is.
+Parsed      .safetensors, and .pth by torch.load(weights_only=True): tensors and containers, nothing that could run.
+"""
+
+import hashlib
+import os
+import tempfile
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from tqdm import tqdm
+
+from cyclegan.errors import UserError
+
+CACHE = Path("~/.cache/cyclegan")
+CHUNK = 1 << 20
+TIMEOUT = 30  # seconds without a byte
+
+
+class WeightsMissingError(UserError):
+    """A file of weights is not on this machine; the message names it, its URL and the folder to put it in."""
+
+
+class WrongWeightsError(UserError):
+    """A file that is not the one expected, or not readable."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Weights by name: the files that hold them, the best first; the URL is that of the first."""
+
+    files: Mapping[str, str]  # name -> SHA-256, or as many of its first digits as have been published
+    url: str
+    licence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """What a file holds, and which file it is."""
+
+    file: str
+    sha256: str
+    known: int  # how many digits of the SHA-256 were known before and agree: 64, or fewer, or none
+    licence: str
+    tensors: dict[str, Tensor]
+
+
+SOURCES = {
+    "torchvision": Source(
+        files={"vgg19-dcbb9e9d.pth": "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"},
+        url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        licence="BSD-3-Clause, torchvision; trained on ImageNet",
+    ),
+    "caffe": Source(
+        files={
+            "vgg19-d01eb7cb.pth": "d01eb7cb",
+            "vgg_conv.pth": "",  # the same network as Gatys published it
+            "vgg19_caffe_to_conv4_1.safetensors": "685fed9f4fe55f8a8dbe6c741442ba16db6c769f1b68306ad62528ff9f20207b",
+        },
+        url="https://web.eecs.umich.edu/~justincj/models/vgg19-d01eb7cb.pth",
+        licence="CC BY 4.0, Simonyan and Zisserman; converted by J. Johnson; trained on ImageNet",
+    ),
+    "normalised": Source(
+        files={
+            "vgg_normalised.pth": "804ca2835ecf7539f0cd2a7ac3c18ce81e6f8468969ae7117ac0c148d286bb4a",
+            "vgg19_normalised_to_conv4_1.safetensors": (
+                "ec7fa4402ad4ee1b26dd261ac2e323dc681c2cb49c7d86457bf46d3a9e21c973"
+            ),
+        },
+        url="https://github.com/naoto0804/pytorch-AdaIN/releases/download/v0.0.0/vgg_normalised.pth",
+        licence="CC BY 4.0, Simonyan and Zisserman; rescaled by Gatys, Ecker and Bethge; converted by N. Inoue",
+    ),
+    "adain_decoder": Source(
+        files={
+            "decoder.pth": "379ca41d59f3a37eed3599bbbc2560c19da5c458870a5ffd3a9dd41aa88f9472",
+            "adain_decoder.safetensors": "91afe05915c8e6ca0f1c32da8eb4ab992cba909ec5125131fe4a6b46bdf0cb7f",
+        },
+        url="https://github.com/naoto0804/pytorch-AdaIN/releases/download/v0.0.0/decoder.pth",
+        licence="MIT, Huang and Belongie; converted by N. Inoue",
+    ),
+}
+
+
+def load_weights(name: str) -> Weights:
+    """Find or fetch the file of a source, compare its SHA-256, then parse it."""
+    path, sha256, known = _locate(name)
+    licence = SOURCES[name].licence
+    return Weights(file=path.name, sha256=sha256, known=known, licence=licence, tensors=read_tensors(path))
+
+
+def find_weights(name: str) -> Path:
+    """The file of a source, its SHA-256 compared; fetched if it is nowhere."""
+    return _locate(name)[0]
+
+
+def where_from(name: str) -> str:
+    """What to do for the best file of a source, as messages say it."""
+    source = SOURCES[name]
+    folder = CACHE.expanduser()
+    return f"put {_best(source)[0]} from {source.url} into {folder}, or into a folder named by CYCLEGAN_WEIGHTS"
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The named tensors of a .safetensors or .pth file, on the CPU; nothing in the file is executed."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # both parsers raise many classes on damaged files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WrongWeightsError(f"{path}: not a file of weights ({reason[:120]}); fetch it anew") from error
+    if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise WrongWeightsError(f"{path}: holds something else than named tensors; give a state dictionary")
+    return dict(tensors)
+
+
+def hash_file(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _locate(name: str) -> tuple[Path, str, int]:
+    """The first file that is there, its SHA-256, and how many digits of that were known."""
+    source = SOURCES[name]
+    for folder in _folders():
+        for file, digits in source.files.items():
+            if (folder / file).is_file():
+                return folder / file, _verify(folder / file, digits), len(digits)
+    return _fetch(name, source)
+
+
+def _folders() -> list[Path]:
+    chosen = os.environ.get("CYCLEGAN_WEIGHTS")
+    if chosen and not Path(chosen).expanduser().is_dir():
+        raise UserError(f"CYCLEGAN_WEIGHTS: {chosen} is no folder; name the one that holds the weights, or unset it")
+    folders = [CACHE, Path(torch.hub.get_dir()) / "checkpoints"]
+    return [folder.expanduser() for folder in ([Path(chosen), *folders] if chosen else folders)]
+
+
+def _fetch(name: str, source: Source) -> tuple[Path, str, int]:
+    file, digits = _best(source)
+    folder = CACHE.expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, suffix=".part") as room:
+            _download(source.url, Path(room) / file)
+            sha256 = hash_file(Path(room) / file)
+            if not sha256.startswith(digits):
+                raise OSError(f"what came has the sha256 {sha256} and not {digits}")
+            (Path(room) / file).replace(folder / file)
+    except (OSError, HTTPException) as error:
+        raise WeightsMissingError(
+            f"the weights '{name}' are not on this machine and cannot be fetched ({error}); {where_from(name)}"
+        ) from error
+    return folder / file, sha256, len(digits)
+
+
+def _best(source: Source) -> tuple[str, str]:
+    """The file that the URL leads to."""
+    return next(iter(source.files.items()))
+
+
+def _download(url: str, path: Path) -> None:
+    request = urllib.request.Request(url, headers={"User-Agent": "cyclegan"})
+    with (
+        urllib.request.urlopen(request, timeout=TIMEOUT) as answer,
+        path.open("wb") as file,
+        tqdm(total=answer.length, unit="B", unit_scale=True, desc=path.name, disable=None) as bar,
+    ):
+        while chunk := answer.read(CHUNK):
+            bar.update(file.write(chunk))
+
+
+def _verify(path: Path, digits: str) -> str:
+    sha256 = hash_file(path)
+    if not sha256.startswith(digits):
+        raise WrongWeightsError(
+            f"{path}: is not the {path.name} we know: its sha256 is {sha256}, not {digits}; remove it to fetch it anew"
+        )
+    return sha256

@@ -1,0 +1,84 @@
+"""Contents and styles from two folders: the batches of Unpaired under their names; resizing that keeps the aspect."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cyclegan.data.batches import StyledBatch
+from cyclegan.data.folder import Pictures
+from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.unpaired import Unpaired, held_out
+from cyclegan.errors import UserError
+from cyclegan.pictures import write_picture
+
+CONFIG = UnpairedConfig(
+    x=Path("contents"), y=Path("styles"), load_size=12, resize="shorter_side", crop_size=8, batch_size=2, workers=1
+)
+
+
+def ramp(height: int, width: int, red: int) -> np.ndarray:
+    """Green grows downwards and blue to the right, both by 4 a pixel."""
+    rows, columns = np.mgrid[:height, :width] * 4
+    return np.stack([np.full_like(rows, red), rows, columns], axis=-1).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory) -> tuple[list[Path], list[Path]]:
+    """Three contents with red 10 and two styles with red 200, landscape and portrait."""
+    root = tmp_path_factory.mktemp("sides")
+    paths = ([root / f"content{i}.png" for i in range(3)], [root / f"style{i}.png" for i in range(2)])
+    for side, red in zip(paths, (10, 200), strict=True):
+        for i, path in enumerate(side):
+            write_picture(path, ramp(*((24, 48) if i % 2 else (40, 24)), red))
+    return paths
+
+
+def test_a_batch_holds_contents_of_x_and_styles_of_y(sides):
+    batch = Unpaired(*sides, CONFIG, seed=0, kind=StyledBatch).batch_at(3)
+    assert isinstance(batch, StyledBatch)
+    assert batch.content.shape == batch.style.shape == (2, 3, 8, 8)
+    assert ((batch.content[:, 0] + 1) * 127.5).round().unique().tolist() == [10]
+    assert ((batch.style[:, 0] + 1) * 127.5).round().unique().tolist() == [200]
+
+
+def test_its_images_are_those_of_an_unpaired_batch(sides):
+    styled, unpaired = Unpaired(*sides, CONFIG, seed=0, kind=StyledBatch), Unpaired(*sides, CONFIG, seed=0)
+    for step in range(4):
+        for ours, theirs in zip(styled.batch_at(step), unpaired.batch_at(step), strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_held_out_contents_and_styles_bear_their_names_too(sides):
+    batch = held_out(*sides, CONFIG, kind=StyledBatch)
+    assert isinstance(batch, StyledBatch)
+    assert len(batch.content) == len(batch.style) == 2
+
+
+@pytest.mark.parametrize(("size", "expected"), [((24, 48), (12, 24)), ((40, 24), (20, 12)), ((6, 6), (12, 12))])
+def test_the_shorter_side_gets_the_size_and_the_longer_follows(tmp_path, size, expected):
+    write_picture(tmp_path / "ramp.png", ramp(*size, 0))
+    picture = Pictures([tmp_path / "ramp.png"], 12, crop_size=8, cache_bytes=0, keep_aspect=True)[0]
+    assert picture.shape == (3, *expected)
+    slopes = [np.diff(picture[channel].numpy().astype(int), axis=axis).mean() for channel, axis in ((1, 0), (2, 1))]
+    assert slopes[0] == pytest.approx(slopes[1], rel=0.1)  # a pixel is as high as it is wide
+
+
+def test_a_square_resize_does_not_keep_the_aspect(tmp_path):
+    write_picture(tmp_path / "ramp.png", ramp(24, 48, 0))
+    assert Pictures([tmp_path / "ramp.png"], 12, crop_size=8, cache_bytes=0)[0].shape == (3, 12, 12)
+
+
+def test_crops_reach_both_ends_of_the_longer_side(sides):
+    batches = Unpaired([sides[0][1]], sides[1], CONFIG, seed=0)  # 12×24 px: blue runs from 0 to 188
+    blues = torch.cat([batches.batch_at(step).x[:, 2] for step in range(40)])
+    assert blues.min() < -0.9
+    assert blues.max() > 0.4
+
+
+def test_without_a_load_size_pictures_stay_as_they_are_whatever_the_resize(sides):
+    for keep_aspect in (True, False):
+        assert Pictures(sides[0], None, 8, 0, keep_aspect)[1].shape == (3, 24, 48)
+    with pytest.raises(UserError, match="48×24 is smaller than crop_size 32"):
+        Pictures(sides[0], None, 32, 0, keep_aspect=True)[1]

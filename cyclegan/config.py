@@ -38,7 +38,7 @@ UNQUOTED = {  # what a scalar without quotes is, if not text
 EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
 
 
-def load(path: Path, kind: type[T], overrides: Sequence[str] = ()) -> T:
+def load(path: Path, kind: type[T] | types.UnionType, overrides: Sequence[str] = ()) -> T:
     """The dataclass a YAML file describes, changed by `a.b=c` overrides."""
     try:
         with path.open("rb") as file:
@@ -51,7 +51,7 @@ def load(path: Path, kind: type[T], overrides: Sequence[str] = ()) -> T:
     return parse(text, kind, str(path), overrides)
 
 
-def parse(text: str, kind: type[T], name: str, overrides: Sequence[str] = ()) -> T:
+def parse(text: str, kind: type[T] | types.UnionType, name: str, overrides: Sequence[str] = ()) -> T:
     """The dataclass a YAML text describes; `name` stands for the file in messages."""
     root = _mapping(_compose(text, name), ())
     for override in overrides:

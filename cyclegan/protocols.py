@@ -29,8 +29,12 @@ class Translator(Protocol):
 class Stylizer(Protocol):
     """Maps a content batch to the style of an example batch; bind the example to get a Translator."""
 
-    def stylize(self, content: Images, style: Images) -> Images:
+    def stylize(self, content: Images, style: Float[Tensor, "n 3 hs ws"]) -> Images:
         """Content (n, 3, h, w) and style (n, 3, hs, ws) → (n, 3, h, w)."""
+        ...
+
+    def bind(self, *styles: Float[Tensor, "1 3 _ _"]) -> Translator:
+        """A Translator to one style, or to several mixed in equal parts; each (1, 3, hs, ws)."""
         ...
 
 

@@ -1,14 +1,18 @@
-"""One file per paper. `build` turns settings into the method they describe; importing this imports no PyTorch."""
+"""One file per paper. `build` turns settings into the method they describe; imports no PyTorch until then."""
 
 from importlib import import_module
 from typing import Any
 
-from cyclegan.methods.settings import CycleGANConfig, MethodConfig
+from cyclegan.methods.settings import AdaINConfig, CycleGANConfig, GatysConfig, MethodConfig
 
-METHODS = {CycleGANConfig: ("cyclegan.methods.cyclegan", "CycleGAN")}
+METHODS = {
+    CycleGANConfig: ("cyclegan.methods.cyclegan", "CycleGAN"),
+    AdaINConfig: ("cyclegan.methods.adain", "AdaIN"),
+    GatysConfig: ("cyclegan.methods.gatys", "Gatys"),
+}
 
 
 def build(config: MethodConfig) -> Any:
-    """The untrained method of a settings object."""
+    """The method of a settings object, untrained if it is one that learns."""
     module, name = METHODS[type(config)]
     return getattr(import_module(module), name)(config)

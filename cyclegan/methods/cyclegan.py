@@ -35,6 +35,7 @@ from cyclegan.protocols import Images, Losses, Minimize, Preview
 class CycleGAN(nn.Module):
     """G: X → Y and F: Y → X, judged by D_Y and D_X, held together by the cycle."""
 
+    Batch = UnpairedBatch
     round: Tensor  # the number of rounds played
 
     def __init__(self, config: CycleGANConfig) -> None:

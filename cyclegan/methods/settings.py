@@ -1,7 +1,10 @@
 """The settings of every method, with the paper's values as defaults; free of PyTorch, so that `show` starts at once."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Literal
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 
 def _at_least(bound: int, settings: object, *names: str) -> None:
@@ -69,4 +72,80 @@ class CycleGANConfig:
             raise ValueError(f"data: crop_size {crop_size} does not fit these networks; make it {needs}")
 
 
-MethodConfig = CycleGANConfig
+@dataclass(frozen=True, kw_only=True)
+class AdaINConfig:
+    """AdaIN (Huang & Belongie 2017)."""
+
+    name: Literal["adain"] = "adain"
+    encoder: Literal["normalised", "normalised_torchvision", "torchvision", "caffe", "random"] = "normalised"
+    decoder: Literal["untrained", "public"] = "untrained"  # to start from; public: a released one, ready to stylize
+    loss: Literal["original", "port"] = "original"  # style loss: sum over the channels, λ 1e-2; or mean over them, λ 10
+    lambda_style: float | None = None  # λ of Eq. (11); null: that of the loss
+    alpha: float = 1.0  # how much style, where nothing else is asked for: 0 … 1 (Eq. 14)
+
+    def __post_init__(self) -> None:
+        if self.lambda_style is not None:
+            _at_least(0, self, "lambda_style")
+        if not 0 <= self.alpha <= 1:
+            raise ValueError("alpha: must lie in 0…1")
+
+    def require_fitting(self, crop_size: int) -> None:
+        """Raise ValueError for crops that the encoder cannot take."""
+        if crop_size % 8 or crop_size < 16:
+            raise ValueError(f"data: crop_size {crop_size} does not fit VGG; make it a multiple of 8 and at least 16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatysConfig:
+    """Gatys, Ecker, Bethge 2016; the defaults are not the paper's but those that look best."""
+
+    name: Literal["gatys"] = "gatys"
+    weights: Literal["torchvision", "caffe", "normalised", "normalised_torchvision", "random"] = "torchvision"
+    pooling: Literal["max", "average"] = "max"
+    padding: Literal["zero", "reflect", "replicate"] = "replicate"
+
+    content_layers: dict[str, float] = field(default_factory=lambda: {"relu4_2": 1.0})
+    style_layers: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STYLE_LAYERS, 0.2))  # w_l of Eq. (5)
+    content_weight: float = 1.0  # α of Eq. (7)
+    style_weight: float = 10.0  # β of Eq. (7)
+    tv_weight: float = 0.0  # total variation; not in the paper
+    style_loss: Literal["gram", "wasserstein"] = "wasserstein"
+    form: Literal["sum", "mean", "relative"] = "relative"  # relative: distances in units of the target's from 0
+
+    init: Literal["content", "style", "noise"] = "content"
+    optimizer: Literal["lbfgs", "adam"] = "adam"
+    learning_rate: float = 0.02  # Adam's, of a range of 2
+    averaging: float = 0.99  # of Adam's iterates; 0: the last one
+    coarsest: int | None = 128  # px of the longer side at the first size, each next √2 larger; null: one size
+    steps: int = 500  # at the first size
+    refine_steps: int = 250  # at each later one
+
+    color: Literal["style", "luminance", "cholesky", "pca", "sym"] = "style"  # all others keep the content's colors
+    style_scale: float = 1.0  # side of the style picture; 1: as many pixels as the content
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the network; losses are in float32
+    seed: int = 0  # of the noise
+
+    def __post_init__(self) -> None:
+        _at_least(0, self, "content_weight", "style_weight", "tv_weight", "averaging")
+        _at_least(1, self, "steps", "refine_steps")
+        for layers in ("content_layers", "style_layers"):
+            unknown = [tap for tap in getattr(self, layers) if not re.fullmatch(r"relu([12]_[12]|[345]_[1-4])", tap)]
+            if unknown or not getattr(self, layers):
+                raise ValueError(f"{layers}: {unknown[0] if unknown else 'none'} is no layer; use relu1_1 … relu5_4")
+        if self.coarsest is not None:
+            _at_least(16, self, "coarsest")
+        if not self.learning_rate > 0:
+            raise ValueError("learning_rate: must be above 0")
+        if not self.style_scale > 0:
+            raise ValueError("style_scale: must be above 0")
+        if self.averaging >= 1:
+            raise ValueError("averaging: must be below 1")
+        if self.style_loss == "wasserstein" and self.form == "sum":
+            raise ValueError("form: sum is defined for style_loss gram only; use mean")
+
+    def require_fitting(self, crop_size: int) -> None:
+        """Raise ValueError: there is nothing to train."""
+        raise ValueError("method: gatys learns nothing; translate with experiments/gatys/best.yaml and --style instead")
+
+
+MethodConfig = CycleGANConfig | AdaINConfig | GatysConfig

@@ -17,7 +17,7 @@ from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.precision import autocast, choose_precision
 from cyclegan.training.progress import Progress
 from cyclegan.training.run import Run
-from cyclegan.training.schedules import linear_decay
+from cyclegan.training.schedules import factor
 from cyclegan.training.seeding import seed_step
 from cyclegan.training.settings import TrainingConfig
 from cyclegan.training.signals import stop_requests
@@ -57,7 +57,7 @@ def train(
     with run.recording(progress.step, config.steps), stop_requests() as stop, progress.named_in_errors():
         while progress.step < config.steps:
             seed_step(seed, progress.step)
-            rate = optimizers.scale_learning_rate(linear_decay(progress.step, config.steps, config.constant_share))
+            rate = optimizers.scale_learning_rate(factor(config, progress.step))
             with run.waiting_for_data():
                 batch = to(batches.batch_at(progress.step), device)
             with autocast(precision, device):

@@ -24,7 +24,8 @@ class TrainingConfig:
 
     steps: int
     optimizer: OptimizerConfig = OptimizerConfig()
-    constant_share: float = 0.5  # of the steps at the full learning rate, which then falls linearly to 0
+    schedule: Literal["linear", "inverse"] = "linear"  # inverse: lr / (1 + 5e-5 t), as AdaIN
+    constant_share: float = 0.5  # linear: of the steps at the full learning rate, which then falls to 0
     ema: float = 0.999  # decay of the average of the weights; ours, the paper keeps the last weights
     precision: Literal["float32", "bfloat16", "auto"] = "float32"  # auto: bfloat16 where the device computes in it
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -1,10 +1,10 @@
-"""R1: half the squared slope of the mean score, against analysis and finite differences."""
+"""R1: half the squared slope of the mean score, against analysis and finite differences; total variation."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from cyclegan.losses.regularization import r1_penalty
+from cyclegan.losses.regularization import r1_penalty, total_variation
 
 STEP = 1e-6
 
@@ -75,3 +75,24 @@ def test_it_leaves_no_gradient_behind(curved, images):
     r1_penalty(curved(images), images)
     assert images.grad is None
     assert all(parameter.grad is None for parameter in curved.parameters())
+
+
+def test_flat_images_have_no_total_variation():
+    assert total_variation(torch.full((2, 3, 4, 5), 0.7)).item() == 0
+
+
+def test_the_total_variation_of_a_ramp_is_its_squared_steps():
+    ramp = torch.arange(5.0).expand(1, 3, 4, 5)  # 4 of 5 columns have a neighbor to the right, one step away
+    assert total_variation(ramp).item() == pytest.approx(4 / 5)
+    assert total_variation(2 * ramp.mT).item() == pytest.approx(4 * 4 / 5)
+
+
+def test_the_total_variation_of_a_dot_is_that_of_its_four_edges():
+    image = torch.zeros(1, 3, 5, 5)
+    image[0, 1, 2, 2] = 1
+    assert total_variation(image).item() == pytest.approx(4 / 75)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 6), (6, 1)])
+def test_the_smallest_images_have_a_total_variation(height, width):
+    assert total_variation(torch.ones(1, 3, height, width)).item() == 0

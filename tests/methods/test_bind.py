@@ -1,4 +1,4 @@
-"""NetworkTranslator: any size in, the same size out, and the network left as it was."""
+"""NetworkTranslator: any size in, the same size out, the network left as it was."""
 
 import pytest
 import torch

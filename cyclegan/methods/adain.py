@@ -1,0 +1,229 @@
+"""AdaIN: one network for any style, which gives the features of a content the statistics of those of a style.
+
+Paper      Huang, Belongie, ICCV 2017, arXiv:1703.06868.
+Idea       The style of an image is the mean and the deviation of each channel of its features: exchange them, decode.
+Computes   t = AdaIN(f(c), f(s)),  T(c, s) = g(t);  f: VGG-19 up to relu4_1, frozen; g: the decoder       (Eqs. 9, 10)
+           T(c, s, α) = g((1 − α) f(c) + α t)                                                        (Eq. 14)
+           T(c, s₁…s_K, w) = g(Σ_k w_k AdaIN(f(c), f(s_k)))                                          (Eq. 15)
+Objective  L = L_c + λ L_s, see cyclegan.losses.adain; only g learns.                                (Eq. 11)
+Images     float32 (n, 3, h, w) in [−1, 1]; training: h and w multiples of 8; stylizing: any h and w.
+Differs    from the authors' code: nothing is added to the variance of the content, so that t has the statistics of
+           f(s) exactly; masks may be soft, and where no mask lies the content stays; an exponential average of the
+           decoder is kept.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, mse_loss
+
+from cyclegan.data.batches import StyledBatch
+from cyclegan.errors import UserError
+from cyclegan.functional.color import match_colors
+from cyclegan.functional.statistics import FLAT, TINY, adain, match_mean_std, mean_std
+from cyclegan.losses.adain import LAMBDA_STYLE, adain_content_loss, adain_style_loss
+from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.methods.settings import AdaINConfig
+from cyclegan.networks.adain_decoder import AdaINDecoder, load_decoder
+from cyclegan.networks.vgg import load_vgg
+from cyclegan.protocols import Images, Losses, Minimize, Preview
+
+TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+TARGET = "relu4_1"  # f: what is normalized and decoded
+STRIDE = 8  # pixels of a side for one position of f
+
+Style: TypeAlias = Float[Tensor, "_ 3 _ _"]  # one picture for all contents, or one for each
+Features: TypeAlias = Float[Tensor, "n 512 h w"]
+
+
+class Statistics(NamedTuple):
+    """What AdaIN knows of a style."""
+
+    mean: Float[Tensor, "_ 512 1 1"]
+    std: Float[Tensor, "_ 512 1 1"]
+
+
+class AdaIN(nn.Module):
+    """The frozen encoder f and the decoder g."""
+
+    Batch = StyledBatch
+
+    def __init__(self, config: AdaINConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.lambda_style = LAMBDA_STYLE[config.loss] if config.lambda_style is None else config.lambda_style
+        self.decoder = AdaINDecoder()
+        if config.decoder == "public" and not next(self.decoder.parameters()).is_meta:  # meta: a checkpoint follows
+            self.decoder = load_decoder()
+        with torch.device("cpu"):  # no checkpoint holds these weights
+            self.encoder = load_vgg(config.encoder, TAPS, padding="reflect", ceil=True)
+
+    def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
+        """The decoder alone."""
+        return {"decoder": self.decoder.parameters()}
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The decoder; the encoder is named in the settings."""
+        return {"decoder": self.decoder}
+
+    def state_dict(self) -> dict[str, Any]:  # type: ignore[override]
+        """Of the decoder: the encoder never changes."""
+        return {"decoder": self.decoder.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # type: ignore[override]
+        """The inverse of state_dict."""
+        self.decoder.load_state_dict(state["decoder"])
+
+    def training_step(self, batch: StyledBatch, minimize: Minimize) -> Losses:
+        """One round of Eq. (11): decode features with exchanged statistics so that encoding gives them back."""
+        with torch.no_grad():
+            style = self.encode(batch.style)
+            t = adain(self.encode(batch.content)[TARGET], style[TARGET])
+        found = self.encode(self.decoder(t))
+        losses = {
+            "content": adain_content_loss(found[TARGET], t),  # f(g(t)) ≈ t
+            "style": self.lambda_style * adain_style_loss(found, style, self.config.loss),
+        }
+        minimize("decoder", losses)
+        return losses
+
+    @torch.no_grad()
+    def preview(self, batch: StyledBatch) -> Preview:
+        """Each content in the style beside it and copied (α = 0), the losses, and how good the copies are."""
+        content, style = batch
+        copy = self.stylize(content, style, alpha=0.0)
+        pictures = {"c": content, "s": style, "T(c, s)": self.stylize(content, style), "g(f(c))": copy}
+        health = {
+            **{f"{name}, held out": loss for name, loss in self.training_step(batch, _stay).items()},
+            "PSNR c, g(f(c))": 10 * torch.log10(4 / mse_loss(copy, content)),
+        }
+        return Preview({"stylized": pictures}, {name: float(value) for name, value in health.items()})
+
+    def stylize(
+        self,
+        content: Images,
+        style: Style | Sequence[Style],
+        *,
+        alpha: float | None = None,
+        weights: Sequence[float | int] | None = None,
+        masks: Float[Tensor, "_ _ _"] | None = None,
+        keep_color: bool = False,
+    ) -> Images:
+        """T(c, s), (n, 3, h, w) → the same; `bind` says what the controls do."""
+        styles = (style,) if isinstance(style, Tensor) else style
+        bound = self.bind(*styles, alpha=alpha, weights=weights, masks=masks, keep_color=keep_color)
+        return bound.translate(content)
+
+    def bind(
+        self,
+        *styles: Style,
+        alpha: float | None = None,
+        weights: Sequence[float | int] | None = None,
+        masks: Float[Tensor, "_ _ _"] | None = None,
+        keep_color: bool = False,
+    ) -> NetworkTranslator:
+        """The styles encoded, once for any number of contents.
+
+        alpha       0 … 1: from a copy of the content to the full style; by default as in the settings.
+        weights     Of several styles, which are mixed; only their ratios count; by default they are equal.
+        masks       Instead of weights, where each style goes: (styles, h, w) in 0 … 1, stretched over the content.
+        keep_color  Recolor the styles first, to the mean and covariance of the content's colors (CORAL).
+        """
+        alpha = self.config.alpha if alpha is None else alpha
+        self.encoder.to(next(self.decoder.parameters()).device)  # a loaded decoder may lie elsewhere
+        return NetworkTranslator(BoundAdaIN(self, styles, alpha, weights, masks, keep_color), STRIDE)
+
+    def encode(self, images: Images) -> dict[str, Tensor]:
+        """The features at all taps; f(c) is the last."""
+        return self.encoder(images.contiguous(memory_format=torch.channels_last))  # a fifth faster on a CPU
+
+    def statistics(self, style: Style) -> Statistics:
+        """Of f(s)."""
+        return Statistics(*mean_std(self.encode(style)[TARGET], eps=TINY))
+
+
+class BoundAdaIN(nn.Module):
+    """T(·, s₁…s_K): a network from images to images, whose sides are multiples of 8 and at least 16."""
+
+    def __init__(
+        self,
+        method: AdaIN,
+        styles: Sequence[Style],
+        alpha: float,
+        weights: Sequence[float | int] | None,
+        masks: Float[Tensor, "k _ _"] | None,
+        keep_color: bool,
+    ) -> None:
+        super().__init__()
+        _refuse_wrong(len(styles), alpha, weights, masks)
+        device = next(method.decoder.parameters()).device
+        self.method = method
+        self.alpha = alpha
+        weights = [1.0] * len(styles) if weights is None else weights
+        self.weights = [weight / sum(weights) for weight in weights]
+        self.masks = None if masks is None else masks.to(device, torch.float32)
+        self.styles = [style.to(device) for style in styles]
+        self.statistics = None if keep_color else [method.statistics(style) for style in self.styles]
+
+    def forward(self, images: Images) -> Images:
+        """(n, 3, h, w) → (n, 3, h, w)."""
+        features = self.method.encode(images)[TARGET]
+        styles = self.statistics or [self.method.statistics(_recolored(style, images)) for style in self.styles]
+        if self.masks is None:
+            t = match_mean_std(features, *_mixed(styles, self.weights))
+        else:
+            t = _exchange_in_regions(features, styles, _shares(self.masks, features))
+        return self.method.decoder(features.lerp(t, self.alpha)).clamp(-1, 1)
+
+
+def _mixed(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
+    """Σ w_k AdaIN(f(c), f(s_k)) is AdaIN with the weighted statistics, as it is linear in them."""
+    parts = zip(*styles, strict=True)
+    return Statistics(*(sum(w * p for w, p in zip(weights, part, strict=True)) for part in parts))  # type: ignore[arg-type]
+
+
+def _shares(masks: Float[Tensor, "k _ _"], features: Features) -> Float[Tensor, "k h w"]:
+    """How much of each position is for each style: together at most all of it."""
+    at_features = interpolate(masks[None], features.shape[-2:], mode="area")[0]
+    return at_features / at_features.sum(dim=0).clamp(min=1)
+
+
+def _exchange_in_regions(features: Features, styles: Sequence[Statistics], shares: Float[Tensor, "k h w"]) -> Features:
+    """AdaIN in each region by itself: the statistics of the content, too, are those of the region."""
+    t = features * (1 - shares.sum(dim=0))
+    for share, (mean, std) in zip(shares, styles, strict=True):
+        density = share / share.sum().clamp(min=torch.finfo(share.dtype).tiny)
+        region_mean = (features * density).sum(dim=(2, 3), keepdim=True)
+        variance = ((features - region_mean).square() * density).sum(dim=(2, 3), keepdim=True)
+        t = t + share * ((features - region_mean) / variance.clamp(min=FLAT).sqrt() * std + mean)
+    return t.to(features.dtype)
+
+
+def _recolored(style: Style, contents: Images) -> Style:
+    """The style in the colors of each content."""
+    pairs = zip(style.expand(len(contents), -1, -1, -1).split(1), contents.split(1), strict=True)
+    return torch.cat([match_colors(one, content, "pca") for one, content in pairs])
+
+
+def _refuse_wrong(styles: int, alpha: float, weights: Sequence[float | int] | None, masks: Tensor | None) -> None:
+    """Say which control cannot be meant."""
+    if styles == 0:
+        raise UserError("style: give at least one picture")
+    if not 0 <= alpha <= 1:
+        raise UserError(f"alpha: {alpha:g} does not lie in 0…1, from a copy of the content to the full style")
+    if weights is not None and masks is not None:
+        raise UserError("weights: are for styles that are mixed everywhere; with masks leave them out")
+    for name, given in (("weights", weights), ("masks", masks)):
+        if given is not None and len(given) != styles:
+            raise UserError(f"{name}: {len(given)} given for {styles} styles; give one for each")
+    if weights is not None and (min(weights) < 0 or sum(weights) <= 0):
+        raise UserError(
+            f"weights: {', '.join(f'{w:g}' for w in weights)}; none may be negative and one must be above 0"
+        )
+
+
+def _stay(player: str, losses: Losses) -> None:
+    """Minimizes nothing."""

@@ -1,0 +1,164 @@
+"""Moves the pixels of one image downhill, from a coarse size to fine ones: what of Gatys is optimization alone.
+
+Optimizers  L-BFGS with a strong Wolfe line search, its image not clamped on the way, which would spoil the curvature;
+            it starts anew at every size, its history being one of other pixels. A step is one evaluation.
+            Adam, clamped to [-1, 1] after every step; at the next size its moments are those of the last, resized, and
+            the result is the average of its iterates, which is free of speckle.
+Scale       Both see the objective times pixels / (its value at the very start): a pixel's slope then has one magnitude
+            whatever the network, the weights and the size, and Adam's moments remain true from one size to the next.
+"""
+
+from collections.abc import Callable, Mapping
+from time import perf_counter
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+from tqdm import tqdm
+
+from cyclegan.errors import NotFiniteError
+from cyclegan.methods.settings import GatysConfig
+from cyclegan.protocols import Images, Losses
+
+Size: TypeAlias = tuple[int, int]  # height, width
+Objective: TypeAlias = Callable[[Images], Losses]  # name -> weighted scalar; what is minimized is their sum
+Evaluate: TypeAlias = Callable[[], Tensor]  # the value at the image, whose slope is left in image.grad
+
+HISTORY = 20  # pairs of steps and slopes that L-BFGS remembers
+
+
+class Glance(NamedTuple):
+    """What a watcher of the descent sees."""
+
+    step: int  # of `steps`, over all sizes
+    steps: int
+    losses: dict[str, float]
+    image: Images  # at the size of the moment
+    seconds_left: float
+
+
+Watch: TypeAlias = Callable[[Glance], None]
+
+
+def resize(images: Images, size: Size) -> Float[Tensor, "n 3 _ _"]:
+    """Bicubic, antialiased; the same images if the size is theirs."""
+    if images.shape[-2:] == size:
+        return images
+    return interpolate(images, size, mode="bicubic", antialias=True).clamp(-1, 1)
+
+
+def pyramid(size: Size, smallest: int | None) -> list[Size]:
+    """Sizes that end in this one, each √2 times the one before, the first with a longer side of `smallest` or more."""
+    sizes, factor = [size], 0.5**0.5
+    while smallest and max(size) * factor >= smallest:
+        sizes.append((max(1, round(size[0] * factor)), max(1, round(size[1] * factor))))
+        factor *= 0.5**0.5
+    return sizes[::-1]
+
+
+class LBFGS:
+    """Follows the curvature it has seen."""
+
+    def minimize(self, image: Images, evaluate: Evaluate, steps: int) -> Images:
+        """The image where the last line search ended."""
+        limits: dict[str, Any] = {"max_iter": steps, "max_eval": steps, "tolerance_grad": 0, "tolerance_change": 0}
+        torch.optim.LBFGS([image], history_size=HISTORY, line_search_fn="strong_wolfe", **limits).step(evaluate)
+        return image.detach().clamp(-1, 1)
+
+
+class Adam:
+    """Follows the average slope, which it carries from size to size."""
+
+    def __init__(self, learning_rate: float, averaging: float) -> None:
+        self.learning_rate, self.averaging = learning_rate, averaging
+        self.moments: dict[str, Tensor] = {}
+
+    def minimize(self, image: Images, evaluate: Evaluate, steps: int) -> Images:
+        """The exponential average of the iterates, free of the zero it started from."""
+        optimizer = torch.optim.Adam([image], self.learning_rate, betas=(0.9, 0.99))
+        optimizer.state[image] = {name: _at_size_of(image, moment) for name, moment in self.moments.items()}
+        total = torch.zeros_like(image)
+        for _ in range(steps):
+            evaluate()
+            optimizer.step()
+            image.data.clamp_(-1, 1)
+            total.lerp_(image.detach(), 1 - self.averaging)
+        self.moments = optimizer.state[image]
+        return total / (1 - self.averaging**steps)
+
+
+def _at_size_of(image: Images, moment: Tensor) -> Tensor:
+    """A moment between its neighbors, so that the second one stays positive; the count of steps as it is."""
+    return interpolate(moment, image.shape[-2:], mode="bilinear") if moment.dim() else moment
+
+
+class Descent:
+    """Minimizes objectives of growing size, one after the other."""
+
+    def __init__(self, config: GatysConfig, sizes: list[Size], watch: Watch | None, every: int) -> None:
+        self.optimizer = LBFGS() if config.optimizer == "lbfgs" else Adam(config.learning_rate, config.averaging)
+        self.steps = {size: config.refine_steps for size in sizes} | {sizes[0]: config.steps}
+        self.report = Report(self.steps, watch, every)
+        self.value_at_start = 0.0
+
+    def run(self, objective: Objective, image: Images) -> Images:
+        """Where the steps of this size lead."""
+        image = image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
+        steps = self.steps[image.shape[2], image.shape[3]]
+        end = self.report.step + steps
+
+        def evaluate() -> Tensor:
+            losses = objective(image)
+            value = self._scaled(torch.stack(list(losses.values())).sum(), image)
+            image.grad = None
+            value.backward()
+            if self.report.step < end:  # a line search may look a little beyond
+                self.report.count(losses, image)
+            return value.detach()
+
+        result = self.optimizer.minimize(image, evaluate, steps)
+        self.report.skip_to(end)
+        if not result.isfinite().all():
+            raise NotFiniteError(f"the image became NaN at step {end:,}; lower learning_rate or the weights")
+        return result
+
+    def _scaled(self, value: Tensor, image: Images) -> Tensor:
+        self.value_at_start = self.value_at_start or value.item() or 1.0
+        return value * (image.numel() / self.value_at_start)
+
+
+class Report:
+    """Counts the steps, draws a bar on a terminal and calls the watcher every so often."""
+
+    def __init__(self, steps: Mapping[Size, int], watch: Watch | None, every: int) -> None:
+        self.steps, self.watch, self.every = sum(steps.values()), watch, every
+        self.pixels = sum(height * width * count for (height, width), count in steps.items())
+        self.step, self.pixels_done, self.began = 0, 0, perf_counter()
+        form = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+        self.bar = tqdm(total=self.steps, disable=None, leave=False, bar_format=form)
+
+    def count(self, losses: Losses, image: Images) -> None:
+        """One step is done; reading the losses waits for the device, so it is done only where somebody looks."""
+        self.step += 1
+        self.pixels_done += image.shape[2] * image.shape[3]
+        is_due = self.watch is not None and self.step % self.every == 0
+        if is_due or not self.bar.disable:
+            glance = self._glance(losses, image)
+            left = tqdm.format_interval(glance.seconds_left)
+            self.bar.set_postfix_str(f"loss {sum(glance.losses.values()):.4g}, {left} left", refresh=False)
+        if self.watch is not None and is_due:
+            self.watch(glance)
+        self.bar.update()
+
+    def skip_to(self, step: int) -> None:
+        """An optimizer that has arrived takes no more steps."""
+        self.bar.update(step - self.step)
+        self.step = step
+
+    def _glance(self, losses: Losses, image: Images) -> Glance:
+        """The time left counts pixels: a step at twice the side takes four times as long."""
+        left = (perf_counter() - self.began) * (self.pixels / self.pixels_done - 1)
+        values = {name: loss.item() for name, loss in losses.items()}
+        return Glance(self.step, self.steps, values, image.detach().clamp(-1, 1), left)

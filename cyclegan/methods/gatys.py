@@ -1,0 +1,235 @@
+"""Gatys: an image is optimized until its features have the content of one picture and the style of another.
+
+Paper      Gatys, Ecker, Bethge, Image style transfer using convolutional neural networks, CVPR 2016.
+Objective  L(x) = α L_content(x, p) + β L_style(x, a)   (Eq. 7),   L_style = Σ_l w_l E_l   (Eq. 5)
+           L_content and E_l as in losses/perceptual.py, at the `content_layers` and `style_layers` of VGG-19.
+Controls   Gatys et al., Controlling perceptual factors in neural style transfer, CVPR 2017: colors of the content (by
+           its chroma, or by a linear map of the style's colors), regions by masks (guided Gram matrices), style scale.
+Images     p (1, 3, h, w) of any size, a (1, 3, hs, ws) of any other; RGB in [-1, 1].
+Memory     VGG-19 up to relu5_1 keeps about 2.5 kB a pixel in float32 for the backward pass, half of it in bfloat16.
+Forms      sum: the paper's. mean: the same for all sizes. relative: mean, every distance divided by that of the target
+           from features that are 0, so that the weights mean the same for every network, layer and picture.
+Differs    from the paper by default: see GatysConfig; experiments/gatys/paper.yaml has the paper's settings. In every
+           setting the style picture keeps its aspect when it is resized: to the content's area, not to its sides.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from cyclegan.errors import UserError
+from cyclegan.functional.color import luma, match_colors, match_luma, with_luma
+from cyclegan.losses.perceptual import (
+    Texture,
+    content_loss,
+    content_loss_mean,
+    gaussian,
+    gram_style_loss,
+    gram_style_loss_mean,
+    mix,
+    texture,
+    wasserstein_style_loss,
+)
+from cyclegan.losses.regularization import total_variation
+from cyclegan.methods.descent import Descent, Glance, Watch, pyramid, resize
+from cyclegan.methods.settings import GatysConfig
+from cyclegan.networks.vgg import load_vgg
+from cyclegan.protocols import Images, Losses
+
+Picture: TypeAlias = Float[Tensor, "1 3 _ _"]
+Mask: TypeAlias = Float[Tensor, "1 1 _ _"]  # in [0, 1]: how much a place belongs to the region; resized as need be
+Features: TypeAlias = dict[str, Float[Tensor, "1 _ _ _"]]  # by layer
+
+
+Distance: TypeAlias = Callable[..., Float[Tensor, ""]]  # of the texture of an image from a target
+
+
+class Example(NamedTuple):
+    """A style picture, how much of it, and where."""
+
+    picture: Picture
+    weight: float = 1.0
+    where: Mask | None = None  # the region of the content that it paints; None: everywhere
+    shown: Mask | None = None  # the region of the picture that it is learned from; None: all of it
+
+
+class Gatys:
+    """Optimizes pixels under a frozen VGG-19. A Stylizer."""
+
+    def __init__(self, config: GatysConfig) -> None:
+        self.config = config
+        taps = sorted(config.content_layers.keys() | config.style_layers.keys())
+        self.vgg = load_vgg(config.weights, taps, pooling=config.pooling, padding=config.padding)
+
+    def stylize(self, content: Images, style: Float[Tensor, "n 3 hs ws"]) -> Images:
+        """Every content image in its own style, one after the other."""
+        pairs = zip(content.split(1), style.split(1), strict=True)
+        return torch.cat([self.paint(p, [Example(a)]) for p, a in pairs])
+
+    def bind(self, *styles: Picture) -> "BoundGatys":
+        """A Translator to one style, or to several mixed in equal parts."""
+        return BoundGatys(self, [Example(style) for style in styles])
+
+    @torch.enable_grad()
+    def paint(
+        self, content: Picture, examples: Sequence[Example], *, watch: Watch | None = None, every: int = 50
+    ) -> Picture:
+        """One image in several styles: those that paint everywhere are mixed, the others keep to their regions.
+
+        Every so many steps `watch` is shown the losses, the time left and the image.
+        """
+
+        def show(glance: Glance) -> None:
+            if watch:
+                watch(glance._replace(image=self._finished(glance.image, content)))
+
+        self.vgg.to(content.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        p, examples = self._in_its_colors(content, examples)
+        image = self._start(p, examples)
+        sizes = pyramid((p.shape[2], p.shape[3]), self.config.coarsest)
+        descent = Descent(self.config, sizes, watch and show, every)
+        for size in sizes:
+            objective = Objective(self.config, self.features, resize(p, size), examples)
+            image = descent.run(objective, resize(image, size))
+        return self._finished(image, content)
+
+    def features(self, images: Images) -> Features:
+        """The taps that the losses need, in float32 whatever the network computes in."""
+        in_16_bits = self.config.precision == "bfloat16"
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=in_16_bits):
+            taps = self.vgg(images.contiguous(memory_format=torch.channels_last))
+        return {layer: features.float() for layer, features in taps.items()}
+
+    def _in_its_colors(self, content: Picture, examples: Sequence[Example]) -> tuple[Picture, Sequence[Example]]:
+        """Content and styles for a result that keeps the colors of the content."""
+        match self.config.color:
+            case "style":
+                return content, examples
+            case "luminance":
+                pictures = [match_luma(example.picture, content).clamp(-1, 1) for example in examples]
+                content = luma(content).unsqueeze(1).expand_as(content)
+            case mode:
+                pictures = [match_colors(example.picture, content, mode) for example in examples]
+        return content, [e._replace(picture=picture) for e, picture in zip(examples, pictures, strict=True)]
+
+    def _start(self, content: Picture, examples: Sequence[Example]) -> Picture:
+        match self.config.init:
+            case "content":
+                return content
+            case "style":
+                return resize(examples[0].picture, (content.shape[2], content.shape[3]))
+        noise = torch.rand(content.shape, generator=torch.Generator().manual_seed(self.config.seed))
+        return (2 * noise - 1).to(content)
+
+    def _finished(self, image: Picture, content: Picture) -> Picture:
+        """With the chroma of the content, where luminance alone was transferred."""
+        if self.config.color != "luminance":
+            return image
+        return with_luma(resize(content, (image.shape[2], image.shape[3])), luma(image)).clamp(-1, 1)
+
+
+@dataclass(frozen=True)
+class BoundGatys:
+    """A Translator: every image is optimized by itself."""
+
+    method: Gatys
+    examples: Sequence[Example]
+
+    def translate(self, images: Images) -> Images:
+        """(n, 3, h, w) → (n, 3, h, w)."""
+        examples = [example._replace(picture=example.picture.to(images)) for example in self.examples]
+        return torch.cat([self.method.paint(image, examples) for image in images.split(1)])
+
+
+class Term(NamedTuple):
+    """One distance in the features of a layer, its weight and its target."""
+
+    layer: str
+    weight: float
+    target: Any
+    guidance: Mask | None = None
+
+
+class Objective:
+    """Eq. (7) at one size; what does not depend on the image is computed once."""
+
+    def __init__(
+        self,
+        config: GatysConfig,
+        features: Callable[[Images], Features],
+        content: Picture,
+        examples: Sequence[Example],
+    ) -> None:
+        self.config, self.features = config, features
+        self.content_distance = content_loss if config.form == "sum" else content_loss_mean
+        self.style_distance: Distance = gram_style_loss if config.form == "sum" else gram_style_loss_mean
+        if config.style_loss == "wasserstein":
+            self.style_distance = wasserstein_style_loss
+        with torch.no_grad():
+            P = features(content)
+            self.contents = [self._content_term(layer, w, P[layer]) for layer, w in config.content_layers.items()]
+            self.styles = list(self._style_terms(content, P, examples))
+
+    def __call__(self, image: Picture) -> Losses:
+        """α L_content, β L_style and the total variation with its weight."""
+        F = self.features(image)
+        content = [t.weight * self.content_distance(F[t.layer], t.target) for t in self.contents]
+        style = [t.weight * self.style_distance(texture(F[t.layer], t.guidance), t.target) for t in self.styles]
+        losses = {
+            "content": self.config.content_weight * torch.stack(content).sum(),
+            "style": self.config.style_weight * torch.stack(style).sum(),
+        }
+        if self.config.tv_weight:
+            losses["tv"] = self.config.tv_weight * total_variation(image)
+        return losses
+
+    def _content_term(self, layer: str, weight: float, P: Tensor) -> Term:
+        return Term(layer, weight / self._unit(self.content_distance, torch.zeros_like(P), P), P)
+
+    def _style_terms(self, content: Picture, P: Features, examples: Sequence[Example]) -> Iterator[Term]:
+        """One for each region and layer; w_l of Eq. (5) is divided among the regions."""
+        total = sum(example.weight for example in examples)
+        if not total > 0:
+            raise UserError("no style: give at least one picture with a weight above 0")
+        for group in _by_region(examples):
+            share = sum(example.weight for example in group)
+            textures = [self._textures(example, content) for example in group]
+            for layer, w in self.config.style_layers.items():
+                mixed = mix([t[layer] for t in textures], [example.weight / share for example in group])
+                target = gaussian(mixed) if self.config.style_loss == "wasserstein" else mixed
+                nothing = Texture(*map(torch.zeros_like, mixed))
+                unit = self._unit(self.style_distance, nothing, target)
+                yield Term(layer, w * share / total / unit, target, _guidance(group[0].where, P[layer]))
+
+    def _textures(self, example: Example, content: Picture) -> dict[str, Texture]:
+        """Of a style picture resized to the area of the content, times `style_scale` along each side."""
+        height, width = example.picture.shape[-2:]
+        factor = self.config.style_scale * (content.shape[2] * content.shape[3] / (height * width)) ** 0.5
+        size = max(1, round(height * factor)), max(1, round(width * factor))
+        F = self.features(resize(example.picture, size))
+        return {layer: texture(F[layer], _guidance(example.shown, F[layer])) for layer in self.config.style_layers}
+
+    def _unit(self, distance: Callable[[Any, Any], Tensor], nothing: Any, target: Any) -> float:
+        """What a distance is divided by: in the relative form, that of the target from features that are 0."""
+        return max(distance(nothing, target).item(), 1e-12) if self.config.form == "relative" else 1.0
+
+
+def _by_region(examples: Sequence[Example]) -> list[list[Example]]:
+    """Examples that paint everywhere share one region; each other has its own."""
+    everywhere = [example for example in examples if example.where is None]
+    return [group for group in [everywhere, *([e] for e in examples if e.where is not None)] if group]
+
+
+def _guidance(mask: Mask | None, features: Tensor) -> Mask | None:
+    """The mask at the size of a layer, with mean 1."""
+    if mask is None:
+        return None
+    pooled = adaptive_avg_pool2d(mask.to(features), (features.shape[2], features.shape[3]))
+    if not pooled.any():
+        raise UserError("a mask is empty; mark what belongs to the region with values up to 1")
+    return pooled / pooled.mean()

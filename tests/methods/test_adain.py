@@ -1,0 +1,371 @@
+"""AdaIN: one round of Eq. (11) against the textbook; every control; and the released networks on a photograph."""
+
+import copy
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, interpolate, max_pool2d, pad
+
+from cyclegan.data.batches import StyledBatch
+from cyclegan.errors import UserError
+from cyclegan.functional.color import match_colors
+from cyclegan.functional.statistics import mean_std
+from cyclegan.images import read
+from cyclegan.methods.adain import TARGET, AdaIN
+from cyclegan.methods.settings import AdaINConfig
+from cyclegan.protocols import Losses, Stylizer, Trainable, Translator
+from cyclegan.training.optimizers import Optimizers
+from cyclegan.training.settings import OptimizerConfig
+
+WEIGHTS, DATA = os.environ.get("CYCLEGAN_WEIGHTS"), os.environ.get("CYCLEGAN_DATA")
+needs_the_released_networks = pytest.mark.skipif(
+    not (WEIGHTS and DATA), reason="CYCLEGAN_WEIGHTS and CYCLEGAN_DATA do not name the folders of weights and pictures"
+)
+
+
+@pytest.fixture(scope="module")
+def method() -> AdaIN:
+    torch.manual_seed(0)
+    return AdaIN(AdaINConfig(encoder="random")).eval()
+
+
+@pytest.fixture
+def learner(method: AdaIN) -> AdaIN:
+    """One that may be changed."""
+    return copy.deepcopy(method)
+
+
+class Recorder(nn.Module):
+    """Stands in for the decoder: remembers the features it is given, and draws their first channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.seen: list[Tensor] = []
+
+    def forward(self, features: Tensor) -> Tensor:
+        self.seen.append(features)
+        return interpolate(self.scale * features[:, :3], scale_factor=8)
+
+
+@pytest.fixture
+def target(method: AdaIN) -> Callable[..., Tensor]:
+    """What would be decoded: t, after all controls."""
+
+    def find(*arguments: object, **controls: object) -> Tensor:
+        other = copy.deepcopy(method)
+        other.decoder = Recorder()
+        other.stylize(*arguments, **controls)
+        return other.decoder.seen[-1]
+
+    return find
+
+
+def picture(*shape: int, seed: int = 0) -> Tensor:
+    """Blobs of color, as noise has the same statistics everywhere."""
+    coarse = torch.rand(shape[0], 3, 5, 4, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    return interpolate(coarse, shape[-2:], mode="bilinear")
+
+
+def features(method: AdaIN, images: Tensor) -> Tensor:
+    with torch.no_grad():
+        return method.encode(images)[TARGET]
+
+
+def batch(count: int = 1, side: int = 16) -> StyledBatch:
+    return StyledBatch(picture(count, 3, side, side, seed=1), picture(count, 3, side, side, seed=2))
+
+
+def textbook(content: Tensor, style: Tensor) -> Tensor:
+    """Eq. (8), where a channel that does not vary stays flat."""
+    deviation = content.std((2, 3), correction=0, keepdim=True).clamp(min=1e-5**0.5)
+    normal = (content - content.mean((2, 3), True)) / deviation
+    return normal * style.std((2, 3), correction=0, keepdim=True) + style.mean((2, 3), True)
+
+
+# Learning
+
+
+def test_is_trainable_and_a_stylizer(method):
+    assert isinstance(method, Trainable)
+    assert isinstance(method, Stylizer)
+    assert isinstance(method.bind(picture(1, 3, 16, 16)), Translator)
+
+
+@pytest.mark.parametrize(("preset", "weight"), [("original", 1e-2), ("port", 10.0)])
+def test_losses_are_those_of_the_textbook(learner, preset, weight):
+    learner.lambda_style, learner.config = weight, AdaINConfig(encoder="random", loss=preset)
+    content, style = batch(2)
+    with torch.no_grad():
+        losses = learner.training_step(batch(2), lambda player, losses: None)
+        t = textbook(features(learner, content), features(learner, style))
+        drawn, wanted = learner.encoder(learner.decoder(t)), learner.encoder(style)
+        expected = 0.0
+        for tap in ("relu1_1", "relu2_1", "relu3_1", "relu4_1"):
+            for statistic in (lambda f: f.mean((2, 3)), lambda f: (f.var((2, 3), correction=0) + 1e-5).sqrt()):
+                squares = (statistic(drawn[tap]) - statistic(wanted[tap])) ** 2
+                expected += (squares.sum(1) if preset == "original" else squares.mean(1)).mean()
+    assert losses["content"].item() == pytest.approx(((drawn[TARGET] - t) ** 2).mean().item(), rel=1e-3)
+    assert losses["style"].item() == pytest.approx(weight * expected.item(), rel=1e-3)
+
+
+def test_the_weight_of_the_style_is_that_of_the_preset_unless_given(monkeypatch):
+    monkeypatch.setattr("cyclegan.methods.adain.load_vgg", lambda *_, **__: nn.Identity())
+    assert AdaIN(AdaINConfig()).lambda_style == 1e-2
+    assert AdaIN(AdaINConfig(loss="port")).lambda_style == 10
+    assert AdaIN(AdaINConfig(loss="port", lambda_style=0.5)).lambda_style == 0.5
+    assert AdaIN(AdaINConfig(lambda_style=0.0)).lambda_style == 0
+
+
+def test_gradients_reach_all_of_the_decoder_and_nothing_else(learner):
+    (decoder,) = learner.players().values()
+    owned = list(decoder)
+
+    def differentiate(player: str, losses: Losses) -> None:
+        assert player == "decoder"
+        sum(losses.values()).backward()
+
+    seen = StyledBatch(*(images.requires_grad_() for images in batch()))
+    learner.training_step(seen, differentiate)
+    assert len(owned) == 18
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in owned)
+    assert all(p.grad is None for p in learner.encoder.parameters())
+    assert seen.content.grad is seen.style.grad is None
+
+
+def test_a_few_steps_lower_the_loss(learner):
+    optimizers = Optimizers(learner.players(), OptimizerConfig(lr=3e-5))
+    first, *_, last = (sum(learner.training_step(batch(2, 32), optimizers.minimize).values()) for _ in range(24))
+    assert last < 0.6 * first
+
+
+def test_a_checkpoint_holds_the_decoder_and_not_the_encoder(method, learner):
+    state = method.state_dict()
+    assert state.keys() == {"decoder"}
+    assert sum(value.numel() for value in state["decoder"].values()) == 3_505_219
+    nn.init.normal_(learner.decoder.conv1_1.weight)
+    content, style = batch()
+    assert not torch.equal(learner.stylize(content, style), method.stylize(content, style))
+    learner.load_state_dict(state)
+    assert torch.equal(learner.stylize(content, style), method.stylize(content, style))
+    assert method.networks() == {"decoder": method.decoder}
+
+
+@pytest.mark.parametrize("decoder", ["untrained", "public"])
+def test_a_method_built_without_weights_takes_a_released_decoder_and_works(method, decoder):
+    with torch.device("meta"):
+        bare = AdaIN(AdaINConfig(encoder="random", decoder=decoder))  # reads no decoder
+    nn.ModuleDict(bare.networks()).load_state_dict(nn.ModuleDict(method.networks()).state_dict(), assign=True)
+    assert torch.equal(bare.stylize(*batch()), method.stylize(*batch()))
+
+
+def test_a_preview_shows_all_pictures_and_healthy_numbers_and_changes_nothing(method):
+    before = copy.deepcopy(method.state_dict())
+    pictures, health = method.preview(batch(2))
+    assert {title: tuple(images.shape) for title, images in pictures["stylized"].items()} == dict.fromkeys(
+        ("c", "s", "T(c, s)", "g(f(c))"), (2, 3, 16, 16)
+    )
+    losses = method.training_step(batch(2), lambda player, losses: None)
+    assert health["content, held out"] == pytest.approx(losses["content"].item())
+    assert health["style, held out"] == pytest.approx(losses["style"].item())
+    assert -10 < health["PSNR c, g(f(c))"] < 20
+    assert all(torch.equal(before["decoder"][key], value) for key, value in method.state_dict()["decoder"].items())
+
+
+# Stylizing
+
+
+def test_what_is_decoded_has_the_statistics_of_the_style(method, target):
+    content, style = picture(2, 3, 64, 64), picture(2, 3, 48, 72, seed=1)
+    varies = mean_std(features(method, content))[1].flatten(1) > 0.01
+    assert varies.float().mean() > 0.5
+    for found, wanted in zip(mean_std(target(content, style)), mean_std(features(method, style)), strict=True):
+        assert torch.allclose(found.flatten(1)[varies], wanted.flatten(1)[varies], atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (17, 40), (31, 9)])
+@pytest.mark.parametrize("style", [(2, 3), (20, 33)])
+def test_every_size_is_kept_whatever_the_size_of_the_style(method, size, style):
+    content = picture(2, 3, *size)
+    for controls in ({}, {"keep_color": True}, {"masks": torch.ones(1, 7, 5)}):
+        stylized = method.stylize(content, picture(1, 3, *style, seed=1), **controls)
+        assert stylized.shape == content.shape
+        assert torch.isfinite(stylized).all()
+        assert stylized.abs().max() <= 1
+
+
+def test_alpha_0_is_the_plain_reconstruction_whatever_the_style(method):
+    content = picture(1, 3, 24, 16)
+    with torch.no_grad():
+        copied = method.decoder(features(method, content)).clamp(-1, 1)
+    for seed in (1, 2):
+        stylized = method.stylize(content, picture(1, 3, 16, 16, seed=seed), alpha=0.0)
+        assert torch.allclose(stylized, copied, atol=1e-6)
+
+
+def test_alpha_mixes_features_evenly_and_comes_from_the_settings_by_default(method, target):
+    content, style = batch()
+    t, f = target(content, style, alpha=1.0), features(method, content)
+    assert torch.allclose(target(content, style, alpha=0.25), 0.25 * t + 0.75 * f, atol=1e-4)
+    assert torch.equal(target(content, style), t)
+    half = copy.deepcopy(method)
+    half.config = AdaINConfig(encoder="random", alpha=0.5)
+    assert torch.equal(half.stylize(content, style), method.stylize(content, style, alpha=0.5))
+
+
+def test_weights_of_several_styles_sum_the_features_of_each(target):
+    content = picture(1, 3, 16, 24)
+    styles = [picture(1, 3, 16, 16 + 8 * seed, seed=seed) for seed in (1, 2, 3)]
+    alone = [target(content, style) for style in styles]
+    mixed = target(content, styles, weights=[2, 1, 1])
+    assert torch.allclose(mixed, 0.5 * alone[0] + 0.25 * alone[1] + 0.25 * alone[2], atol=1e-4)
+    assert torch.allclose(target(content, styles), sum(alone) / 3, atol=1e-4)
+    assert torch.allclose(target(content, styles, weights=[0, 0, 7]), alone[2], atol=1e-5)
+
+
+def test_a_mask_confines_its_style(method):
+    content, style = picture(1, 3, 16, 128), picture(1, 3, 16, 16, seed=1)
+    masks = torch.zeros(1, 16, 128)
+    masks[..., :64] = 1
+    stylized, copied = method.stylize(content, style, masks=masks), method.stylize(content, style, alpha=0.0)
+    reach = 5 * 8  # how far the decoder sees
+    assert torch.allclose(stylized[..., 64 + reach :], copied[..., 64 + reach :], atol=1e-6)
+    assert (stylized - copied)[..., :64].abs().mean() > 10 * (stylized - copied)[..., 64 + reach :].abs().mean()
+
+
+def test_each_region_has_the_statistics_of_its_own_style(method, target):
+    content, styles = picture(1, 3, 64, 128), [picture(1, 3, 32, 32, seed=seed) for seed in (1, 2)]
+    masks = torch.zeros(2, 64, 128)
+    masks[0, :, :48], masks[1, :, 48:] = 1, 1
+    t, f = target(content, styles, masks=masks), features(method, content)
+    for style, columns in zip(styles, (slice(0, 6), slice(6, 16)), strict=True):
+        varies = mean_std(f[..., columns])[1].flatten() > 0.01
+        for found, wanted in zip(mean_std(t[..., columns]), mean_std(features(method, style)), strict=True):
+            assert torch.allclose(found.flatten()[varies], wanted.flatten()[varies], atol=1e-3)
+
+
+def test_a_mask_everywhere_is_as_none_and_soft_ones_share_out_what_there_is(target):
+    content, styles = picture(1, 3, 24, 16), [picture(1, 3, 16, 16, seed=seed) for seed in (1, 2)]
+    assert torch.allclose(target(content, styles[0], masks=torch.ones(1, 3, 2)), target(content, styles[0]), atol=1e-4)
+    assert torch.allclose(
+        target(content, styles, masks=torch.ones(2, 48, 32)), target(content, styles, weights=[1, 1]), atol=1e-4
+    )
+    none, half = target(content, styles[0], alpha=0.0), torch.full((1, 8, 8), 0.5)
+    assert torch.allclose(target(content, styles[0], masks=0 * half), none, atol=1e-6)
+    assert torch.allclose(target(content, styles[0], masks=half), target(content, styles[0], alpha=0.5), atol=1e-4)
+
+
+def test_keeping_the_colors_is_painting_like_a_style_in_the_colors_of_each_content(method):
+    contents, style = picture(2, 3, 16, 24), picture(1, 3, 24, 16, seed=1)
+    kept = method.stylize(contents, style, keep_color=True)
+    for content, found in zip(contents.split(1), kept.split(1), strict=True):
+        assert torch.allclose(found, method.stylize(content, match_colors(style, content, "pca")), atol=1e-5)
+        assert not torch.allclose(found, method.stylize(content, style), atol=1e-3)
+
+
+def test_a_style_for_each_content_or_one_for_all(method):
+    contents, styles = picture(2, 3, 16, 24), picture(2, 3, 24, 16, seed=1)
+    apart = torch.cat([method.stylize(*pair) for pair in zip(contents.split(1), styles.split(1), strict=True)])
+    assert torch.allclose(method.stylize(contents, styles), apart, atol=1e-5)
+    one = method.bind(styles[:1]).translate(contents)
+    assert torch.allclose(method.stylize(contents, styles[:1]), one, atol=1e-5)
+
+
+def test_a_bound_style_is_encoded_once_for_all_contents(learner):
+    encoded = []
+    learner.encoder.register_forward_pre_hook(lambda _, arguments: encoded.append(arguments[0].shape[-1]))
+    bound = learner.bind(picture(1, 3, 32, 32), alpha=0.7)
+    for _ in range(3):
+        bound.translate(picture(1, 3, 16, 16))
+    assert encoded == [32, 16, 16, 16]
+
+
+def test_half_precision_draws_nearly_the_same(method):
+    content, style = batch(1, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = method.stylize(content, style)
+    exact = method.stylize(content, style)
+    assert rough.dtype == torch.float32
+    assert (rough - exact).abs().mean() < 0.05 * exact.std()
+
+
+@pytest.mark.parametrize(
+    ("styles", "controls", "said"),
+    [
+        (0, {}, "style: give at least one picture"),
+        (1, {"alpha": 1.5}, "alpha: 1.5 does not lie in 0…1"),
+        (1, {"alpha": float("nan")}, "alpha: nan does not lie in 0…1"),
+        (2, {"weights": [1]}, "weights: 1 given for 2 styles; give one for each"),
+        (2, {"weights": [1, -1]}, "weights: 1, -1; none may be negative and one must be above 0"),
+        (2, {"weights": [0, 0]}, "weights: 0, 0; none may be negative"),
+        (2, {"masks": torch.ones(3, 4, 4)}, "masks: 3 given for 2 styles; give one for each"),
+        (1, {"weights": [1], "masks": torch.ones(1, 4, 4)}, "weights: .* with masks leave them out"),
+    ],
+)
+def test_controls_that_cannot_be_meant_are_refused(method, styles, controls, said):
+    with pytest.raises(UserError, match=said):
+        method.bind(*[picture(1, 3, 16, 16)] * styles, **controls)
+
+
+@pytest.mark.parametrize("field", ["alpha", "lambda_style"])
+def test_settings_refuse_what_has_no_meaning(field):
+    with pytest.raises(ValueError, match=f"{field}: must"):
+        AdaINConfig(**{field: -0.1})
+    assert AdaINConfig(**{field: 0.0}) != AdaINConfig()
+
+
+# The released networks
+
+
+@pytest.fixture(scope="module")
+def released() -> AdaIN:
+    return AdaIN(AdaINConfig(decoder="public"))
+
+
+def photograph(side: int, name: str) -> Tensor:
+    return interpolate(read(Path(str(DATA)) / "style_transfer" / name), (side, side), mode="area")
+
+
+def plain_copy(images: Tensor) -> Tensor:
+    """g(f(c)) from the bare tensors of the files: BGR in 0…255 less the mean, nine convolutions there, nine back."""
+    f = load_file(Path(str(WEIGHTS)) / "vgg19_normalised_to_conv4_1.safetensors")
+    g = load_file(Path(str(WEIGHTS)) / "adain_decoder.safetensors")
+
+    def convolve(x: Tensor, tensors: dict[str, Tensor], name: str) -> Tensor:
+        return conv2d(pad(x, (1, 1, 1, 1), mode="reflect"), tensors[f"{name}.weight"], tensors[f"{name}.bias"])
+
+    x = (images.flip(1) + 1) * 127.5 - torch.tensor([103.939, 116.779, 123.68])[:, None, None]
+    for name in ["1_1", "1_2", "|", "2_1", "2_2", "|", "3_1", "3_2", "3_3", "3_4", "|", "4_1"]:
+        x = max_pool2d(x, 2) if name == "|" else convolve(x, f, f"conv{name}").relu()
+    for i in range(8):
+        x = convolve(x, g, f"dec{i}").relu()
+        x = interpolate(x, scale_factor=2) if i in (0, 4, 6) else x
+    return convolve(x, g, "dec8") * 2 - 1
+
+
+@needs_the_released_networks
+@pytest.mark.parametrize("name", ["content/sailboat.jpg", "content/cornell.jpg"])
+def test_the_released_networks_copy_a_photograph_as_their_bare_tensors_do(released, name):
+    photo = photograph(64, name)
+    with torch.no_grad():
+        expected = plain_copy(photo).clamp(-1, 1)
+    assert torch.allclose(released.stylize(photo, photo, alpha=0.0), expected, atol=1e-3)
+    assert 10 * torch.log10(4 / (expected - photo).square().mean()) > 12  # a copy, if a rough one at this size
+
+
+@needs_the_released_networks
+def test_the_released_networks_give_a_photograph_the_statistics_of_a_painting(released):
+    content, style = photograph(128, "content/sailboat.jpg"), photograph(128, "style/la_muse.jpg")
+    with torch.no_grad():
+        f, s = (released.encode(images) for images in (content, style))
+        found = released.encode(released.stylize(content, style))
+    before, after = (
+        sum((a - b).square().mean() for tap in s for a, b in zip(mean_std(x[tap]), mean_std(s[tap]), strict=True))
+        for x in (f, found)
+    )
+    assert after < 0.5 * before

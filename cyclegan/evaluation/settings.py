@@ -1,0 +1,91 @@
+"""What `cyclegan compare` reads: which pictures, through which translators; free of PyTorch.
+
+Paths      of pictures: files, folders, or both. Those below datasets/<card>/ are found wherever that set is.
+Results    go to runs/compare/<name of the file>/.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+def _require_style(style: tuple[Path, ...]) -> None:
+    if not style:
+        raise ValueError("style: give one picture or more, as in [painting.jpg]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityConfig:
+    """Does nothing: what every other translator is seen against."""
+
+    name: Literal["identity"] = "identity"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColorTransferConfig:
+    """The Monge-Kantorovich map from the colors of the compared pictures to those of the style."""
+
+    name: Literal["color-transfer"] = "color-transfer"
+    style: tuple[Path, ...]
+
+    def __post_init__(self) -> None:
+        _require_style(self.style)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """A trained translator between two sides."""
+
+    name: Literal["run"] = "run"
+    folder: Path  # of a run or a checkpoint, or a released file
+    to: str | None = None  # the side to translate to, by name; null: Y
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointConfig:
+    """A trained stylizer, bound to its style."""
+
+    name: Literal["checkpoint"] = "checkpoint"
+    path: Path  # of a run, a checkpoint or a released file
+    style: tuple[Path, ...]
+
+    def __post_init__(self) -> None:
+        _require_style(self.style)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodFileConfig:
+    """A method that needs no training, bound to its style."""
+
+    name: Literal["method"] = "method"
+    file: Path  # experiments/gatys/best.yaml
+    style: tuple[Path, ...]
+
+    def __post_init__(self) -> None:
+        _require_style(self.style)
+
+
+TranslatorConfig = IdentityConfig | ColorTransferConfig | RunConfig | CheckpointConfig | MethodFileConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig:
+    """One YAML file of experiments/compare/."""
+
+    images: tuple[Path, ...]  # to translate
+    count: int = 6  # of them that are taken, evenly spaced
+    size: int | None = 256  # px; larger pictures are reduced to this on their longer side. null: as they are
+    timed: tuple[int, ...] = (256, 512)  # px of the squares that are timed
+    translators: dict[str, TranslatorConfig]  # column title -> what to compare
+    metrics: tuple[Literal["ssim"], ...] = ()  # columns beside the costs; cyclegan.evaluation.compare.METRICS
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+
+    def __post_init__(self) -> None:
+        if not self.images:
+            raise ValueError("images: give picture files or folders, as in [photos]")
+        if not self.translators or "source" in self.translators:
+            raise ValueError("translators: give one or more; the name 'source' is that of the first column")
+        for name in ("count", "size", "timed"):
+            value = getattr(self, name)
+            if value is not None and min(value if isinstance(value, tuple) else (value,), default=1) < 1:
+                raise ValueError(f"{name}: must be at least 1")

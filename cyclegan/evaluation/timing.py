@@ -1,0 +1,132 @@
+"""What a translation costs: seconds and memory of `translate` on a decoded picture.
+
+Seconds    the median of up to 5 runs after one to warm up; a first run longer than 30 s is the only one and counts.
+Memory     the most that was in use during the first run beyond what was in use before it, so without weights that are
+           already loaded. CUDA: what PyTorch had allocated. CPU: resident memory of the process, read every 5 ms from
+           /proc/self/status. None where neither is known.
+"""
+
+import ctypes
+import gc
+import platform
+import re
+import statistics
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+import torch
+
+from cyclegan.protocols import Images, Translator
+
+RUNS = 5
+PATIENCE = 30.0  # seconds after which no further run begins
+INTERVAL = 0.005  # seconds between two readings of resident memory
+STATUS = Path("/proc/self/status")
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+class Timing(NamedTuple):
+    """What one translation costs."""
+
+    seconds: float  # the median
+    runs: int  # that it is the median of
+    memory: int | None  # bytes at the peak, beyond those in use before
+
+
+def measure(translator: Translator, images: Images, runs: int = RUNS, patience: float = PATIENCE) -> Timing:
+    """The cost of `translate` on these images, on the device they are on."""
+    taken: list[float] = []
+
+    def run() -> None:
+        taken.append(_seconds(translator, images))
+
+    memory = _peak(run, images.device)
+    if taken[0] < patience:
+        taken.clear()  # it was the warm-up
+    while not taken or (len(taken) < runs and sum(taken) < patience):
+        run()
+    return Timing(statistics.median(taken), len(taken), memory)
+
+
+def describe(device: torch.device) -> str:
+    """The name of the device, and the threads where it is the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return device.type
+    threads = torch.get_num_threads()
+    return f"{_cpu_name()}, {threads} thread{'s' * (threads > 1)}"
+
+
+def _seconds(translator: Translator, images: Images) -> float:
+    _finish(images.device)
+    start = perf_counter()
+    with torch.no_grad():
+        translator.translate(images)
+    _finish(images.device)
+    return perf_counter() - start
+
+
+def _finish(device: torch.device) -> None:
+    """Wait until the device has done all that it was asked to."""
+    if device.type != "cpu":
+        getattr(torch, device.type).synchronize()
+
+
+def _peak(call: Callable[[], None], device: torch.device) -> int | None:
+    """Bytes that a call needs at its peak."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        call()
+        return torch.cuda.max_memory_allocated(device) - before
+    if device.type != "cpu" or _resident() is None:
+        call()
+        return None
+    return _resident_growth(call)
+
+
+def _resident_growth(call: Callable[[], None]) -> int:
+    _give_back()
+    readings = [_resident()]
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(INTERVAL):
+            readings.append(_resident())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        call()
+    finally:
+        done.set()
+        watcher.join()
+    return max(reading for reading in [*readings, _resident()] if reading is not None) - (readings[0] or 0)
+
+
+def _resident() -> int | None:
+    """Bytes of this process that are in memory now, where the system tells."""
+    try:
+        found = re.search(r"^VmRSS:\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None
+
+
+def _give_back() -> None:
+    """Return freed memory to the system, which glibc would else keep: the next growth would look too small."""
+    gc.collect()
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _cpu_name() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", CPU_INFO.read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or platform.machine()

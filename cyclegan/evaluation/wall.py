@@ -1,0 +1,59 @@
+"""The picture wall: one row for each image, one column for each method, its name above it."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from cyclegan.images import from_bytes, grid, to_bytes
+
+GAP = 4  # px between pictures
+LOW = 160  # px: where no picture is as high as this, all are doubled
+LETTERS = 18  # px of height of the titles
+BAND = 30  # px of height of what they stand on
+
+
+def wall(columns: Mapping[str, Sequence[UInt8[np.ndarray, "_ _ 3"]]]) -> UInt8[np.ndarray, "h w 3"]:
+    """One picture of all pictures, on white: a row is as high as its highest, all columns are as wide as the widest."""
+    rows = list(zip(*columns.values(), strict=True))
+    width = max(picture.shape[1] for row in rows for picture in row)
+    low = max(picture.shape[0] for row in rows for picture in row) < LOW
+    strips = [_strip(row, width, scale=2 if low else 1) for row in rows]
+    below = [strip[GAP:] for strip in strips[1:]]  # the gap above is that below the strip before
+    return np.concatenate([titles(list(columns), strips[0].shape[1]), strips[0], *below])
+
+
+def _strip(row: Sequence[np.ndarray], width: int, scale: int) -> UInt8[np.ndarray, "h w 3"]:
+    """One row of the wall, enlarged without smoothing."""
+    height = max(picture.shape[0] for picture in row)
+    missing = (((0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)) for picture in row)
+    framed = (np.pad(picture, at, constant_values=255) for picture, at in zip(row, missing, strict=True))
+    enlarged = [from_bytes(picture.repeat(scale, axis=0).repeat(scale, axis=1)) for picture in framed]
+    return to_bytes(grid(enlarged, gap=GAP))[0].numpy()
+
+
+def titles(names: Sequence[str], width: int) -> UInt8[np.ndarray, "band w 3"]:
+    """The names in black on white, each in the middle of its share of the width; what is too long is cut short."""
+    band = Image.new("RGB", (width, BAND), "white")
+    font = ImageFont.load_default(LETTERS)
+    pen, share = ImageDraw.Draw(band), (width - GAP) / len(names)
+    for i, name in enumerate(names):
+        text = shortened(drawable(name), font, share - GAP)
+        pen.text((GAP / 2 + (i + 0.5) * share, BAND / 2), text, fill="black", font=font, anchor="mm")
+    return np.asarray(band)
+
+
+def drawable(text: str) -> str:
+    """In letters that Pillow's own font has: without accents, and with ? for what is not Latin."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return plain.encode("ascii", "replace").decode()
+
+
+def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
+    """The text, or as much of its beginning as there is room for."""
+    if font.getlength(text) <= room:
+        return text
+    fitting = (n for n in range(len(text) - 1, 0, -1) if font.getlength(f"{text[:n]}...") <= room)
+    return f"{text[: next(fitting, 0)]}..."

@@ -1,0 +1,368 @@
+"""Comparison: the same pictures for all, every translator in its column, whoever fails named and the others there."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFont
+
+from cyclegan.config import dump, load, parse
+from cyclegan.errors import ConfigError, UserError
+from cyclegan.evaluation import compare as comparing
+from cyclegan.evaluation.compare import (
+    UNTRAINED,
+    Comparison,
+    Entry,
+    Facts,
+    Unavailable,
+    color_transfer,
+    compare,
+    find_images,
+)
+from cyclegan.evaluation.rivals import Identity
+from cyclegan.evaluation.settings import CompareConfig, RunConfig
+from cyclegan.evaluation.summary import as_json, failures, save_comparison, table
+from cyclegan.evaluation.timing import Timing
+from cyclegan.evaluation.wall import BAND, GAP, LETTERS, drawable, shortened, titles, wall
+from cyclegan.functional.color import color_moments
+from cyclegan.images import read
+from cyclegan.pictures import read_picture, write_picture
+
+CPU = torch.device("cpu")
+FILES = sorted((Path(__file__).parents[2] / "experiments" / "compare").glob("*.yaml"))
+
+
+class Invert:
+    def translate(self, images):
+        return -images
+
+
+class Raise:
+    def translate(self, images):
+        raise RuntimeError("out of\nmemory")
+
+
+class FailWhenLarge:
+    def translate(self, images):
+        if images.shape[-1] >= 32:
+            raise RuntimeError("too large")
+        return images
+
+
+class Shrink:
+    def translate(self, images):
+        return images[..., 1:]
+
+
+class Explode:
+    def translate(self, images):
+        return images / 0
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """A timing that costs no time; the real one has its own tests."""
+
+    def measured(translator, images):
+        translator.translate(images)
+        return Timing(seconds=images.shape[-1] / 1000, runs=5, memory=3_000_000)
+
+    monkeypatch.setattr(comparing, "measure", measured)
+
+
+@pytest.fixture
+def photographs(tmp_path) -> list[Path]:
+    """Three of different sizes, each with a level of its own."""
+    paths = [tmp_path / "photographs" / f"{name}.png" for name in ("a", "b", "c")]
+    for i, (path, (height, width)) in enumerate(zip(paths, [(20, 30), (24, 16), (200, 400)], strict=True)):
+        picture = np.full((height, width, 3), 40 * i, dtype=np.uint8)
+        picture[:2, :2] = 255
+        write_picture(path, picture)
+    return paths
+
+
+def run(photographs, entries, **settings) -> Comparison:
+    settings = {"size": 64, "timed": (16, 32)} | settings
+    return compare(entries, photographs, CPU, **settings)
+
+
+def test_every_translator_is_given_the_same_pictures(photographs):
+    compared = run(photographs, {"one": Entry(Identity()), "two": Entry(Identity()), "no": Entry(Invert())})
+    for name in ("one", "two"):
+        for picture, source in zip(compared.results[name].pictures, compared.sources, strict=True):
+            assert np.array_equal(picture, source)
+    for picture, source in zip(compared.results["no"].pictures, compared.sources, strict=True):
+        assert np.array_equal(picture, 255 - source)
+
+
+def test_large_pictures_are_reduced_with_their_aspect_and_small_ones_are_kept(photographs):
+    assert [s.shape for s in run(photographs, {}).sources] == [(20, 30, 3), (24, 16, 3), (32, 64, 3)]
+    assert [s.shape for s in run(photographs, {}, size=None).sources] == [(20, 30, 3), (24, 16, 3), (200, 400, 3)]
+
+
+def test_a_reduced_picture_shows_what_the_picture_shows(tmp_path):
+    picture = np.random.default_rng(0).integers(256, size=(4, 6, 3), dtype=np.uint8)
+    write_picture(tmp_path / "large.png", picture.repeat(20, axis=0).repeat(20, axis=1))
+    reduced = run([tmp_path / "large.png"], {}, size=60).sources[0]
+    assert np.abs(reduced[5::10, 5::10].astype(int) - picture).max() < 12
+
+
+@pytest.mark.parametrize(
+    ("translator", "said"),
+    [
+        (Raise(), "RuntimeError: out of memory"),
+        (Unavailable(UserError("runs/lost: does not exist")), "runs/lost: does not exist"),
+        (Shrink(), "returned (1, 3, 20, 29) for (1, 3, 20, 30); the shape must be kept"),
+        (Explode(), "returned what is not finite; the weights are damaged or training diverged"),
+    ],
+)
+def test_who_fails_is_named_with_the_error_and_the_others_continue(photographs, tmp_path, translator, said):
+    entries = {"before": Entry(Identity()), "broken": Entry(translator), "after": Entry(Invert())}
+    compared = run(photographs, entries, metrics=("ssim",))
+    assert compared.results["broken"].error == said
+    assert compared.results["before"].error is compared.results["after"].error is None
+    assert failures(compared) == [f"broken failed: {said}"]
+    rows = table(compared)
+    assert [row[0] for row in rows] == ["", "before", "broken", "after"]
+    assert rows[2][1:4] == ["failed", "failed", "failed"]
+    assert rows[2][-1] == "failed"
+    assert rows[3][1:4] == ["0.0160", "0.0320", "3 MB"]
+
+    save_comparison(tmp_path / "out", compared, {})
+    assert said in (tmp_path / "out" / "compare.md").read_text(encoding="utf-8")
+    three_columns = 3 * (64 + GAP) + GAP  # source, before, after
+    assert read_picture(tmp_path / "out" / "wall.png").shape[1] in (three_columns, 3 * (128 + GAP) + GAP)
+
+
+def test_who_fails_only_at_a_large_size_keeps_the_pictures_and_the_smaller_timing(photographs):
+    compared = run(photographs[:2], {"it": Entry(FailWhenLarge())})
+    assert len(compared.results["it"].pictures) == 2
+    assert table(compared)[1][1:4] == ["0.0160", "failed", "failed"]
+    assert failures(compared) == ["it failed: RuntimeError: too large"]
+
+
+def test_an_interrupt_is_not_a_failure(photographs):
+    class Interrupt:
+        def translate(self, images):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(photographs, {"it": Entry(Interrupt())})
+
+
+def test_the_table_tells_facts_zeros_as_none_and_what_is_not_known(photographs):
+    facts = Facts(
+        parameters=11_378_179, training_images=2, training_hours=0.3333, style_images=1072, weights=("VGG-19", "other")
+    )
+    entries = {"known": Entry(Identity(), facts), "none": Entry(Identity(), UNTRAINED), "nothing": Entry(Identity())}
+    rows = table(run(photographs, entries, metrics=("ssim",)))
+    assert rows[0] == [
+        *("", "s per image, 16 px", "s per image, 32 px", "memory, 32 px"),
+        *("parameters", "training images", "training hours", "style images", "pretrained weights", "SSIM to source"),
+    ]
+    assert rows[1] == [
+        *("known", "0.0160", "0.0320", "3 MB"),
+        *("11,378,179", "2", "0.333", "1,072", "VGG-19, other", "1.000"),
+    ]
+    assert rows[2][4:9] == ["none"] * 5
+    assert rows[3][4:9] == ["not known"] * 5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1e-5, "< 0.001"), (0.0123456, "0.0123"), (0.25, "0.250"), (7.891, "7.89"), (99.99, "100"), (1234.5, "1,234")],
+)
+def test_seconds_are_written_with_three_digits(photographs, monkeypatch, seconds, text):
+    monkeypatch.setattr(comparing, "measure", lambda *_: Timing(seconds=seconds, runs=1, memory=None))
+    row = table(run(photographs, {"it": Entry(Identity())}))[1]
+    assert row[1:4] == [text, text, "not known"]
+
+
+def test_nothing_need_be_timed(photographs):
+    assert table(run(photographs, {"it": Entry(Identity())}, timed=()))[0][:2] == ["", "parameters"]
+
+
+def test_the_json_file_says_all_that_was_measured(photographs, tmp_path):
+    entries = {"it": Entry(Identity(), Facts(parameters=3, weights=("VGG-19",))), "broken": Entry(Raise())}
+    compared = run(photographs, entries, metrics=("ssim",))
+    save_comparison(tmp_path / "new" / "it", compared, {"commit": "abc"})
+    written = json.loads((tmp_path / "new" / "it" / "compare.json").read_text(encoding="utf-8"))
+    assert written == json.loads(json.dumps(as_json(compared, {"commit": "abc"})))
+    assert written["provenance"] == {"commit": "abc"}
+    assert written["images"] == [str(path) for path in photographs]
+    assert set(written["protocol"]) == {"ssim"}
+    assert written["rows"]["it"] == {
+        **{"parameters": 3, "training_images": None, "training_hours": None, "style_images": None},
+        "weights": ["VGG-19"],
+        "timings": {
+            "16": {"seconds": 0.016, "runs": 5, "memory": 3_000_000},
+            "32": {"seconds": 0.032, "runs": 5, "memory": 3_000_000},
+        },
+        "scores": {"ssim": pytest.approx(1)},
+        "error": None,
+    }
+    assert written["rows"]["broken"]["error"] == "RuntimeError: out of memory"
+
+
+def test_the_markdown_file_holds_the_table_and_the_wall(photographs, tmp_path):
+    save_comparison(tmp_path / "mine", run(photographs, {"a|b": Entry(Identity(), UNTRAINED)}), {})
+    lines = (tmp_path / "mine" / "compare.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "# mine"
+    assert lines[3].startswith("| --- | ---: |")
+    assert lines[4] == r"| a\|b | 0.0160 | 0.0320 | 3 MB | none | none | none | none | none |"
+    assert lines[-1] == "![The picture wall](wall.png)"
+
+
+# The wall
+
+
+def flat(*levels: int, height: int = 160, width: int = 200) -> list[np.ndarray]:
+    return [np.full((height, width, 3), level, dtype=np.uint8) for level in levels]
+
+
+def test_the_wall_has_images_as_rows_and_methods_as_columns_in_their_order():
+    shown = wall({"source": flat(10, 20), "first": flat(30, 40), "second": flat(50, 60)})
+    assert shown.shape == (BAND + 2 * (160 + GAP) + GAP, 3 * (200 + GAP) + GAP, 3)
+    middles = shown[BAND + GAP + 80 :: 160 + GAP, GAP + 100 :: 200 + GAP, 0]
+    assert middles.tolist() == [[10, 30, 50], [20, 40, 60]]
+    assert (shown[BAND : BAND + GAP] == 255).all()
+    assert (shown[:, GAP + 200 : GAP + 200 + GAP] == 255).all()
+
+
+def test_rows_are_as_high_as_their_pictures_and_columns_as_wide_as_the_widest():
+    mixed = flat(10) + flat(20, height=180, width=100)
+    shown = wall({"a": mixed, "b": mixed})
+    assert shown.shape == (BAND + 160 + 180 + 3 * GAP, 2 * (200 + GAP) + GAP, 3)
+    below = shown[BAND + 160 + 2 * GAP :]
+    assert (below[:180, GAP : GAP + 100] == 20).all()
+    assert (below[:180, GAP + 100 : 2 * GAP + 200] == 255).all()
+
+
+def test_a_wall_of_small_pictures_is_doubled():
+    small = np.random.default_rng(0).integers(256, size=(80, 70, 3), dtype=np.uint8)
+    shown = wall({"a": [small, small]})
+    assert shown.shape == (BAND + 2 * 160 + 3 * GAP, 140 + 2 * GAP, 3)
+    assert np.array_equal(shown[BAND + GAP : -GAP : 2, GAP:-GAP:2][:80], small)
+
+
+def test_the_titles_are_written_above_their_columns():
+    shown = wall({"source": flat(0), "Gatys": flat(0)})
+    band = shown[:BAND]
+    assert np.array_equal(band, titles(["source", "Gatys"], shown.shape[1]))
+    for i, name in enumerate(("source", "Gatys")):
+        column = band[:, GAP // 2 + i * (200 + GAP) : GAP // 2 + (i + 1) * (200 + GAP)]
+        left, right = np.flatnonzero((column < 128).any(axis=(0, 2)))[[0, -1]]
+        assert right - left == pytest.approx(ImageFont.load_default(LETTERS).getlength(name), abs=4)
+        assert (left + right) / 2 == pytest.approx(column.shape[1] / 2, abs=3)
+    assert not np.array_equal(band, titles(["source", "Gatyz"], shown.shape[1]))
+
+
+def test_a_title_that_is_too_long_is_cut_short_and_stays_in_its_column():
+    font = ImageFont.load_default(LETTERS)
+    assert shortened("Gatys", font, 100.0) == "Gatys"
+    short = shortened("a very long name of a method", font, 100.0)
+    assert short.startswith("a very l")
+    assert short.endswith("...")
+    assert 80 < font.getlength(short) <= 100
+    assert shortened("Gatys", font, 1.0) == "..."
+    band = titles(["x", "M" * 40], 2 * 104 + GAP)
+    assert (band[:, : GAP // 2 + 30] == 255).all()
+    assert (band[:, 80:106] == 255).all()
+
+
+def test_letters_that_the_font_lacks_are_replaced():
+    assert drawable("Cézanne → Ω") == "Cezanne ? ?"
+
+
+# Colors, places, settings
+
+
+def test_color_transfer_gives_the_sources_the_moments_of_the_style(tmp_path):
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / f"{name}.png" for name in ("one", "other", "style")]
+    for path, (low, high) in zip(paths, [(0, 200), (50, 250), (90, 160)], strict=True):
+        write_picture(path, rng.integers(low, high, (40, 50, 3), dtype=np.uint8))
+    transfer = color_transfer(paths[:2], paths[2:])
+    moved, wanted = color_moments(transfer.translate(read(path)) for path in paths[:2]), color_moments([read(paths[2])])
+    assert torch.allclose(moved.mean, wanted.mean, atol=1e-5)
+    assert torch.allclose(moved.covariance, wanted.covariance, atol=1e-4)
+
+
+def test_images_are_those_of_files_and_folders_evenly_spaced(tmp_path):
+    for i in range(9):
+        write_picture(tmp_path / "many" / f"{i}.png", np.zeros((4, 4, 3), dtype=np.uint8))
+    Image.new("RGB", (4, 4)).save(tmp_path / "alone.png")
+    assert [p.stem for p in find_images([tmp_path / "many"], 3)] == ["0", "4", "8"]
+    assert [p.stem for p in find_images([tmp_path / "alone.png", tmp_path / "many"])] == ["alone", *"012345678"]
+    assert len(find_images([tmp_path / "many"], 20)) == 9
+
+
+def test_missing_images_are_named(tmp_path):
+    with pytest.raises(UserError, match="nowhere: does not exist; give picture files or folders"):
+        find_images([tmp_path / "nowhere"])
+    with pytest.raises(UserError, match="no pictures there"):
+        find_images([tmp_path])
+    with pytest.raises(UserError, match="datasets/unheard_of/testA: does not exist"):
+        find_images([Path("datasets/unheard_of/testA")])
+
+
+def test_a_data_set_is_found_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CYCLEGAN_DATA", str(tmp_path / "elsewhere"))
+    for side in ("trainA", "trainB", "testA", "testB"):
+        write_picture(tmp_path / "elsewhere" / "monet2photo" / side / "1.png", np.zeros((4, 4, 3), dtype=np.uint8))
+    found = tmp_path / "elsewhere" / "monet2photo" / "testB" / "1.png"
+    assert find_images([Path("datasets/monet2photo/testB")]) == [found]
+    assert find_images([Path("datasets/monet2photo/testB/1.png")]) == [found]
+    with pytest.raises(UserError, match=r"2\.png: does not exist"):
+        find_images([Path("datasets/monet2photo/testB/2.png")])
+
+
+def test_a_data_set_that_is_nowhere_is_named_with_how_to_fetch_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cyclegan.data.cards.places", lambda card: [tmp_path / card.name])
+    with pytest.raises(UserError, match="cyclegan data fetch"):
+        find_images([Path("datasets/monet2photo/testB")])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_files_of_experiments_are_understood(path):
+    config = load(path, CompareConfig)
+    assert parse(dump(config), CompareConfig, "dumped") == config
+    assert {"identity", "color transfer", "Gatys", "AdaIN", "CycleGAN"} == set(config.translators)
+
+
+def test_translators_are_told_apart_by_their_name():
+    config = parse("{images: [a], translators: {x: {name: run, folder: r, to: y}}}", CompareConfig, "it")
+    assert config.translators["x"] == RunConfig(folder=Path("r"), to="y")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{images: [], translators: {x: {name: identity}}}", "images: give picture files"),
+        ("{images: [a], translators: {}}", "translators: give one or more"),
+        ("{images: [a], translators: {source: {name: identity}}}", "the name 'source' is that of the first column"),
+        (
+            "{images: [a], translators: {x: {name: adian}}}",
+            "translators.x.name: 'adian' is not one of identity, color-",
+        ),
+        ("{images: [a], translators: {x: {name: run}}}", "translators.x.folder: missing"),
+        (
+            "{images: [a], translators: {x: {name: method, file: f, style: []}}}",
+            "translators.x.style: give one picture",
+        ),
+        ("{images: [a], translators: {x: {name: checkpoint, path: f, style: []}}}", "x.style: give one picture"),
+        ("{images: [a], translators: {x: {name: color-transfer, style: []}}}", "x.style: give one picture"),
+        ("{images: [a], translators: {x: {name: identity}}, count: 0}", "count: must be at least 1"),
+        ("{images: [a], translators: {x: {name: identity}}, size: 0}", "size: must be at least 1"),
+        ("{images: [a], translators: {x: {name: identity}}, timed: [256, 0]}", "timed: must be at least 1"),
+        ("{images: [a], translators: {x: {name: identity}}, metrics: [beauty]}", "metrics.0: 'beauty' is not one of"),
+    ],
+)
+def test_wrong_settings_are_refused_in_one_line(text, said):
+    with pytest.raises(ConfigError) as refused:
+        parse(text, CompareConfig, "it")
+    assert said in str(refused.value)

@@ -6,6 +6,8 @@ DOMAIN ?= photo2painting
 METHOD ?= cyclegan
 RUN ?= runs/$(DOMAIN)/$(METHOD)
 OUT ?= translated
+COMPARISON ?= baselines
+STYLIZER ?= $(if $(filter adain,$(METHOD)),experiments/adain/public.yaml,experiments/gatys/best.yaml)
 PORT ?= 6006
 ARGS ?=
 
@@ -15,7 +17,7 @@ READY_DEV := $(VENV)/.ready-dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help train tensorboard translate evaluate data show figure test test-all lint format clean
+.PHONY: help train tensorboard translate stylize compare evaluate data show figure test test-all lint format clean
 
 help:         ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +32,13 @@ tensorboard: $(READY)  ## watch all runs at http://localhost:6006 (PORT=)
 translate: $(READY)    ## translate the pictures IN= with RUN into OUT= (TO= the side's name)
 	@test -n "$(IN)" || { echo "usage: make translate IN=photos [OUT=translated] [TO=painting] [RUN=...]" >&2; exit 2; }
 	$(BIN)/cyclegan translate $(RUN) $(IN) --out $(OUT) $(if $(TO),--to $(TO))
+
+stylize: $(READY)      ## paint CONTENT= like STYLE= into OUT (METHOD=gatys; adain with RUN= a trained one)
+	@test -n "$(CONTENT)" -a -n "$(STYLE)" || { echo "usage: make stylize CONTENT=photo.jpg STYLE=painting.jpg [METHOD=gatys|adain]" >&2; exit 2; }
+	$(BIN)/cyclegan translate $(STYLIZER) $(CONTENT) --style $(STYLE) --out $(OUT)
+
+compare: $(READY)      ## the same pictures through many methods: one wall, one table (COMPARISON=baselines)
+	$(BIN)/cyclegan compare experiments/compare/$(COMPARISON).yaml $(ARGS)
 
 evaluate: $(READY)     ## score RUN on the test pictures of its domain
 	$(BIN)/cyclegan evaluate $(RUN)

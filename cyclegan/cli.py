@@ -44,17 +44,25 @@ def parser() -> argparse.ArgumentParser:
     train.set_defaults(run=lambda options: _verbs().train(options.experiment, options.set))
 
     translate = verbs.add_parser("translate", help="translate pictures with a run, a checkpoint or a released file")
-    translate.add_argument("checkpoint", type=Path, help="runs/photo2painting/cyclegan")
+    translate.add_argument("checkpoint", type=Path, help="runs/photo2painting/cyclegan, or experiments/gatys/best.yaml")
     translate.add_argument("pictures", type=Path, nargs="+", help="files or folders")
     translate.add_argument("--to", help="the side to translate to, by name: painting")
+    translate.add_argument("--style", type=Path, nargs="+", default=[], help="example pictures, for Gatys and AdaIN")
     translate.add_argument("--out", type=Path, required=True, help="folder for the results; names and tree are kept")
     translate.set_defaults(
-        run=lambda options: _verbs().translate(options.checkpoint, options.pictures, options.out, options.to)
+        run=lambda options: _verbs().translate(
+            options.checkpoint, options.pictures, options.out, options.to, options.style
+        )
     )
 
     evaluate = verbs.add_parser("evaluate", help="score a run on the test pictures of its domain")
     evaluate.add_argument("folder", type=Path, help="runs/photo2painting/cyclegan")
     evaluate.set_defaults(run=lambda options: _verbs().evaluate(options.folder))
+
+    compare = verbs.add_parser("compare", help="the same pictures through many translators: one wall, one table")
+    compare.add_argument("comparison", type=Path, help="experiments/compare/baselines.yaml")
+    _add_set(compare)
+    compare.set_defaults(run=lambda options: _verbs().compare(options.comparison, options.set))
 
     data = verbs.add_parser("data", help="list, fetch and check data sets")
     actions = data.add_subparsers(required=True, metavar="action")

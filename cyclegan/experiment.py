@@ -18,6 +18,7 @@ from cyclegan.data.cards import find_domain, list_domains, locate
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.sources import Sources, find_sources
 from cyclegan.errors import UserError
+from cyclegan.evaluation.settings import CompareConfig
 from cyclegan.methods.settings import CycleGANConfig, MethodConfig
 from cyclegan.training.settings import TrainingConfig
 
@@ -58,16 +59,16 @@ def train(path: Path, overrides: Sequence[str]) -> int:
     run = Run(RUNS / sources.domain / experiment.name, dump(experiment), environment(), 2 * data.batch_size)
     seed_step(experiment.seed, step=0)
     method = build(experiment.method).to(device)
-    batches = Unpaired(sources.train_x, sources.train_y, data, experiment.seed)
+    batches = Unpaired(sources.train_x, sources.train_y, data, experiment.seed, method.Batch)
 
     run.say(f"run       {run.folder}")
     run.say(f"images    {sources.x} {len(sources.train_x):,}, {sources.y} {len(sources.train_y):,}")
-    buffered = experiment.method.buffer_size
+    buffered = getattr(experiment.method, "buffer_size", 0)
     first = loop.to(batches.batch_at(0), device)
     for line in describe(method, first, training, device, done=run.steps_done(), buffered=buffered):
         run.say(line)
 
-    shown = held_out(sources.test_x, sources.test_y, data)
+    shown = held_out(sources.test_x, sources.test_y, data, kind=method.Batch)
     loop.train(
         method, batches, shown, training, run, seed=experiment.seed, device=device, about=about(experiment, sources)
     )
@@ -75,12 +76,12 @@ def train(path: Path, overrides: Sequence[str]) -> int:
     return 0
 
 
-def translate(checkpoint: Path, pictures: Sequence[Path], out: Path, to: str | None) -> int:
+def translate(checkpoint: Path, pictures: Sequence[Path], out: Path, to: str | None, style: Sequence[Path]) -> int:
     """Translate files and folders; bad ones are named at the end."""
     from cyclegan.inference.load import load as load_trained
     from cyclegan.inference.translate import translate
 
-    loaded = load_trained(checkpoint)
+    loaded = load_trained(checkpoint, style=style)
     for damage in loaded.damages:
         print(f"passed over: {damage}", file=sys.stderr)
     report = translate(loaded, pictures, out, to)
@@ -120,6 +121,23 @@ def show(path: Path, overrides: Sequence[str]) -> int:
     return 0
 
 
+def compare(path: Path, overrides: Sequence[str]) -> int:
+    """The same pictures through many translators; what fails is named, and the others continue."""
+    config = load(path, CompareConfig, overrides)
+
+    from cyclegan.comparison import compare
+    from cyclegan.evaluation.summary import as_markdown, failures, save_comparison, table
+
+    comparison = compare(config)
+    folder = RUNS / "compare" / path.stem
+    save_comparison(folder, comparison, {"settings": dump(config), **environment()})
+    print(as_markdown(table(comparison)))
+    for failure in failures(comparison):
+        print(f"error: {failure}", file=sys.stderr)
+    print(f"\nwall and table: {folder / 'index.html'} and {folder / 'wall.png'}")
+    return UserError.exit_code if failures(comparison) else 0
+
+
 def evaluate(folder: Path) -> int:
     """Score a run on its test pictures and say where tables and pictures are."""
     score(folder)
@@ -136,7 +154,7 @@ def score(folder: Path) -> dict[str, float]:
 
     experiment = load(folder / "config.yaml", Experiment)
     sources = find_sources(experiment.data)
-    if not sources.paired_test:
+    if not sources.paired_test or not isinstance(experiment.method, CycleGANConfig):
         print(f"{sources.domain}: the right translations are not known, so there is no score; see {folder / 'samples'}")
         return {}
 

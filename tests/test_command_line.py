@@ -80,6 +80,69 @@ def test_translate_says_what_the_sides_are_called(run, tmp_path, capsys):
     assert "did you mean 'painting'?" in _only_line(capsys.readouterr().err)
 
 
+TINY_GATYS = """
+name: gatys
+weights: random
+content_layers: {relu1_1: 1.0}
+style_layers: {relu1_1: 1.0}
+coarsest: null
+steps: 2
+"""
+
+
+@pytest.fixture
+def example(tmp_path) -> Path:
+    """A picture to paint like, and beside it the settings of a method."""
+    pixels = np.random.default_rng(1).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "style.png")
+    (tmp_path / "gatys.yaml").write_text(TINY_GATYS)
+    return tmp_path / "style.png"
+
+
+def test_a_method_file_paints_after_an_example(example, capsys):
+    arguments = [str(example.with_name("gatys.yaml")), str(example), "--out", str(example.parent / "out")]
+    assert main(["translate", *arguments, "--style", str(example)]) == 0
+    assert "1 of 1 pictures translated to style" in capsys.readouterr().out
+    assert read_picture(example.parent / "out" / "style.png").shape == (20, 24, 3)
+    assert main(["translate", *arguments]) == 2
+    assert "--style" in _only_line(capsys.readouterr().err)
+
+
+def test_a_translator_of_domains_takes_no_example(run, example, capsys):
+    out = str(example.parent / "out")
+    assert main(["translate", str(run), str(example), "--style", str(example), "--out", out]) == 2
+    assert "takes no example" in _only_line(capsys.readouterr().err)
+
+
+def test_gatys_cannot_be_trained(example, capsys):
+    path = example.with_name("train.yaml")
+    path.write_text("name: a\nmethod: {name: gatys}\ndata: {domain: photo2painting}\ntraining: {steps: 5}\n")
+    assert main(["train", str(path)]) == 2
+    assert "gatys learns nothing" in _only_line(capsys.readouterr().err)
+
+
+def test_compare_leaves_a_wall_a_table_and_a_page_and_names_what_failed(run, example, monkeypatch, capsys):
+    monkeypatch.chdir(example.parent)
+    (example.parent / "three.yaml").write_text(
+        f"""
+images: [{example}]
+timed: [32]
+translators:
+  identity: {{name: identity}}
+  gatys: {{name: method, file: gatys.yaml, style: [{example}]}}
+  cyclegan: {{name: run, folder: {run}, to: painting}}
+  absent: {{name: run, folder: nowhere}}
+"""
+    )
+    assert main(["compare", "three.yaml"]) == 2
+    captured = capsys.readouterr()
+    assert "absent failed: nowhere: does not exist" in captured.err
+    for row in ("identity", "gatys", "cyclegan", "absent"):
+        assert f"| {row} |" in captured.out
+    written = {path.name for path in (example.parent / "runs" / "compare" / "three").iterdir()}
+    assert written == {"compare.json", "compare.md", "index.html", "wall.png"}
+
+
 def test_a_run_with_other_settings_is_refused_with_the_difference_and_the_remedies(run, monkeypatch, capsys):
     monkeypatch.chdir(run.parents[2])
     assert main(["train", str(SMOKE), "--set", "training.steps=10", "--set", "seed=1"]) == 2

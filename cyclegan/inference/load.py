@@ -8,7 +8,7 @@ Reads      a run folder (its newest whole checkpoint), a checkpoint folder, or a
 Images     any size in, the same size out; tensors (n, 3, h, w) or (3, h, w), RGB in [-1, 1].
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,13 +19,14 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from cyclegan.config import parse
+from cyclegan.config import dump, parse
+from cyclegan.config import load as read_config
 from cyclegan.errors import UserError
-from cyclegan.images import from_bytes, to_bytes
+from cyclegan.images import from_bytes, read, to_bytes
 from cyclegan.methods import build
-from cyclegan.methods.settings import MethodConfig
+from cyclegan.methods.settings import CycleGANConfig, MethodConfig
 from cyclegan.pictures import read_picture, to_rgb
-from cyclegan.protocols import Images, Translator
+from cyclegan.protocols import Images, Stylizer, Trainable, Translator
 from cyclegan.training.checkpoint import DamagedError, list_checkpoints, newest_checkpoint, read_tensors, verify
 from cyclegan.training.precision import choose_device
 
@@ -54,6 +55,12 @@ class Loaded:
         return self.about["y"]
 
     @property
+    def pretrained(self) -> tuple[str, ...]:
+        """The weights of others that it uses."""
+        config: MethodConfig = parse(self.about["method"], MethodConfig, "method")
+        return tuple(v for v in (getattr(config, "encoder", None), getattr(config, "weights", None)) if v)
+
+    @property
     def step(self) -> int:
         """How many steps it was trained."""
         return self.about["step"]
@@ -64,7 +71,8 @@ class Loaded:
         if side not in self.translators:
             likely = get_close_matches(side.lower(), self.translators, n=1)
             hint = f"; did you mean '{likely[0]}'?" if likely else ""
-            raise UserError(f"'{side}': this model translates to '{self.x}' or '{self.y}'{hint}")
+            sides = " or ".join(f"'{name}'" for name in self.translators)
+            raise UserError(f"'{side}': this model translates to {sides}{hint}")
         return self.translators[side]
 
     @overload
@@ -79,13 +87,19 @@ class Loaded:
         return Image.fromarray(to_bytes(translate(from_bytes(_as_array(picture))))[0].numpy())
 
 
-def load(path: str | Path, device: str = "auto") -> Loaded:
-    """What a run folder, a checkpoint folder or a released file holds; `device` is auto, cpu, cuda or mps."""
+def load(path: str | Path, device: str = "auto", style: Sequence[str | Path] = ()) -> Loaded:
+    """What a run folder, a checkpoint folder, a released file or the settings of a method hold.
+
+    `device` is auto, cpu, cuda or mps. `style` are the example pictures of a method that paints after examples; several
+    are mixed in equal parts.
+    """
     chosen = choose_device(device)
+    if Path(path).suffix in (".yaml", ".yml"):
+        return _load_settings(Path(path), chosen, style)
     file, damages = _find_release(Path(path))
     tensors, metadata = read_tensors(file, str(chosen))
     about = _checked(metadata.get("about"), file)
-    config = parse(about["method"], MethodConfig, f"{file}: method")
+    config: MethodConfig = parse(about["method"], MethodConfig, f"{file}: method")
     with torch.device("meta"):  # no time for random weights that the saved ones replace
         method = build(config)
     try:
@@ -97,9 +111,35 @@ def load(path: str | Path, device: str = "auto") -> Loaded:
     return Loaded(
         about=about,
         networks={name: network.eval() for name, network in method.networks().items()},
-        translators={about["x"]: method.y_to_x, about["y"]: method.x_to_y},
+        translators=_translators(method, about, style, chosen),
         damages=tuple(damages),
     )
+
+
+def _load_settings(path: Path, device: torch.device, style: Sequence[str | Path]) -> Loaded:
+    """A method that needs no training of ours: Gatys, or AdaIN with its public decoder."""
+    config: MethodConfig = read_config(path, MethodConfig)
+    if isinstance(config, CycleGANConfig):
+        raise UserError(f"{path}: cyclegan has to be trained; give the folder of a run")
+    about = {"format": FORMAT, "method": dump(config), "x": "content", "y": "style", "step": 0, "domain": None}
+    method = build(config)
+    networks = method.networks() if isinstance(method, Trainable) else {}
+    for network in networks.values():
+        network.to(device).eval()
+    return Loaded(about=about, networks=networks, translators=_translators(method, about, style, device), damages=())
+
+
+def _translators(
+    method: Any, about: Mapping[str, Any], style: Sequence[str | Path], device: torch.device
+) -> Mapping[str, Translator]:
+    """side -> what translates to it; a method that paints after examples is bound to them."""
+    if not isinstance(method, Stylizer):
+        if style:
+            raise UserError(f"--style: this model has learned to translate to {about['y']}; it takes no example")
+        return {about["x"]: method.y_to_x, about["y"]: method.x_to_y}
+    if not style:
+        raise UserError("this method paints after an example; give one with --style picture.jpg")
+    return {about["y"]: method.bind(*(read(Path(path)).to(device) for path in style))}
 
 
 def _find_release(path: Path) -> tuple[Path, list[DamagedError]]:

@@ -1,0 +1,64 @@
+"""From the file of a comparison to what is compared: every translator built, with the facts that the table prints."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cyclegan.errors import UserError
+from cyclegan.evaluation.compare import UNTRAINED, Comparison, Entry, Facts, Unavailable, color_transfer, find_images
+from cyclegan.evaluation.compare import compare as compare_entries
+from cyclegan.evaluation.rivals import Identity
+from cyclegan.evaluation.settings import (
+    CheckpointConfig,
+    ColorTransferConfig,
+    CompareConfig,
+    IdentityConfig,
+    MethodFileConfig,
+    RunConfig,
+    TranslatorConfig,
+)
+from cyclegan.inference.load import Loaded, load
+from cyclegan.training.precision import choose_device
+
+
+def compare(config: CompareConfig) -> Comparison:
+    """Build every translator, then run them all on the same pictures."""
+    images = find_images(config.images, config.count)
+    entries = {name: _entry(translator, images, config.device) for name, translator in config.translators.items()}
+    return compare_entries(entries, images, choose_device(config.device), config.size, config.timed, config.metrics)
+
+
+def _entry(config: TranslatorConfig, images: Sequence[Path], device: str) -> Entry:
+    """A translator that cannot be built stands in the table with its error."""
+    try:
+        return _built(config, images, device)
+    except UserError as error:
+        return Entry(Unavailable(error))
+
+
+def _built(config: TranslatorConfig, images: Sequence[Path], device: str) -> Entry:
+    match config:
+        case IdentityConfig():
+            return Entry(Identity(), UNTRAINED)
+        case ColorTransferConfig():
+            styles = find_images(config.style)
+            return Entry(color_transfer(images, styles), replace(UNTRAINED, style_images=len(styles)))
+        case RunConfig():
+            loaded = load(config.folder, device)
+            return Entry(loaded.translator(config.to), _facts(loaded, 0))
+        case CheckpointConfig() | MethodFileConfig():
+            styles = find_images(config.style)
+            loaded = load(config.path if isinstance(config, CheckpointConfig) else config.file, device, styles)
+            return Entry(loaded.translator(), _facts(loaded, len(styles)))
+
+
+def _facts(loaded: Loaded, styles: int) -> Facts:
+    """As far as the description of a release tells them; how long a training took it does not."""
+    seen = loaded.about.get("training_images")
+    return Facts(
+        parameters=sum(p.numel() for network in loaded.networks.values() for p in network.parameters()),
+        training_images=sum(seen.values()) if seen else 0,
+        training_hours=None if seen else 0.0,
+        style_images=styles or (seen or {}).get(loaded.y),
+        weights=tuple(loaded.pretrained),
+    )

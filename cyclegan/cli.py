@@ -48,10 +48,24 @@ def parser() -> argparse.ArgumentParser:
     translate.add_argument("pictures", type=Path, nargs="+", help="files or folders")
     translate.add_argument("--to", help="the side to translate to, by name: painting")
     translate.add_argument("--style", type=Path, nargs="+", default=[], help="example pictures, for Gatys and AdaIN")
+    translate.add_argument("--weights", type=float, nargs="+", help="how much of each of several styles")
+    translate.add_argument("--masks", type=Path, nargs="+", default=[], help="for each style, white where it goes")
     translate.add_argument("--out", type=Path, required=True, help="folder for the results; names and tree are kept")
+    translate.add_argument("--bits", type=int, choices=(8, 16), default=8, help="a channel; 16 are written as TIFF")
+    translate.add_argument("--every", type=_count, metavar="STEPS", help="of Gatys, keep pictures on the way")
+    _add_set(translate)
     translate.set_defaults(
         run=lambda options: _verbs().translate(
-            options.checkpoint, options.pictures, options.out, options.to, options.style
+            options.checkpoint,
+            options.pictures,
+            options.out,
+            to=options.to,
+            style=options.style,
+            weights=options.weights,
+            masks=options.masks,
+            overrides=options.set,
+            bits=options.bits,
+            every=options.every,
         )
     )
 
@@ -80,6 +94,13 @@ def parser() -> argparse.ArgumentParser:
     _add_set(show)
     show.set_defaults(run=lambda options: _verbs().show(options.experiment, options.set))
     return top
+
+
+def _count(text: str) -> int:
+    """A number of steps."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of steps; give 1 or more")
+    return int(text)
 
 
 def _verbs() -> ModuleType:

@@ -18,7 +18,7 @@ from cyclegan.evaluation.settings import (
     TranslatorConfig,
 )
 from cyclegan.inference.load import Loaded, load
-from cyclegan.training.precision import choose_device
+from cyclegan.precision import choose_device
 
 
 def compare(config: CompareConfig) -> Comparison:
@@ -60,5 +60,5 @@ def _facts(loaded: Loaded, styles: int) -> Facts:
         training_images=sum(seen.values()) if seen else 0,
         training_hours=None if seen else 0.0,
         style_images=styles or (seen or {}).get(loaded.y),
-        weights=tuple(loaded.pretrained),
+        weights=(f"VGG-19, {loaded.pretrained['name']}",) if loaded.pretrained else (),
     )

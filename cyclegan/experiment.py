@@ -48,9 +48,9 @@ def train(path: Path, overrides: Sequence[str]) -> int:
 
     from cyclegan.data.unpaired import Unpaired, held_out
     from cyclegan.methods import build
+    from cyclegan.precision import choose_device
     from cyclegan.training import loop
     from cyclegan.training.plan import describe
-    from cyclegan.training.precision import choose_device
     from cyclegan.training.run import Run
     from cyclegan.training.seeding import seed_step
 
@@ -76,15 +76,27 @@ def train(path: Path, overrides: Sequence[str]) -> int:
     return 0
 
 
-def translate(checkpoint: Path, pictures: Sequence[Path], out: Path, to: str | None, style: Sequence[Path]) -> int:
+def translate(
+    checkpoint: Path,
+    pictures: Sequence[Path],
+    out: Path,
+    *,
+    to: str | None,
+    style: Sequence[Path],
+    weights: Sequence[float] | None,
+    masks: Sequence[Path],
+    overrides: Sequence[str],
+    bits: int,
+    every: int | None,
+) -> int:
     """Translate files and folders; bad ones are named at the end."""
     from cyclegan.inference.load import load as load_trained
     from cyclegan.inference.translate import translate
 
-    loaded = load_trained(checkpoint, style=style)
+    loaded = load_trained(checkpoint, style=style, weights=weights, masks=masks, overrides=overrides)
     for damage in loaded.damages:
         print(f"passed over: {damage}", file=sys.stderr)
-    report = translate(loaded, pictures, out, to)
+    report = translate(loaded, pictures, out, to, bits=bits, every=every)
     count = len(report.done) + len(report.bad)
     print(f"{len(report.done)} of {count} pictures translated to {to or loaded.y} in {out}")
     for bad in report.bad:

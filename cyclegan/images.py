@@ -1,4 +1,4 @@
-"""The one pixel convention: images are float32 (n, 3, h, w), RGB, in [-1, 1]; files hold 8 bits a channel.
+"""The one pixel convention: images are float32 (n, 3, h, w), RGB, in [-1, 1]; files hold 8 bits a channel, or 16.
 
 `from_bytes` and `to_bytes` are each other's inverse on 8-bit levels: a picture survives reading and writing unchanged.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8, UInt16
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -24,8 +24,17 @@ def from_bytes(array: np.ndarray) -> Float[Tensor, "1 3 h w"]:
 
 def to_bytes(images: Images) -> UInt8[Tensor, "n h w 3"]:
     """[-1, 1] → the nearest of 256 levels, on the CPU, channels last as picture files want them."""
-    levels = images.detach().float().add(1).mul(127.5).round().clamp(0, 255)
-    return levels.to("cpu", torch.uint8).permute(0, 2, 3, 1).contiguous()
+    return _to_levels(images, 255, torch.uint8)
+
+
+def to_16_bits(images: Images) -> UInt16[Tensor, "n h w 3"]:
+    """[-1, 1] → the nearest of 65,536 levels, likewise."""
+    return _to_levels(images, 65535, torch.uint16)
+
+
+def _to_levels(images: Images, highest: int, kind: torch.dtype) -> Shaped[Tensor, "n h w 3"]:
+    levels = images.detach().float().add(1).mul(highest / 2).round().clamp(0, highest)
+    return levels.to("cpu", kind).permute(0, 2, 3, 1).contiguous()
 
 
 def read(path: Path) -> Float[Tensor, "1 3 h w"]:
@@ -33,9 +42,10 @@ def read(path: Path) -> Float[Tensor, "1 3 h w"]:
     return from_bytes(read_picture(path))
 
 
-def write(path: Path, image: Float[Tensor, "1 3 h w"]) -> None:
-    """A batch of one as a picture file in the format of the suffix."""
-    write_picture(path, to_bytes(image)[0].numpy())
+def write(path: Path, image: Float[Tensor, "1 3 h w"], *, bits: int = 8, about: str = "") -> None:
+    """A batch of one as a picture file in the format of the suffix, with 8 or 16 bits a channel."""
+    levels = to_bytes(image) if bits == 8 else to_16_bits(image)
+    write_picture(path, levels[0].numpy(), about)
 
 
 def grid(columns: Sequence[Images], gap: int = 2) -> Float[Tensor, "1 3 H W"]:

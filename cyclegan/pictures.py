@@ -1,6 +1,6 @@
 """Picture files ↔ 8-bit RGB arrays. Needs Pillow and NumPy only, so that checking a folder starts without PyTorch.
 
-Array      uint8 (h, w, 3), RGB, upright: the EXIF orientation is applied on reading.
+Array      uint8 (h, w, 3), RGB, upright: the EXIF orientation is applied on reading. Only for writing: uint16, as TIFF.
 Reads      jpg, jpeg, png, webp, tif, tiff, bmp; grey, palette, CMYK and 16-bit pictures become 8-bit RGB; alpha is
            laid on white.
 Refuses    other formats whatever their suffix, truncated files, more than 50 million pixels, floating-point pixels and
@@ -27,6 +27,7 @@ FORMATS = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
+DESCRIPTION = 0x010E  # the EXIF and TIFF tag ImageDescription, of ASCII characters
 MAX_PIXELS = 50_000_000  # a 7000×7000 picture; more is refused before it is decoded
 
 # Pillow warns of odd metadata; what it cannot decode is an error anyway. The filter is set here, once, because
@@ -82,14 +83,36 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def write_picture(path: Path, array: np.ndarray) -> None:
-    """Write uint8 (h, w, 3) in the format of the suffix; JPEG at quality 95, WebP without loss."""
+def write_picture(path: Path, array: np.ndarray, about: str = "") -> None:
+    """Write uint8 (h, w, 3) in the format of the suffix; JPEG at quality 95, WebP without loss; uint16 as TIFF.
+
+    `about` says in the file how the picture was made: as the EXIF tag ImageDescription, which BMP has no room for.
+    """
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
         raise BadPictureError(f"{path}: cannot write '{path.suffix}'; use one of {' '.join(FORMATS)}")
+    if array.dtype == np.uint16 and kind != "TIFF":
+        raise BadPictureError(f"{path}: 16 bits a channel are written as TIFF only; call it {path.stem}.tif")
     path.parent.mkdir(parents=True, exist_ok=True)
+    if array.dtype == np.uint16:
+        return _write_16_bit(path, array, about)
     options: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+    if about and kind != "BMP":
+        options.setdefault(kind, {})["exif"] = _described(about)
     Image.fromarray(array).save(path, format=kind, **options.get(kind, {}))
+
+
+def _described(about: str) -> Image.Exif:
+    exif = Image.Exif()
+    exif[DESCRIPTION] = about
+    return exif
+
+
+def _write_16_bit(path: Path, array: np.ndarray, about: str) -> None:
+    """By tifffile, which scikit-image brings along: Pillow has no mode for 16-bit RGB."""
+    from tifffile import imwrite
+
+    imwrite(path, array, photometric="rgb", compression="zlib", description=about or None, metadata=None)
 
 
 def _grey_to_8_bit(picture: Image.Image) -> np.ndarray:

@@ -5,7 +5,7 @@ whatever is guided by an example picture is a `Stylizer`, bound to its example t
 is `Trainable`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from jaxtyping import Float
@@ -33,8 +33,31 @@ class Stylizer(Protocol):
         """Content (n, 3, h, w) and style (n, 3, hs, ws) → (n, 3, h, w)."""
         ...
 
-    def bind(self, *styles: Float[Tensor, "1 3 _ _"]) -> Translator:
-        """A Translator to one style, or to several mixed in equal parts; each (1, 3, hs, ws)."""
+    def bind(
+        self,
+        *styles: Float[Tensor, "1 3 _ _"],
+        weights: Sequence[float | int] | None = None,
+        masks: Float[Tensor, "_ _ _"] | None = None,
+    ) -> Translator:
+        """A Translator to one style or to several, each (1, 3, hs, ws).
+
+        weights  How much of each, where they are mixed; only their ratios count; by default they are equal.
+        masks    Instead, where each goes: (styles, h, w) in 0 … 1, stretched over the content.
+        """
+        ...
+
+    @property
+    def pretrained(self) -> Mapping[str, str]:
+        """The weights of others that it looks through: name, sha256 and more."""
+        ...
+
+
+@runtime_checkable
+class Watchable(Protocol):
+    """A Translator that takes its time, and can be watched."""
+
+    def watched(self, watch: Callable[[Any], None], every: int) -> Translator:
+        """One that shows its step, losses, image and time left every so many steps."""
         ...
 
 

@@ -108,6 +108,21 @@ def test_a_method_file_paints_after_an_example(example, capsys):
     assert "--style" in _only_line(capsys.readouterr().err)
 
 
+def test_the_controls_of_a_method_are_reached(example, capsys):
+    arguments = [str(example.with_name("gatys.yaml")), str(example), "--out", str(example.parent / "out")]
+    styles = ["--style", str(example), str(example), "--weights", "2", "1"]
+    assert main(["translate", *arguments, *styles, "--set", "init=noise", "--bits", "16", "--every", "1"]) == 0
+    written = {path.relative_to(example.parent / "out").as_posix() for path in (example.parent / "out").rglob("*.*")}
+    assert written == {"style.tif", "style/step-00001.png", "style/step-00002.png"}
+    assert main(["translate", *arguments, *styles, "--set", "inti=noise"]) == 2
+    assert "did you mean 'init'?" in _only_line(capsys.readouterr().err)
+    assert main(["translate", *arguments, "--style", str(example), "--weights", "2", "1"]) == 2
+    assert "weights: 2 given for 1 styles" in _only_line(capsys.readouterr().err)
+    with pytest.raises(SystemExit) as refused:
+        main(["translate", *arguments, "--style", str(example), "--every", "0"])
+    assert refused.value.code == 2
+
+
 def test_a_translator_of_domains_takes_no_example(run, example, capsys):
     out = str(example.parent / "out")
     assert main(["translate", str(run), str(example), "--style", str(example), "--out", out]) == 2

@@ -12,26 +12,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from PIL import Image, ImageOps
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
+from cyclegan import __version__
 from cyclegan.config import dump, parse
 from cyclegan.config import load as read_config
 from cyclegan.errors import UserError
+from cyclegan.functional.color import luma
 from cyclegan.images import from_bytes, read, to_bytes
 from cyclegan.methods import build
 from cyclegan.methods.settings import CycleGANConfig, MethodConfig
 from cyclegan.pictures import read_picture, to_rgb
+from cyclegan.precision import choose_device
 from cyclegan.protocols import Images, Stylizer, Trainable, Translator
 from cyclegan.training.checkpoint import DamagedError, list_checkpoints, newest_checkpoint, read_tensors, verify
-from cyclegan.training.precision import choose_device
 
 FORMAT = 1  # of the description in a release; raised when an older library could no longer read it
 RELEASE = "release.safetensors"
+SIGNED = ("seed", "sha256", "decoder")  # of a network of others, what its pictures say of it
 ROUNDING = 1e-3  # what resampling and half precision may add to the range of a tensor
 
 
@@ -42,6 +47,7 @@ class Loaded:
     about: Mapping[str, Any]  # the description: domain, sides, method, seed, step
     networks: Mapping[str, nn.Module]  # averaged weights, in evaluation mode
     translators: Mapping[str, Translator]  # side -> what translates to it
+    pretrained: Mapping[str, str]  # the weights of others that it looks through: name, sha256 and more; or nothing
     damages: tuple[DamagedError, ...]  # newer checkpoints that were passed over
 
     @property
@@ -55,10 +61,16 @@ class Loaded:
         return self.about["y"]
 
     @property
-    def pretrained(self) -> tuple[str, ...]:
-        """The weights of others that it uses."""
+    def signature(self) -> str:
+        """What made a picture, in ASCII, as it is written into the file."""
         config: MethodConfig = parse(self.about["method"], MethodConfig, "method")
-        return tuple(v for v in (getattr(config, "encoder", None), getattr(config, "weights", None)) if v)
+        made_by = [f"cyclegan {__version__}", config.name]
+        if self.step:
+            made_by.append(f"{self.about.get('domain')}, {self.step} steps")
+        if self.pretrained:
+            said = (f"{key} {self.pretrained[key]}" for key in SIGNED if self.pretrained.get(key))
+            made_by.append(", ".join([f"VGG-19 with {self.pretrained['name']} weights", *said]))
+        return "; ".join(made_by).encode("ascii", "replace").decode()
 
     @property
     def step(self) -> int:
@@ -87,19 +99,31 @@ class Loaded:
         return Image.fromarray(to_bytes(translate(from_bytes(_as_array(picture))))[0].numpy())
 
 
-def load(path: str | Path, device: str = "auto", style: Sequence[str | Path] = ()) -> Loaded:
+def load(
+    path: str | Path,
+    device: str = "auto",
+    style: Sequence[str | Path] = (),
+    *,
+    weights: Sequence[float | int] | None = None,
+    masks: Sequence[str | Path] = (),
+    overrides: Sequence[str] = (),
+) -> Loaded:
     """What a run folder, a checkpoint folder, a released file or the settings of a method hold.
 
-    `device` is auto, cpu, cuda or mps. `style` are the example pictures of a method that paints after examples; several
-    are mixed in equal parts.
+    device     auto, cpu, cuda or mps.
+    style      The example pictures of a method that paints after examples.
+    weights    How much of each style, where several are mixed; by default they are equal.
+    masks      Instead, a grey picture for each style: white where it goes.
+    overrides  Other settings than those of the file or of the training, as in ["alpha=0.5"].
     """
+    examples = _Examples(style, weights, masks)
     chosen = choose_device(device)
     if Path(path).suffix in (".yaml", ".yml"):
-        return _load_settings(Path(path), chosen, style)
+        return _load_settings(Path(path), chosen, examples, overrides)
     file, damages = _find_release(Path(path))
     tensors, metadata = read_tensors(file, str(chosen))
     about = _checked(metadata.get("about"), file)
-    config: MethodConfig = parse(about["method"], MethodConfig, f"{file}: method")
+    config: MethodConfig = parse(about["method"], MethodConfig, f"{file}: method", overrides)
     with torch.device("meta"):  # no time for random weights that the saved ones replace
         method = build(config)
     try:
@@ -108,38 +132,56 @@ def load(path: str | Path, device: str = "auto", style: Sequence[str | Path] = (
         raise DamagedError(
             f"{file}: its weights do not fit the method it describes; take another checkpoint"
         ) from error
+    return _loaded(method, about, examples, chosen, damages)
+
+
+def _load_settings(path: Path, device: torch.device, examples: "_Examples", overrides: Sequence[str]) -> Loaded:
+    """A method that needs no training of ours: Gatys, or AdaIN with its public decoder."""
+    config: MethodConfig = read_config(path, MethodConfig, overrides)
+    if isinstance(config, CycleGANConfig):
+        raise UserError(f"{path}: cyclegan has to be trained; give the folder of a run")
+    about = {"format": FORMAT, "method": dump(config), "x": "content", "y": "style", "step": 0, "domain": None}
+    return _loaded(build(config), about, examples, device, [])
+
+
+def _loaded(
+    method: Any, about: Mapping[str, Any], examples: "_Examples", device: torch.device, damages: Sequence[DamagedError]
+) -> Loaded:
+    networks = method.networks() if isinstance(method, Trainable) else {}
     return Loaded(
         about=about,
-        networks={name: network.eval() for name, network in method.networks().items()},
-        translators=_translators(method, about, style, chosen),
+        networks={name: network.to(device).eval() for name, network in networks.items()},
+        translators=examples.translators(method, about, device),
+        pretrained=method.pretrained if isinstance(method, Stylizer) else {},
         damages=tuple(damages),
     )
 
 
-def _load_settings(path: Path, device: torch.device, style: Sequence[str | Path]) -> Loaded:
-    """A method that needs no training of ours: Gatys, or AdaIN with its public decoder."""
-    config: MethodConfig = read_config(path, MethodConfig)
-    if isinstance(config, CycleGANConfig):
-        raise UserError(f"{path}: cyclegan has to be trained; give the folder of a run")
-    about = {"format": FORMAT, "method": dump(config), "x": "content", "y": "style", "step": 0, "domain": None}
-    method = build(config)
-    networks = method.networks() if isinstance(method, Trainable) else {}
-    for network in networks.values():
-        network.to(device).eval()
-    return Loaded(about=about, networks=networks, translators=_translators(method, about, style, device), damages=())
+class _Examples(NamedTuple):
+    """What a method that paints after examples is shown."""
 
+    style: Sequence[str | Path]
+    weights: Sequence[float | int] | None
+    masks: Sequence[str | Path]
 
-def _translators(
-    method: Any, about: Mapping[str, Any], style: Sequence[str | Path], device: torch.device
-) -> Mapping[str, Translator]:
-    """side -> what translates to it; a method that paints after examples is bound to them."""
-    if not isinstance(method, Stylizer):
-        if style:
-            raise UserError(f"--style: this model has learned to translate to {about['y']}; it takes no example")
-        return {about["x"]: method.y_to_x, about["y"]: method.x_to_y}
-    if not style:
-        raise UserError("this method paints after an example; give one with --style picture.jpg")
-    return {about["y"]: method.bind(*(read(Path(path)).to(device) for path in style))}
+    def translators(self, method: Any, about: Mapping[str, Any], device: torch.device) -> Mapping[str, Translator]:
+        """side -> what translates to it; a Stylizer is bound to its examples."""
+        if not isinstance(method, Stylizer):
+            if any(self):
+                raise UserError(f"--style: this model has learned to translate to {about['y']}; it takes no example")
+            return {about["x"]: method.y_to_x, about["y"]: method.x_to_y}
+        if not self.style:
+            raise UserError("this method paints after an example; give one with --style picture.jpg")
+        styles = [read(Path(path)).to(device) for path in self.style]
+        return {about["y"]: method.bind(*styles, weights=self.weights, masks=self._masks(device))}
+
+    def _masks(self, device: torch.device) -> Float[Tensor, "_ _ _"] | None:
+        """The luma of the pictures in 0 … 1, all with the size of the first."""
+        if not self.masks:
+            return None
+        lumas = [luma(read(Path(path))).add(1).div(2)[None] for path in self.masks]
+        size = lumas[0].shape[2:]
+        return torch.cat([interpolate(mask, size, mode="area")[0] for mask in lumas]).to(device)
 
 
 def _find_release(path: Path) -> tuple[Path, list[DamagedError]]:

@@ -1,6 +1,7 @@
 """Picture files → translated picture files: the same names, the same tree, the same sizes, every one of them.
 
 A picture that cannot be read is named in the report and does not stop the others. Nothing is written over a source.
+Every result says in its metadata what made it, and with whose weights.
 """
 
 import errno
@@ -9,14 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from cyclegan.errors import NoSpaceError, UserError
+from cyclegan.images import read, write
 from cyclegan.inference.load import Loaded
-from cyclegan.pictures import FORMATS, BadPictureError, find_pictures, open_picture, write_picture
+from cyclegan.pictures import FORMATS, BadPictureError, find_pictures, open_picture
+from cyclegan.protocols import Images, Watchable
 
 FULL = re.compile("out of memory|can't allocate memory|not enough memory")  # CUDA and MPS, Linux, Windows
 
@@ -29,15 +31,32 @@ class Report:
     bad: list[BadPictureError] = field(default_factory=list)
 
 
-def translate(loaded: Loaded, sources: Sequence[Path], out: Path, to: str | None = None) -> Report:
-    """Translate files and the pictures below folders to a side, one at a time, into `out`."""
-    loaded.translator(to)  # a wrong name is refused before anything else
+def translate(
+    loaded: Loaded,
+    sources: Sequence[Path],
+    out: Path,
+    to: str | None = None,
+    *,
+    bits: int = 8,
+    every: int | None = None,
+) -> Report:
+    """Translate files and the pictures below folders to a side, one at a time, into `out`.
+
+    bits   a channel: 8, or 16, which makes every result a .tif.
+    every  Of a method that optimizes, keep what there is after every so many steps: <name>/step-00050.png.
+    """
+    translator = loaded.translator(to)  # a wrong name is refused before anything else
+    if every is not None and not isinstance(translator, Watchable):
+        raise UserError("--every: this model paints in one go; only a method that optimizes has pictures on the way")
     report = Report()
-    for target, source in tqdm(plan(sources, out).items(), unit="picture", disable=None):
+    for target, source in tqdm(plan(sources, out, bits).items(), unit="picture", disable=None):
+        if every is not None and isinstance(translator, Watchable):
+            translator = translator.watched(_Snapshots(target, loaded.signature), every)
         try:
+            image = read(source)
             with _enough_memory(source):
-                translated = loaded(source, to)
-            _write(target, translated)
+                translated = translator.translate(image)
+            _write(target, translated, bits, loaded.signature)
         except BadPictureError as bad:
             report.bad.append(bad)
         else:
@@ -45,13 +64,27 @@ def translate(loaded: Loaded, sources: Sequence[Path], out: Path, to: str | None
     return report
 
 
-def plan(sources: Sequence[Path], out: Path) -> Mapping[Path, Path]:
+@dataclass(frozen=True)
+class _Snapshots:
+    """Writes what it is shown beside the target."""
+
+    target: Path
+    signature: str
+
+    def __call__(self, glance: Any) -> None:
+        losses = ", ".join(f"{name} {value:.4g}" for name, value in glance.losses.items())
+        about = f"{self.signature}; step {glance.step} of {glance.steps}: {losses}"
+        _write(self.target.with_suffix("") / f"step-{glance.step:05d}.png", glance.image, 8, about)
+
+
+def plan(sources: Sequence[Path], out: Path, bits: int = 8) -> Mapping[Path, Path]:
     """target -> source. Refuses to lose a picture: to write over a source, or two sources to one target."""
     planned: dict[Path, Path] = {}
     for name, source in _find(sources):
-        other = planned.setdefault(out / name, source)
+        target = out / (name if bits == 8 else name.with_suffix(".tif"))
+        other = planned.setdefault(target, source)
         if other.resolve() != source.resolve():
-            raise UserError(f"{other} and {source}: both would become {out / name}; give each an --out of its own")
+            raise UserError(f"{other} and {source}: both would become {target}; give each an --out of its own")
     if not planned:
         folders = ", ".join(map(str, sources))
         raise UserError(f"{folders}: no pictures there; a picture ends in one of {' '.join(FORMATS)}")
@@ -88,9 +121,9 @@ def _enough_memory(source: Path) -> Iterator[None]:
         ) from error
 
 
-def _write(target: Path, picture: Image.Image) -> None:
+def _write(target: Path, image: Images, bits: int, about: str) -> None:
     try:
-        write_picture(target, np.asarray(picture))
+        write(target, image, bits=bits, about=about)
     except OSError as error:
         kind = NoSpaceError if error.errno in (errno.ENOSPC, errno.EDQUOT) else UserError
         raise kind(

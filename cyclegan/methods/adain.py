@@ -25,10 +25,11 @@ from cyclegan.errors import UserError
 from cyclegan.functional.color import match_colors
 from cyclegan.functional.statistics import FLAT, TINY, adain, match_mean_std, mean_std
 from cyclegan.losses.adain import LAMBDA_STYLE, adain_content_loss, adain_style_loss
-from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.methods.bind import NetworkTranslator, require_fitting_controls
 from cyclegan.methods.settings import AdaINConfig
 from cyclegan.networks.adain_decoder import AdaINDecoder, load_decoder
 from cyclegan.networks.vgg import load_vgg
+from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Images, Losses, Minimize, Preview
 
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
@@ -110,7 +111,7 @@ class AdaIN(nn.Module):
         alpha: float | None = None,
         weights: Sequence[float | int] | None = None,
         masks: Float[Tensor, "_ _ _"] | None = None,
-        keep_color: bool = False,
+        keep_color: bool | None = None,
     ) -> Images:
         """T(c, s), (n, 3, h, w) → the same; `bind` says what the controls do."""
         styles = (style,) if isinstance(style, Tensor) else style
@@ -123,18 +124,26 @@ class AdaIN(nn.Module):
         alpha: float | None = None,
         weights: Sequence[float | int] | None = None,
         masks: Float[Tensor, "_ _ _"] | None = None,
-        keep_color: bool = False,
+        keep_color: bool | None = None,
     ) -> NetworkTranslator:
-        """The styles encoded, once for any number of contents.
+        """The styles encoded, once for any number of contents; `weights` and `masks` as of every Stylizer.
 
-        alpha       0 … 1: from a copy of the content to the full style; by default as in the settings.
-        weights     Of several styles, which are mixed; only their ratios count; by default they are equal.
-        masks       Instead of weights, where each style goes: (styles, h, w) in 0 … 1, stretched over the content.
+        alpha       0 … 1: from a copy of the content to the full style (Eq. 14).
         keep_color  Recolor the styles first, to the mean and covariance of the content's colors (CORAL).
         """
         alpha = self.config.alpha if alpha is None else alpha
-        self.encoder.to(next(self.decoder.parameters()).device)  # a loaded decoder may lie elsewhere
-        return NetworkTranslator(BoundAdaIN(self, styles, alpha, weights, masks, keep_color), STRIDE)
+        keep_color = self.config.keep_color if keep_color is None else keep_color
+        precision = self.config.precision
+        device = next(self.decoder.parameters()).device
+        self.encoder.to(device)  # a loaded decoder may lie elsewhere
+        with autocast(choose_precision(precision, device), device):
+            bound = BoundAdaIN(self, styles, alpha, weights, masks, keep_color)
+        return NetworkTranslator(bound, STRIDE, precision)
+
+    @property
+    def pretrained(self) -> Mapping[str, str]:
+        """The weights of the encoder, and a decoder that others have trained."""
+        return self.encoder.description | ({"decoder": "public"} if self.config.decoder == "public" else {})
 
     def encode(self, images: Images) -> dict[str, Tensor]:
         """The features at all taps; f(c) is the last."""
@@ -158,7 +167,9 @@ class BoundAdaIN(nn.Module):
         keep_color: bool,
     ) -> None:
         super().__init__()
-        _refuse_wrong(len(styles), alpha, weights, masks)
+        require_fitting_controls(len(styles), weights, masks)
+        if not 0 <= alpha <= 1:
+            raise UserError(f"alpha: {alpha:g} does not lie in 0…1, from a copy of the content to the full style")
         device = next(method.decoder.parameters()).device
         self.method = method
         self.alpha = alpha
@@ -206,23 +217,6 @@ def _recolored(style: Style, contents: Images) -> Style:
     """The style in the colors of each content."""
     pairs = zip(style.expand(len(contents), -1, -1, -1).split(1), contents.split(1), strict=True)
     return torch.cat([match_colors(one, content, "pca") for one, content in pairs])
-
-
-def _refuse_wrong(styles: int, alpha: float, weights: Sequence[float | int] | None, masks: Tensor | None) -> None:
-    """Say which control cannot be meant."""
-    if styles == 0:
-        raise UserError("style: give at least one picture")
-    if not 0 <= alpha <= 1:
-        raise UserError(f"alpha: {alpha:g} does not lie in 0…1, from a copy of the content to the full style")
-    if weights is not None and masks is not None:
-        raise UserError("weights: are for styles that are mixed everywhere; with masks leave them out")
-    for name, given in (("weights", weights), ("masks", masks)):
-        if given is not None and len(given) != styles:
-            raise UserError(f"{name}: {len(given)} given for {styles} styles; give one for each")
-    if weights is not None and (min(weights) < 0 or sum(weights) <= 0):
-        raise UserError(
-            f"weights: {', '.join(f'{w:g}' for w in weights)}; none may be negative and one must be above 0"
-        )
 
 
 def _stay(player: str, losses: Losses) -> None:

@@ -1,13 +1,16 @@
 """Adapters that make a Translator of something else."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from cyclegan.errors import UserError
+from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Images
 
 SMALLEST = 16  # px of a side: below, reflection padding and instance statistics have nothing to work on
@@ -19,20 +22,37 @@ class NetworkTranslator:
 
     network: nn.Module
     stride: int
+    precision: str = "float32"  # or bfloat16, or auto
 
     @torch.no_grad()
     def translate(self, images: Images) -> Images:
         """(n, 3, h, w) → (n, 3, h, w) for any h, w ≥ 1, in evaluation mode."""
         height, width = images.shape[-2:]
         padded = pad(images, (0, self._missing(width), 0, self._missing(height)), mode="replicate")
-        with evaluating(self.network):
-            translated = self.network(padded.to(next(self.network.parameters()).device))
+        device = next(self.network.parameters()).device
+        with evaluating(self.network), autocast(choose_precision(self.precision, device), device):
+            translated = self.network(padded.to(device))
         return translated[..., :height, :width].to(images)
 
     def _missing(self, side: int) -> int:
         """Pixels to the next multiple of the stride at which the residual blocks see 2×2 pixels or more."""
         least = max(side, SMALLEST, 2 * self.stride)
         return least + -least % self.stride - side
+
+
+def require_fitting_controls(styles: int, weights: Sequence[float | int] | None, masks: Tensor | None) -> None:
+    """Say which control of a Stylizer cannot be meant."""
+    if styles == 0:
+        raise UserError("style: give at least one picture")
+    if weights is not None and masks is not None:
+        raise UserError("weights: are for styles that are mixed everywhere; with masks leave them out")
+    for name, given in (("weights", weights), ("masks", masks)):
+        if given is not None and len(given) != styles:
+            raise UserError(f"{name}: {len(given)} given for {styles} styles; give one for each")
+    if weights is not None and not (min(weights) >= 0 and 0 < sum(weights) < math.inf):
+        raise UserError(
+            f"weights: {', '.join(f'{w:g}' for w in weights)}; none may be negative and one must be above 0"
+        )
 
 
 @contextmanager

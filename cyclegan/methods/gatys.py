@@ -13,8 +13,8 @@ Differs    from the paper by default: see GatysConfig; experiments/gatys/paper.y
            setting the style picture keeps its aspect when it is resized: to the content's area, not to its sides.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -36,9 +36,11 @@ from cyclegan.losses.perceptual import (
     wasserstein_style_loss,
 )
 from cyclegan.losses.regularization import total_variation
+from cyclegan.methods.bind import require_fitting_controls
 from cyclegan.methods.descent import Descent, Glance, Watch, pyramid, resize
 from cyclegan.methods.settings import GatysConfig
 from cyclegan.networks.vgg import load_vgg
+from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Images, Losses
 
 Picture: TypeAlias = Float[Tensor, "1 3 _ _"]
@@ -71,9 +73,22 @@ class Gatys:
         pairs = zip(content.split(1), style.split(1), strict=True)
         return torch.cat([self.paint(p, [Example(a)]) for p, a in pairs])
 
-    def bind(self, *styles: Picture) -> "BoundGatys":
-        """A Translator to one style, or to several mixed in equal parts."""
-        return BoundGatys(self, [Example(style) for style in styles])
+    def bind(
+        self,
+        *styles: Picture,
+        weights: Sequence[float | int] | None = None,
+        masks: Float[Tensor, "_ _ _"] | None = None,
+    ) -> "BoundGatys":
+        """A Translator to one style, to several mixed, or to one for each region."""
+        require_fitting_controls(len(styles), weights, masks)
+        shares = [1.0] * len(styles) if weights is None else weights
+        regions = [None] * len(styles) if masks is None else masks[:, None, None].unbind()
+        return BoundGatys(self, [Example(*example) for example in zip(styles, shares, regions, strict=True)])
+
+    @property
+    def pretrained(self) -> Mapping[str, str]:
+        """The weights of VGG-19."""
+        return self.vgg.description
 
     @torch.enable_grad()
     def paint(
@@ -100,8 +115,7 @@ class Gatys:
 
     def features(self, images: Images) -> Features:
         """The taps that the losses need, in float32 whatever the network computes in."""
-        in_16_bits = self.config.precision == "bfloat16"
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=in_16_bits):
+        with autocast(choose_precision(self.config.precision, images.device), images.device):
             taps = self.vgg(images.contiguous(memory_format=torch.channels_last))
         return {layer: features.float() for layer, features in taps.items()}
 
@@ -135,15 +149,22 @@ class Gatys:
 
 @dataclass(frozen=True)
 class BoundGatys:
-    """A Translator: every image is optimized by itself."""
+    """A Translator: every image is optimized by itself. Watchable."""
 
     method: Gatys
     examples: Sequence[Example]
+    watch: Watch | None = None
+    every: int = 50
 
     def translate(self, images: Images) -> Images:
         """(n, 3, h, w) → (n, 3, h, w)."""
         examples = [example._replace(picture=example.picture.to(images)) for example in self.examples]
-        return torch.cat([self.method.paint(image, examples) for image in images.split(1)])
+        painted = [self.method.paint(p, examples, watch=self.watch, every=self.every) for p in images.split(1)]
+        return torch.cat(painted)
+
+    def watched(self, watch: Watch, every: int) -> "BoundGatys":
+        """The same, showing a Glance every so many steps."""
+        return replace(self, watch=watch, every=every)
 
 
 class Term(NamedTuple):

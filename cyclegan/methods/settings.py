@@ -82,6 +82,8 @@ class AdaINConfig:
     loss: Literal["original", "port"] = "original"  # style loss: sum over the channels, λ 1e-2; or mean over them, λ 10
     lambda_style: float | None = None  # λ of Eq. (11); null: that of the loss
     alpha: float = 1.0  # how much style, where nothing else is asked for: 0 … 1 (Eq. 14)
+    keep_color: bool = False  # recolor the styles first, to the mean and covariance of the content's colors
+    precision: Literal["float32", "bfloat16", "auto"] = "auto"  # of stylizing; auto: bfloat16 where it is native
 
     def __post_init__(self) -> None:
         if self.lambda_style is not None:
@@ -122,7 +124,7 @@ class GatysConfig:
 
     color: Literal["style", "luminance", "cholesky", "pca", "sym"] = "style"  # all others keep the content's colors
     style_scale: float = 1.0  # side of the style picture; 1: as many pixels as the content
-    precision: Literal["float32", "bfloat16"] = "float32"  # of the network; losses are in float32
+    precision: Literal["float32", "bfloat16", "auto"] = "auto"  # of the network; losses are in float32
     seed: int = 0  # of the noise
 
     def __post_init__(self) -> None:

@@ -10,11 +10,11 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from cyclegan.errors import StoppedError
+from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Trainable
 from cyclegan.training.checkpoint import Checkpoint, Part
 from cyclegan.training.ema import EMA
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.precision import autocast, choose_precision
 from cyclegan.training.progress import Progress
 from cyclegan.training.run import Run
 from cyclegan.training.schedules import factor

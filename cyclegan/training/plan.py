@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Losses, Trainable
-from cyclegan.training.precision import autocast, choose_precision
 from cyclegan.training.settings import TrainingConfig
 
 PATIENCE = 24 * 3600  # seconds: a training predicted to take longer is called hopeless on this device

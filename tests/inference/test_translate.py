@@ -5,15 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tifffile import imread
 
+from cyclegan import __version__
 from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.images import read, to_bytes
-from cyclegan.inference import load as load_module
 from cyclegan.inference.load import Loaded, load
 from cyclegan.inference.translate import translate
+from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import read_picture, write_picture
 
 ORIENTATION = 0x0112  # the EXIF tag
+DESCRIPTION = 0x010E
 
 
 @pytest.fixture
@@ -210,21 +213,21 @@ def test_a_wrong_side_is_refused_before_anything_is_read(painter, photos, out):
     ],
 )
 def test_a_picture_too_large_for_the_memory_is_named_with_its_size(painter, photos, out, monkeypatch, error):
-    def fail(_):
+    def fail(*_):
         raise error
 
     draw(photos / "huge.png", (24, 18))
-    monkeypatch.setattr(load_module, "from_bytes", fail)
+    monkeypatch.setattr(NetworkTranslator, "translate", fail)
     with pytest.raises(NoSpaceError, match=r"huge\.png: 24×18 pixels need more memory than there is; make the picture"):
         translate(painter, [photos], out)
 
 
 def test_a_bug_is_not_taken_for_lack_of_memory(painter, photos, out, monkeypatch):
-    def fail(_):
+    def fail(*_):
         raise RuntimeError("an illegal memory access was encountered")
 
     draw(photos / "photo.png")
-    monkeypatch.setattr(load_module, "from_bytes", fail)
+    monkeypatch.setattr(NetworkTranslator, "translate", fail)
     with pytest.raises(RuntimeError, match="illegal"):
         translate(painter, [photos], out)
 
@@ -243,3 +246,104 @@ def test_an_output_that_is_a_file_is_refused(painter, photos, out):
     out.touch()
     with pytest.raises(UserError, match=r"paintings.photo\.png: cannot be written"):
         translate(painter, [photos], out)
+
+
+def test_16_bits_become_a_tiff_that_holds_more_than_8(painter, method, photos, out):
+    path = draw(photos / "sub" / "photo.jpg", (40, 30))
+    report = translate(painter, [photos], out, bits=16)
+    assert report.done == [out / "sub" / "photo.tif"]
+    levels = imread(report.done[0])
+    assert (levels.dtype, levels.shape) == (np.uint16, (30, 40, 3))
+    expected = method.x_to_y.translate(read(path))[0].permute(1, 2, 0).add(1).div(2).numpy()
+    assert np.abs(levels / 65535 - expected).max() < 1e-4  # a level of 8 bits is 4e-3
+    assert difference(read_picture(report.done[0]), to_bytes(read(report.done[0]))[0].numpy()) == 0
+
+
+def test_two_pictures_that_become_one_tiff_are_refused(painter, photos, out):
+    draw(photos / "photo.jpg"), draw(photos / "photo.png")
+    with pytest.raises(UserError, match=r"both would become .*photo\.tif"):
+        translate(painter, [photos], out, bits=16)
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.png", "photo.webp", "photo.tif"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_every_picture_says_what_made_it(painter, photos, out, name, bits):
+    draw(photos / name)
+    (painted,) = translate(painter, [photos], out, bits=bits).done
+    with Image.open(painted) as picture:
+        assert picture.getexif()[DESCRIPTION] == f"cyclegan {__version__}; cyclegan; None, 20 steps"
+
+
+GATYS = """
+name: gatys
+weights: random
+content_layers: {relu1_1: 1.0}
+style_layers: {relu1_1: 1.0}
+coarsest: null
+steps: 4
+precision: float32
+"""
+
+
+@pytest.fixture
+def gatys(tmp_path) -> Path:
+    (tmp_path / "gatys.yaml").write_text(GATYS)
+    return tmp_path / "gatys.yaml"
+
+
+def test_random_weights_are_stated_in_the_picture(gatys, photos, out):
+    path = draw(photos / "photo.png")
+    (painted,) = translate(load(gatys, "cpu", [path]), [photos], out).done
+    with Image.open(painted) as picture:
+        said = picture.getexif()[DESCRIPTION]
+    assert said == f"cyclegan {__version__}; gatys; VGG-19 with random weights, seed 0"
+
+
+def test_snapshots_of_an_optimization_lie_beside_its_result(gatys, photos, out):
+    path = draw(photos / "sub" / "photo.png")
+    translate(load(gatys, "cpu", [draw(photos / "style.png")]), [path], out, every=2)
+    assert files_below(out) == {"photo.png", "photo/step-00002.png", "photo/step-00004.png"}
+    snapshots = [read_picture(out / "photo" / f"step-0000{step}.png") for step in (2, 4)]
+    assert difference(*snapshots) > 0
+    with Image.open(out / "photo" / "step-00002.png") as picture:
+        assert "step 2 of 4: content " in picture.getexif()[DESCRIPTION]
+
+
+def test_a_network_has_no_pictures_on_the_way(painter, photos, out):
+    draw(photos / "photo.png")
+    with pytest.raises(UserError, match="--every: this model paints in one go"):
+        translate(painter, [photos], out, every=2)
+
+
+def test_weights_and_masks_say_how_much_of_each_style_and_where(gatys, photos):
+    path, one, other = (draw(photos / f"{name}.png", (32, 32)) for name in ("photo", "blue", "red"))
+    write_picture(one, np.full((32, 32, 3), (0, 0, 255), dtype=np.uint8))
+    write_picture(other, np.full((32, 32, 3), (255, 0, 0), dtype=np.uint8))
+    left = np.zeros((32, 32, 3), dtype=np.uint8)
+    left[:, :16] = 255
+    write_picture(photos / "left.png", left), write_picture(photos / "right.png", 255 - left)
+    strong = ["steps=60", "style_weight=1e4", "learning_rate=0.1"]
+
+    def paint(**controls) -> np.ndarray:
+        return np.asarray(load(gatys, "cpu", [one, other], overrides=strong, **controls)(path)).astype(int)
+
+    blueness = {w: (p[..., 2] - p[..., 0]).mean() for w in (1, 9) for p in [paint(weights=[w, 10 - w])]}
+    assert blueness[9] > blueness[1] + 20
+    regions = paint(masks=[photos / "left.png", photos / "right.png"])
+    blue_left, blue_right = ((half[..., 2] - half[..., 0]).mean() for half in np.split(regions, 2, axis=1))
+    assert blue_left > blue_right + 20
+
+
+@pytest.mark.parametrize(
+    ("controls", "said"),
+    [
+        ({"weights": [1.0]}, "weights: 1 given for 2 styles"),
+        ({"weights": [-1.0, 2.0]}, "none may be negative"),
+        ({"weights": [float("nan"), 2.0]}, "none may be negative and one must be above 0"),
+        ({"overrides": ["alpha=2"]}, "alpha"),
+    ],
+)
+def test_controls_that_cannot_be_meant_are_refused(gatys, photos, controls, said):
+    path = draw(photos / "photo.png")
+    with pytest.raises(UserError, match=said):
+        load(gatys, "cpu", [path, path], **controls)

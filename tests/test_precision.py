@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from cyclegan import precision
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.cyclegan import CycleGAN
 from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
-from cyclegan.training import precision
+from cyclegan.precision import autocast, choose_device, choose_precision
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.precision import autocast, choose_device, choose_precision
 from cyclegan.training.settings import OptimizerConfig
 
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))

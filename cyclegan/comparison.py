@@ -1,8 +1,11 @@
 """From the file of a comparison to what is compared: every translator built, with the facts that the table prints."""
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
 
 from cyclegan.errors import UserError
 from cyclegan.evaluation.compare import UNTRAINED, Comparison, Entry, Facts, Unavailable, color_transfer, find_images
@@ -17,8 +20,10 @@ from cyclegan.evaluation.settings import (
     RunConfig,
     TranslatorConfig,
 )
+from cyclegan.images import to_bytes
 from cyclegan.inference.load import Loaded, load
 from cyclegan.precision import choose_device
+from cyclegan.protocols import Images, Translator
 
 
 def compare(config: CompareConfig) -> Comparison:
@@ -47,9 +52,26 @@ def _built(config: TranslatorConfig, images: Sequence[Path], device: str) -> Ent
             loaded = load(config.folder, device)
             return Entry(loaded.translator(config.to), _facts(loaded, 0))
         case CheckpointConfig() | MethodFileConfig():
-            styles = find_images(config.style)
-            loaded = load(config.path if isinstance(config, CheckpointConfig) else config.file, device, styles)
-            return Entry(loaded.translator(), _facts(loaded, len(styles)))
+            path = config.path if isinstance(config, CheckpointConfig) else config.file
+            styles = find_images(config.style, config.count)
+            groups = [styles] if config.several == "mixed" else [[style] for style in styles]
+            bound = [load(path, device, group) for group in groups]
+            return Entry(SharedOut([one.translator() for one in bound]), _facts(bound[0], len(styles)))
+
+
+@dataclass(frozen=True)
+class SharedOut:
+    """One of several translators for each image, the same one whenever the image is the same."""
+
+    translators: Sequence[Translator]
+
+    def translate(self, images: Images) -> Images:
+        """(n, 3, h, w) → (n, 3, h, w)."""
+        return torch.cat([self._of(image).translate(image) for image in images.split(1)])
+
+    def _of(self, image: Images) -> Translator:
+        digest = hashlib.sha256(to_bytes(image).numpy().tobytes()).digest()
+        return self.translators[int.from_bytes(digest[:8]) % len(self.translators)]
 
 
 def _facts(loaded: Loaded, styles: int) -> Facts:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 
-def _require_style(style: tuple[Path, ...]) -> None:
+def _require_style(style: tuple[Path, ...], count: int | None = None) -> None:
     if not style:
         raise ValueError("style: give one picture or more, as in [painting.jpg]")
+    if count is not None and count < 1:
+        raise ValueError("count: must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +50,11 @@ class CheckpointConfig:
     name: Literal["checkpoint"] = "checkpoint"
     path: Path  # of a run, a checkpoint or a released file
     style: tuple[Path, ...]
+    count: int | None = None  # of the style pictures that are taken, evenly spaced; null: all
+    several: Literal["mixed", "shared out"] = "mixed"  # shared out: each content is painted after one of them
 
     def __post_init__(self) -> None:
-        _require_style(self.style)
+        _require_style(self.style, self.count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +64,11 @@ class MethodFileConfig:
     name: Literal["method"] = "method"
     file: Path  # experiments/gatys/best.yaml
     style: tuple[Path, ...]
+    count: int | None = None  # of the style pictures that are taken, evenly spaced; null: all
+    several: Literal["mixed", "shared out"] = "mixed"  # shared out: each content is painted after one of them
 
     def __post_init__(self) -> None:
-        _require_style(self.style)
+        _require_style(self.style, self.count)
 
 
 TranslatorConfig = IdentityConfig | ColorTransferConfig | RunConfig | CheckpointConfig | MethodFileConfig

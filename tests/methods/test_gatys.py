@@ -1,16 +1,25 @@
-"""Gatys: pixels optimized under a frozen VGG, here one with random weights and few layers."""
+"""Gatys: pixels optimized under a frozen VGG, mostly one with random weights and few layers."""
 
 import math
+import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
+from cyclegan.config import load
 from cyclegan.errors import UserError
 from cyclegan.functional.color import luma
+from cyclegan.images import read
+from cyclegan.losses.perceptual import mean_form
 from cyclegan.methods.gatys import Example, Gatys
-from cyclegan.methods.settings import GatysConfig
+from cyclegan.methods.settings import GatysConfig, MethodConfig
 from cyclegan.protocols import Stylizer, Translator
 
+WEIGHTS, DATA = os.environ.get("CYCLEGAN_WEIGHTS"), os.environ.get("CYCLEGAN_DATA")
+PAPER = Path(__file__).parents[2] / "experiments" / "gatys" / "paper.yaml"
 SMALL = {
     "weights": "random",
     "content_layers": {"relu2_1": 1.0},
@@ -28,7 +37,7 @@ def gatys(**changes: object) -> Gatys:
 def picture(height: int = 32, width: int = 40, seed: int = 0) -> torch.Tensor:
     """Blobs of color."""
     coarse = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(seed)) * 2 - 1
-    return torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+    return interpolate(coarse, (height, width), mode="bilinear")
 
 
 def watched(method: Gatys, content: torch.Tensor, styles: list[Example]) -> tuple[torch.Tensor, list[float]]:
@@ -156,3 +165,33 @@ def test_the_time_left_is_a_number():
     seen = []
     gatys(steps=3).paint(picture(), [Example(picture(seed=1))], watch=lambda glance: seen.append(glance), every=1)
     assert all(math.isfinite(glance.seconds_left) for glance in seen)
+
+
+@pytest.fixture(scope="module")
+def of_the_paper() -> dict[str, tuple[torch.Tensor, list[float]]]:
+    """Chicago after La Muse from noise by L-BFGS, as in the paper but for the layers: image and losses, by form."""
+    if not (WEIGHTS and DATA):
+        pytest.skip("CYCLEGAN_WEIGHTS and CYCLEGAN_DATA do not name the folders of weights and pictures")
+    pictures = (Path(DATA) / "style_transfer" / name for name in ("content/chicago.jpg", "style/la_muse.jpg"))
+    content, style = (interpolate(read(path), (64, 96), mode="area") for path in pictures)
+    config = replace(
+        load(PAPER, MethodConfig),
+        content_layers={"relu4_1": 1.0},
+        style_layers=dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1"), 0.25),
+        steps=40,
+    )
+    alpha, beta = mean_form(config.content_weight, config.style_weight, channels=512, positions=8 * 12)
+    mean = replace(config, form="mean", content_weight=alpha, style_weight=beta)
+    return {c.form: watched(Gatys(c), content, [Example(style)]) for c in (config, mean)}
+
+
+@pytest.mark.parametrize("form", ["sum", "mean"])
+def test_from_noise_the_paper_s_loss_falls_tenfold_on_real_features(of_the_paper, form):
+    _, losses = of_the_paper[form]
+    assert min(losses) < losses[0] / 10
+
+
+def test_both_forms_paint_the_same_picture_on_real_features(of_the_paper):
+    (one, losses), (other, other_losses) = of_the_paper["sum"], of_the_paper["mean"]
+    assert losses[0] == pytest.approx(other_losses[0], rel=1e-4)
+    assert 10 * torch.log10(4 / (one - other).square().mean()) > 25

@@ -24,6 +24,7 @@ from cyclegan.images import to_bytes
 from cyclegan.inference.load import Loaded, load
 from cyclegan.precision import choose_device
 from cyclegan.protocols import Images, Translator
+from cyclegan.training.run import training_hours
 
 
 def compare(config: CompareConfig) -> Comparison:
@@ -50,13 +51,13 @@ def _built(config: TranslatorConfig, images: Sequence[Path], device: str) -> Ent
             return Entry(color_transfer(images, styles), replace(UNTRAINED, style_images=len(styles)))
         case RunConfig():
             loaded = load(config.folder, device)
-            return Entry(loaded.translator(config.to), _facts(loaded, 0))
+            return Entry(loaded.translator(config.to), _facts(loaded, 0, config.folder))
         case CheckpointConfig() | MethodFileConfig():
             path = config.path if isinstance(config, CheckpointConfig) else config.file
             styles = find_images(config.style, config.count)
             groups = [styles] if config.several == "mixed" else [[style] for style in styles]
             bound = [load(path, device, group) for group in groups]
-            return Entry(SharedOut([one.translator() for one in bound]), _facts(bound[0], len(styles)))
+            return Entry(SharedOut([one.translator() for one in bound]), _facts(bound[0], len(styles), path))
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,13 @@ class SharedOut:
         return self.translators[int.from_bytes(digest[:8]) % len(self.translators)]
 
 
-def _facts(loaded: Loaded, styles: int) -> Facts:
-    """As far as the description of a release tells them; how long a training took it does not."""
+def _facts(loaded: Loaded, styles: int, path: Path) -> Facts:
+    """As far as the description of a release tells them; how long a training took stands in the log of its run."""
     seen = loaded.about.get("training_images")
     return Facts(
         parameters=sum(p.numel() for network in loaded.networks.values() for p in network.parameters()),
         training_images=sum(seen.values()) if seen else 0,
-        training_hours=None if seen else 0.0,
+        training_hours=training_hours(path) if seen else 0.0,
         style_images=styles or (seen or {}).get(loaded.y),
         weights=(f"VGG-19, {loaded.pretrained['name']}",) if loaded.pretrained else (),
     )

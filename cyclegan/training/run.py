@@ -94,13 +94,7 @@ class Run:
     def _trim_log(self, step: int) -> int:
         """Keep the lines up to a step and return how many; a line that was cut off in the middle goes too."""
         path = self.folder / "log.jsonl"
-        kept = []
-        for line in path.read_text().splitlines() if path.exists() else []:
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
-            except ValueError:
-                break
+        kept = [line + "\n" for line, record in _records(path) if record["step"] <= step]
         _replace(path, "".join(kept))
         return len(kept)
 
@@ -172,6 +166,24 @@ class Run:
                 board.file_writer.add_summary(summary)
             for tag, value in tagged.items():
                 board.add_scalar(tag, value)
+
+
+def training_hours(folder: Path) -> float | None:
+    """How long the logged steps of a run took, pauses not counted; None where there is no log."""
+    seconds, done = 0.0, 0
+    for _, record in _records(folder / "log.jsonl"):
+        seconds += (record["step"] - done) / record["speed"]["steps_per_second"]
+        done = record["step"]
+    return seconds / 3600 if done else None
+
+
+def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The lines of a log and what they say, up to one that was cut off in the middle."""
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            yield line, json.loads(line)
+        except ValueError:
+            return
 
 
 def _replace(path: Path, text: str) -> None:

@@ -21,7 +21,7 @@ from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import UserError
 from cyclegan.experiment import Experiment
 from cyclegan.training.checkpoint import Checkpoint
-from cyclegan.training.run import OPERATIONAL, Run
+from cyclegan.training.run import OPERATIONAL, Run, training_hours
 from cyclegan.training.settings import TrainingConfig
 
 LOGGED = [2, 4, 6, 8, 10, 12]
@@ -173,6 +173,17 @@ def test_a_line_that_was_cut_off_is_dropped(tmp_path, torn, whole):
     launch(tmp_path)
     assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == LOGGED
     assert [json.loads(line)["loss"] for line in log.read_text().splitlines()] == [line["loss"] for line in whole.log]
+
+
+def test_the_hours_of_a_training_are_those_of_its_logged_steps(tmp_path):
+    assert training_hours(tmp_path) is None
+    crash_at(tmp_path, 8)
+    log = tmp_path / "log.jsonl"
+    speeds = [json.loads(line)["speed"]["steps_per_second"] for line in log.read_text().splitlines()]
+    assert training_hours(tmp_path) == pytest.approx(sum(2 / speed for speed in speeds) / 3600)
+    with log.open("a") as file:
+        file.write('{"step": 8, "lo')
+    assert training_hours(tmp_path) == pytest.approx(sum(2 / speed for speed in speeds) / 3600)
 
 
 def test_it_says_what_happens(tmp_path, capsys):

@@ -66,6 +66,7 @@ class Preview(NamedTuple):
 
     pictures: Mapping[str, Mapping[str, Images]]  # direction -> column title -> images: x_to_y -> {"x": …, "G(x)": …}
     health: Mapping[str, float]
+    translations: Mapping[str, tuple[Images, Images]] = {}  # direction -> sources and what they were translated to
 
 
 @runtime_checkable

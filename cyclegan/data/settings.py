@@ -20,6 +20,7 @@ class UnpairedConfig:
     crop_size: int = 256  # then a random square of this is cut out
     flip: bool = True  # and mirrored every other time
     batch_size: int = 1
+    validation: float = 0.0  # share of the training pictures that is kept aside, by hash, to choose the best weights by
     workers: int = 2  # threads that read ahead; no effect on what is drawn
     cache_mb: int = 2048  # memory for decoded pictures; no effect on what is drawn
 
@@ -29,5 +30,7 @@ class UnpairedConfig:
         for name in ("crop_size", "batch_size", "workers", "load_size"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1")
+        if not 0 <= self.validation < 1:
+            raise ValueError("validation: must lie in 0…1, 1 excluded")
         if self.load_size is not None and self.load_size < self.crop_size:
             raise ValueError(f"crop_size: {self.crop_size} does not fit into load_size {self.load_size}")

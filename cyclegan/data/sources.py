@@ -1,8 +1,8 @@
 """Which picture files a training reads and which it must never see: those of a domain, or of any two folders."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,8 @@ class Sources:
     train_y: list[Path]
     test_x: list[Path]
     test_y: list[Path]
+    validation_x: list[Path] = field(default_factory=list)  # neither trained on nor tested on
+    validation_y: list[Path] = field(default_factory=list)
     paired_test: bool = False  # the test pictures of the two sides correspond one to one
     margin: int = 0  # pixels of their border that are not scored
 
@@ -46,8 +48,13 @@ class Direction(NamedTuple):
 
 
 def find_sources(config: UnpairedConfig) -> Sources:
-    """The files of a domain, or of the two folders x and y."""
-    return _of_domain(config.domain) if config.domain is not None else _of_folders(config.x, config.y)
+    """The files of a domain, or of the two folders x and y; some of the training ones kept aside where asked to."""
+    sources = _of_domain(config.domain) if config.domain is not None else _of_folders(config.x, config.y)
+    if not config.validation:
+        return sources
+    train_x, validation_x = _set_aside(sources.train_x, config.validation)
+    train_y, validation_y = _set_aside(sources.train_y, config.validation)
+    return replace(sources, train_x=train_x, train_y=train_y, validation_x=validation_x, validation_y=validation_y)
 
 
 def _of_domain(name: str) -> Sources:
@@ -87,9 +94,16 @@ def hold_out(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path
     """(kept, held out): chosen by the hash of the name, so that a picture added later moves few others."""
     if len(paths) < 2:
         raise UserError(f"{folder}: {len(paths)} readable pictures found, at least 2 are needed")
+    return _divide(paths, max(1, len(paths) // HELD_OUT), lambda path: path.relative_to(folder).as_posix())
 
-    def rank(path: Path) -> bytes:
-        return hashlib.sha256(path.relative_to(folder).as_posix().encode()).digest()
 
-    held = set(sorted(paths, key=rank)[: max(1, len(paths) // HELD_OUT)])
-    return [path for path in paths if path not in held], sorted(held)
+def _set_aside(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Path]]:
+    """(for training, for validation), by the hash of the name: salted, lest it be that of `hold_out`."""
+    count = min(max(1, round(share * len(paths))), len(paths) - 1)
+    return _divide(paths, count, lambda path: f"validation {path.name}")
+
+
+def _divide(paths: Sequence[Path], count: int, name: Callable[[Path], str]) -> tuple[list[Path], list[Path]]:
+    """(the others, the `count` whose names have the smallest SHA-256)."""
+    taken = set(sorted(paths, key=lambda path: hashlib.sha256(name(path).encode()).digest())[:count])
+    return [path for path in paths if path not in taken], sorted(taken)

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.buffer import ImageBuffer
-from cyclegan.functional.color import luma
 from cyclegan.losses.adversarial import lsgan_discriminator, lsgan_generator
 from cyclegan.losses.reconstruction import reconstruction
 from cyclegan.losses.regularization import r1_penalty
@@ -122,15 +121,9 @@ class CycleGAN(nn.Module):
                 "D_Y real": self.D_Y(y).mean(),
                 "D_Y fake": self.D_Y(fake_y).mean(),
             }
-        health = scores | {
-            "change G(x) - x": (fake_y - x).abs().mean(),
-            "change F(y) - y": (fake_x - y).abs().mean(),
-            "luma correlation x, G(x)": _correlation(luma(x), luma(fake_y)),
-            "luma correlation y, F(y)": _correlation(luma(y), luma(fake_x)),
-        }
-        return Preview(pictures, {name: float(value) for name, value in health.items()})
-
-
-def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson's; below 0 the colors are inverted, 0 for pictures of one color, as a collapsed generator makes them."""
-    return torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1].nan_to_num()
+        health = scores | {}
+        return Preview(
+            pictures,
+            {name: float(value) for name, value in health.items()},
+            translations={"G(x)": (x, fake_y), "F(y)": (y, fake_x)},
+        )

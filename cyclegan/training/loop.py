@@ -14,6 +14,7 @@ from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Trainable
 from cyclegan.training.checkpoint import Checkpoint, Part
 from cyclegan.training.ema import EMA
+from cyclegan.training.judging import Alarms, Best, Judge, Verdict
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.progress import Progress
 from cyclegan.training.run import Run
@@ -21,6 +22,8 @@ from cyclegan.training.schedules import factor
 from cyclegan.training.seeding import seed_step
 from cyclegan.training.settings import TrainingConfig
 from cyclegan.training.signals import stop_requests
+
+NO_VERDICT = Verdict({}, {}, {})
 
 
 @runtime_checkable
@@ -42,13 +45,22 @@ def train(
     seed: int,
     device: torch.device,
     about: Mapping[str, Any],
+    judge: Judge | None = None,
 ) -> None:
-    """Train any method: schedule, step, report, sample, save. Run it again to resume."""
+    """Train any method: schedule, step, report, sample, judge, save. Run it again to resume."""
     precision = choose_precision(config.precision, device)
     optimizers = Optimizers(method.players(), config.optimizer)
     ema = EMA(method.networks(), config.ema)
     progress = Progress()
-    state: dict[str, Part] = {"method": method, "optimizers": optimizers, "ema": ema, "progress": progress}
+    best = Best(run.folder / "best.safetensors", ema.average, about)
+    alarms = Alarms()
+    state: dict[str, Part] = {
+        "method": method,
+        "optimizers": optimizers,
+        "ema": ema,
+        "progress": progress,
+        "best": best,
+    }
     checkpoint = Checkpoint(run.checkpoints, config.keep, ema.average, about, **state)
     for damage in checkpoint.load_latest():
         run.say(f"passed over: {damage}")
@@ -71,7 +83,12 @@ def train(
                 run.log(progress.step, losses, rate, optimizers.terms)
             if progress.step % config.sample_every == 0 or last:
                 with ema.in_place():
-                    run.save_samples(progress.step, method.preview(held_out))
+                    preview = method.preview(held_out)
+                    verdict = judge(preview) if judge else NO_VERDICT
+                run.save_samples(progress.step, preview, verdict)
+                for sentence in alarms.heard(verdict.alarms, progress.step):
+                    run.raise_alarm(progress.step, sentence)
+                best.offer(verdict.validation, progress.step)
             stopping = stop.signal_number  # looked at once: what comes while saving waits for the next step
             if progress.step % config.save_every == 0 or last or stopping:
                 checkpoint.save(progress.step)

@@ -7,6 +7,7 @@ runs/<domain>/<name>/
     events.out.…       TensorBoard
     samples/           the same held-out pictures every time: step-00001000-x_to_y.png
     checkpoints/       see cyclegan.training.checkpoint
+    best.safetensors   the networks that validated best, where pictures were kept aside for that
     evaluation/        what the test pictures say, written at the end
 """
 
@@ -28,6 +29,7 @@ from cyclegan.errors import UserError
 from cyclegan.images import grid, to_bytes, write
 from cyclegan.protocols import Losses, Preview
 from cyclegan.training.checkpoint import list_checkpoints
+from cyclegan.training.judging import Verdict
 from cyclegan.training.plan import duration
 
 OPERATIONAL = (  # how a run is carried out; what comes of it does not depend on them, so they may change on the way
@@ -140,15 +142,23 @@ class Run:
         self.board.add_custom_scalars({"the game": charts | {"health": ["Multiline", ["health/D_.*"]]}})
         self.laid_out = True
 
-    def save_samples(self, step: int, preview: Preview) -> None:
-        """The held-out pictures of every direction, to samples/ and TensorBoard, and the health of the game."""
+    def save_samples(self, step: int, preview: Preview, verdict: Verdict) -> None:
+        """The held-out pictures of every direction, to samples/ and TensorBoard, and how the run does."""
         for direction, columns in preview.pictures.items():
             sheet = grid(list(columns.values()))
             write(self.folder / "samples" / f"step-{step:08d}-{direction}.png", sheet)
             tag = f"samples/{direction}: {' | '.join(columns)}"
             self.board.add_image(tag, to_bytes(sheet)[0].numpy(), step, dataformats="HWC")
-        for name, value in preview.health.items():
+        for name, value in (*preview.health.items(), *verdict.symptoms.items()):
             self.board.add_scalar(f"health/{name}", value, step)
+        for name, value in verdict.validation.items():
+            self.board.add_scalar(f"validation/{name}", value, step)
+        self.board.flush()
+
+    def raise_alarm(self, step: int, sentence: str) -> None:
+        """To the screen and TensorBoard."""
+        self.say(f"alarm     {sentence}")
+        self.board.add_text("alarms", sentence, step)
         self.board.flush()
 
     def say(self, line: str) -> None:

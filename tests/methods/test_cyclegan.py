@@ -341,15 +341,13 @@ def test_health_says_how_the_discriminators_score():
         assert health["D_Y fake"] == pytest.approx(method.D_Y(method.G(seen.x)).mean().item(), rel=1e-4)
 
 
-@pytest.mark.parametrize(("sign", "correlation"), [(1.0, 1.0), (-1.0, -1.0)], ids=["copied", "inverted"])
-def test_health_tells_a_copy_from_an_inversion(sign, correlation):
+def test_a_preview_says_what_was_translated_to_what():
     method, seen = tiny(), batch(2)
-    method.G, method.F = Copy(sign), Copy(sign)
-    health = method.preview(seen).health
-    assert health["luma correlation x, G(x)"] == pytest.approx(correlation)
-    assert health["luma correlation y, F(y)"] == pytest.approx(correlation)
-    assert health["change G(x) - x"] == pytest.approx((1 - sign) * seen.x.abs().mean().item())
-    assert health["change F(y) - y"] == pytest.approx((1 - sign) * seen.y.abs().mean().item())
+    preview = method.preview(seen)
+    for name, direction in (("G(x)", "x_to_y"), ("F(y)", "y_to_x")):
+        source, translation = preview.translations[name]
+        assert torch.equal(source, preview.pictures[direction][name[2]])
+        assert torch.equal(translation, preview.pictures[direction][name])
 
 
 # Building

@@ -19,11 +19,13 @@ from cyclegan.config import dump
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.buffer import ImageBuffer
 from cyclegan.protocols import Losses, Minimize, Preview
+from cyclegan.training.judging import Judge
 from cyclegan.training.loop import Batches, train
 from cyclegan.training.run import Run
 from cyclegan.training.settings import TrainingConfig
 
 CPU = torch.device("cpu")
+ABOUT = {"x": "photo", "y": "painting"}
 SETTINGS = {"steps": 12, "save_every": 4, "log_every": 2, "sample_every": 6}
 
 
@@ -99,6 +101,7 @@ def launch(
     held_out: Any = None,
     seed: int = 0,
     before: Callable[..., object] = lambda method: None,
+    judge: Judge | None = None,
     **settings: Any,
 ) -> None:
     """Start, or continue, the run of a folder; `before` is shown the untrained method."""
@@ -109,4 +112,4 @@ def launch(
     batches = batches or Noise()
     held_out = held_out or Noise().batch_at(1000)
     run = Run(folder, dump(config), {"python": "3"}, images_per_step=4)
-    train(method, batches, held_out, config, run, seed=seed, device=CPU, about={"x": "photo", "y": "painting"})
+    train(method, batches, held_out, config, run, seed=seed, device=CPU, about=ABOUT, judge=judge)

@@ -1,0 +1,83 @@
+"""What a judge says reaches the records, and the weights that validate best are kept."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from toy import Crash, Interrupted, Noise, crash, launch
+
+from cyclegan.protocols import Preview
+from cyclegan.training.checkpoint import read_tensors
+from cyclegan.training.judging import Alarms, Best, Verdict
+
+LOOKS = dict(steps=12, sample_every=2, save_every=4)
+
+
+class Scripted:
+    """A judge whose distances are given beforehand, one for each look."""
+
+    def __init__(self, distances: Sequence[float], alarms: Sequence[dict[str, str]] = ()) -> None:
+        self.distances, self.alarms = list(distances), list(alarms) or [{}] * len(distances)
+        self.looks = 0
+
+    def __call__(self, preview: Preview) -> Verdict:
+        self.looks += 1
+        distance = float(self.distances[self.looks - 1])
+        return Verdict({"paleness": distance / 2}, self.alarms[self.looks - 1], {"distance": distance})
+
+
+def best_of(folder) -> tuple[int, dict]:
+    _, metadata = read_tensors(folder / "best.safetensors")
+    return metadata["about"]["step"], metadata["about"]["validation"]
+
+
+def test_the_best_weights_are_those_of_the_smallest_distance(tmp_path):
+    launch(tmp_path, judge=Scripted([5, 3, 1, 2, 4, 1]), **LOOKS | {"save_every": 2}, keep=9)
+    assert best_of(tmp_path) == (6, {"distance": 1})
+    best, _ = read_tensors(tmp_path / "best.safetensors")
+    then, _ = read_tensors(tmp_path / "checkpoints" / "step-00000006" / "release.safetensors")
+    assert then.keys() == best.keys()
+    assert all(torch.equal(best[name], then[name]) for name in then)  # averages, not the live weights
+
+
+def test_a_resumed_run_remembers_how_good_the_best_was(tmp_path):
+    with pytest.raises(Crash):
+        launch(tmp_path, Interrupted(Noise(), 10, crash), judge=Scripted([5, 1, 3, 3]), **LOOKS)
+    assert best_of(tmp_path) == (4, {"distance": 1})
+    launch(tmp_path, judge=Scripted([2, 2]), **LOOKS)  # looks at steps 10 and 12
+    assert best_of(tmp_path) == (4, {"distance": 1})
+
+
+def test_without_a_judge_nothing_is_called_best(tmp_path):
+    launch(tmp_path, **LOOKS)
+    assert not (tmp_path / "best.safetensors").exists()
+
+
+def test_symptoms_and_distances_are_curves(tmp_path, read_records):
+    launch(tmp_path, judge=Scripted([6, 5, 4, 3, 2, 1]), **LOOKS)
+    scalars = read_records(tmp_path).scalars
+    assert [value for _, value in scalars["health/paleness"]] == [3, 2.5, 2, 1.5, 1, 0.5]
+    assert [step for step, _ in scalars["validation/distance"]] == [2, 4, 6, 8, 10, 12]
+    assert "health/D_Y fake" in scalars  # those of the method stay
+
+
+def test_an_alarm_is_raised_when_something_stays_wrong_and_only_once(tmp_path, capsys, read_records):
+    pale = {"pale": "no colors are left; lower λ"}
+    launch(tmp_path, judge=Scripted([1] * 6, [pale, {}, pale, pale, pale, {}]), **LOOKS)
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("alarm")]
+    assert said == ["alarm     pale, since step 6: no colors are left; lower λ"]
+    assert "alarms/text_summary" in read_records(tmp_path).tensors
+
+
+def test_alarms_that_come_back_are_raised_again():
+    alarms, pale = Alarms(), {"pale": "…"}
+    heard = [bool(alarms.heard(now, step)) for step, now in enumerate([pale, pale, {}, pale, pale])]
+    assert heard == [False, True, False, False, True]
+
+
+def test_best_wants_a_distance(tmp_path):
+    best = Best(tmp_path / "best.safetensors", {}, {})
+    assert not best.offer({}, 1)
+    assert best.offer({"there": 1.0, "back": 2.0}, 2)
+    assert not best.offer({"there": 3.0, "back": 0.0}, 3)
+    assert (best.distance, best.step) == (3.0, 2)

@@ -49,8 +49,8 @@ data: $(READY)         ## list all domains; with FETCH= or CHECK= a domain: down
 show: $(READY)         ## print the resolved settings of DOMAIN and METHOD
 	$(BIN)/cyclegan show experiments/$(METHOD)/$(DOMAIN).yaml $(ARGS)
 
-figure: $(READY)       ## the picture at the top of the README, made with RUN
-	$(BIN)/python experiments/figures/readme.py $(RUN)
+figure: $(READY)       ## the picture of the README, made with RUN; NAME=tradeoff, initialization, …: those of the papers
+	$(BIN)/python experiments/figures/$(if $(NAME),papers.py $(NAME) $(ARGS),readme.py $(RUN))
 
 test: $(READY_DEV)     ## fast tests, a few minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 $(ARGS)

@@ -1,7 +1,7 @@
 """From the file of a comparison to what is compared: every translator built, with the facts that the table prints."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,5 +83,12 @@ def _facts(loaded: Loaded, styles: int, path: Path) -> Facts:
         training_images=sum(seen.values()) if seen else 0,
         training_hours=training_hours(path) if seen else 0.0,
         style_images=styles or (seen or {}).get(loaded.y),
-        weights=(f"VGG-19, {loaded.pretrained['name']}",) if loaded.pretrained else (),
+        weights=tuple(_weights(loaded.pretrained)),
     )
+
+
+def _weights(pretrained: Mapping[str, str]) -> Iterator[str]:
+    if pretrained:
+        yield f"VGG-19 ({pretrained['name']})"
+    if "decoder" in pretrained:
+        yield f"AdaIN's decoder ({pretrained['decoder']})"

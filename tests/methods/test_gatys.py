@@ -180,9 +180,11 @@ def of_the_paper() -> dict[str, tuple[torch.Tensor, list[float]]]:
         style_layers=dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1"), 0.25),
         steps=40,
     )
-    alpha, beta = mean_form(config.content_weight, config.style_weight, channels=512, positions=8 * 12)
-    mean = replace(config, form="mean", content_weight=alpha, style_weight=beta)
-    return {c.form: watched(Gatys(c), content, [Example(style)]) for c in (config, mean)}
+    alpha, beta = mean_form(1.0, 1.0, channels=512, positions=8 * 12)  # where those of the sum are 1
+    weights = {"content_weight": config.content_weight / alpha, "style_weight": config.style_weight / beta}
+    return {
+        c.form: watched(Gatys(c), content, [Example(style)]) for c in (config, replace(config, form="sum", **weights))
+    }
 
 
 @pytest.mark.parametrize("form", ["sum", "mean"])

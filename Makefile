@@ -17,7 +17,7 @@ READY_DEV := $(VENV)/.ready-dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help train tensorboard translate stylize compare evaluate data show figure test test-all lint format clean
+.PHONY: help train tensorboard translate stylize compare evaluate data show figure bench test test-all lint format clean
 
 help:         ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ show: $(READY)         ## print the resolved settings of DOMAIN and METHOD
 
 figure: $(READY)       ## the picture of the README, made with RUN; NAME=tradeoff, initialization, …: those of the papers
 	$(BIN)/python experiments/figures/$(if $(NAME),papers.py $(NAME) $(ARGS),readme.py $(RUN))
+
+bench: $(READY)        ## measure the speed against plain code; benchmarks/results has what was measured
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 test: $(READY_DEV)     ## fast tests, a few minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 $(ARGS)

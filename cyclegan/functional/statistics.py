@@ -45,9 +45,8 @@ def adain(content: Float[Tensor, "n c h w"], style: Float[Tensor, "#n c hs ws"])
 
 def gram_matrix(features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c c"]:
     """F Fᵀ / M, the mean product of every two channels; G of Gatys et al. (Eq. 3) is M times this."""
-    flat = _precise(features).flatten(2)
-    with _no_autocast(flat):
-        return flat @ flat.mT / flat.shape[2]
+    gram: Tensor = _Gram.apply(_precise(features).permute(0, 2, 3, 1).flatten(1, 2))
+    return gram
 
 
 def covariance(features: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n c c"]]:
@@ -66,6 +65,26 @@ def sqrtm_psd(matrix: Float[Tensor, "*n c c"]) -> Float[Tensor, "*n c c"]:
     """
     root: Tensor = _Root.apply(_precise(matrix))
     return root
+
+
+class _Gram(torch.autograd.Function):
+    """Xᵀ X / M of X (n, M, c): one product in the backward pass, which plain autograd takes two for, and a sum.
+
+    The positions come first, as they do in the memory of channels-last features: so does the gradient's.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        with _no_autocast(x):
+            return x.mT @ x / x.shape[1]
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        with _no_autocast(x):
+            return x @ ((gradient + gradient.mT) / x.shape[1])
 
 
 class _Root(torch.autograd.Function):

@@ -13,6 +13,7 @@ Differs    from the authors' code: nothing is added to the variance of the conte
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -28,8 +29,8 @@ from cyclegan.losses.adain import LAMBDA_STYLE, adain_content_loss, adain_style_
 from cyclegan.methods.bind import NetworkTranslator, require_fitting_controls
 from cyclegan.methods.settings import AdaINConfig
 from cyclegan.networks.adain_decoder import AdaINDecoder, load_decoder
-from cyclegan.networks.vgg import load_vgg
-from cyclegan.precision import autocast, choose_precision
+from cyclegan.networks.vgg import VGGFeatures, load_vgg
+from cyclegan.precision import choose_precision
 from cyclegan.protocols import Images, Losses, Minimize, Preview
 
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
@@ -133,12 +134,11 @@ class AdaIN(nn.Module):
         """
         alpha = self.config.alpha if alpha is None else alpha
         keep_color = self.config.keep_color if keep_color is None else keep_color
-        precision = self.config.precision
-        device = next(self.decoder.parameters()).device
-        self.encoder.to(device)  # a loaded decoder may lie elsewhere
-        with autocast(choose_precision(precision, device), device):
-            bound = BoundAdaIN(self, styles, alpha, weights, masks, keep_color)
-        return NetworkTranslator(bound, STRIDE, precision)
+        device = next(self.decoder.parameters()).device  # a loaded decoder may lie elsewhere than the encoder
+        dtype = choose_precision(self.config.precision, device)
+        encoder = self.encoder.computing_in(dtype, device)
+        decoder = deepcopy(self.decoder).to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return NetworkTranslator(BoundAdaIN(encoder, decoder, styles, alpha, weights, masks, keep_color), STRIDE)
 
     @property
     def pretrained(self) -> Mapping[str, str]:
@@ -149,17 +149,14 @@ class AdaIN(nn.Module):
         """The features at all taps; f(c) is the last."""
         return self.encoder(images.contiguous(memory_format=torch.channels_last))  # a fifth faster on a CPU
 
-    def statistics(self, style: Style) -> Statistics:
-        """Of f(s)."""
-        return Statistics(*mean_std(self.encode(style)[TARGET], eps=TINY))
-
 
 class BoundAdaIN(nn.Module):
     """T(·, s₁…s_K): a network from images to images, whose sides are multiples of 8 and at least 16."""
 
     def __init__(
         self,
-        method: AdaIN,
+        encoder: VGGFeatures,
+        decoder: nn.Module,
         styles: Sequence[Style],
         alpha: float,
         weights: Sequence[float | int] | None,
@@ -170,24 +167,29 @@ class BoundAdaIN(nn.Module):
         require_fitting_controls(len(styles), weights, masks)
         if not 0 <= alpha <= 1:
             raise UserError(f"alpha: {alpha:g} does not lie in 0…1, from a copy of the content to the full style")
-        device = next(method.decoder.parameters()).device
-        self.method = method
+        device = next(decoder.parameters()).device
+        self.encoder, self.decoder = encoder, decoder
         self.alpha = alpha
         weights = [1.0] * len(styles) if weights is None else weights
         self.weights = [weight / sum(weights) for weight in weights]
         self.masks = None if masks is None else masks.to(device, torch.float32)
         self.styles = [style.to(device) for style in styles]
-        self.statistics = None if keep_color else [method.statistics(style) for style in self.styles]
+        self.statistics = None if keep_color else [self.statistics_of(style) for style in self.styles]
 
     def forward(self, images: Images) -> Images:
         """(n, 3, h, w) → (n, 3, h, w)."""
-        features = self.method.encode(images)[TARGET]
-        styles = self.statistics or [self.method.statistics(_recolored(style, images)) for style in self.styles]
+        features = self.encoder(images)[TARGET]
+        styles = self.statistics or [self.statistics_of(_recolored(style, images)) for style in self.styles]
         if self.masks is None:
             t = match_mean_std(features, *_mixed(styles, self.weights))
         else:
             t = _exchange_in_regions(features, styles, _shares(self.masks, features))
-        return self.method.decoder(features.lerp(t, self.alpha)).clamp(-1, 1)
+        return self.decoder(features.lerp(t, self.alpha)).clamp(-1, 1).to(images.dtype)
+
+    @torch.no_grad()
+    def statistics_of(self, style: Style) -> Statistics:
+        """Of f(s)."""
+        return Statistics(*mean_std(self.encoder(style)[TARGET], eps=TINY))
 
 
 def _mixed(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistics:

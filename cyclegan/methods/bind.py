@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from cyclegan.errors import UserError
-from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Images
 
 SMALLEST = 16  # px of a side: below, reflection padding and instance statistics have nothing to work on
@@ -22,7 +21,6 @@ class NetworkTranslator:
 
     network: nn.Module
     stride: int
-    precision: str = "float32"  # or bfloat16, or auto
 
     @torch.no_grad()
     def translate(self, images: Images) -> Images:
@@ -30,7 +28,7 @@ class NetworkTranslator:
         height, width = images.shape[-2:]
         padded = pad(images, (0, self._missing(width), 0, self._missing(height)), mode="replicate")
         device = next(self.network.parameters()).device
-        with evaluating(self.network), autocast(choose_precision(self.precision, device), device):
+        with evaluating(self.network):
             translated = self.network(padded.to(device))
         return translated[..., :height, :width].to(images)
 

@@ -40,7 +40,7 @@ from cyclegan.methods.bind import require_fitting_controls
 from cyclegan.methods.descent import Descent, Glance, Watch, pyramid, resize
 from cyclegan.methods.settings import GatysConfig
 from cyclegan.networks.vgg import load_vgg
-from cyclegan.precision import autocast, choose_precision
+from cyclegan.precision import choose_precision
 from cyclegan.protocols import Images, Losses
 
 Picture: TypeAlias = Float[Tensor, "1 3 _ _"]
@@ -103,7 +103,7 @@ class Gatys:
             if watch:
                 watch(glance._replace(image=self._finished(glance.image, content)))
 
-        self.vgg.to(content.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.prepare(content.device)
         p, examples = self._in_its_colors(content, examples)
         image = self._start(p, examples)
         sizes = pyramid((p.shape[2], p.shape[3]), self.config.coarsest)
@@ -113,11 +113,13 @@ class Gatys:
             image = descent.run(objective, resize(image, size))
         return self._finished(image, content)
 
+    def prepare(self, device: torch.device) -> None:
+        """Bring the network to a device and to what it computes in there."""
+        self.vgg = self.vgg.computing_in(choose_precision(self.config.precision, device), device)
+
     def features(self, images: Images) -> Features:
         """The taps that the losses need, in float32 whatever the network computes in."""
-        with autocast(choose_precision(self.config.precision, images.device), images.device):
-            taps = self.vgg(images.contiguous(memory_format=torch.channels_last))
-        return {layer: features.float() for layer, features in taps.items()}
+        return {layer: features.float() for layer, features in self.vgg(images).items()}
 
     def _in_its_colors(self, content: Picture, examples: Sequence[Example]) -> tuple[Picture, Sequence[Example]]:
         """Content and styles for a result that keeps the colors of the content."""

@@ -93,12 +93,21 @@ class VGGFeatures(nn.Module):
         """(n, 3, h, w) in [-1, 1], any h and w ≥ 1 → tap -> (n, c, h', w'), in the order of depth."""
         return {tap: features for tap, features in self.activations(images) if tap in self.taps}
 
+    def computing_in(self, dtype: torch.dtype, device: torch.device) -> "VGGFeatures":
+        """A copy on a device whose convolutions compute in a type, channels last; the preprocessing stays in float32.
+
+        Rather than autocast, which pads in float32: on a CPU that takes a fifth of the time.
+        """
+        copied = deepcopy(self).to(device)
+        copied.convolutions.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return copied
+
     def activations(self, images: Images) -> Iterator[tuple[str, Float[Tensor, "n _ _ _"]]]:
         """Of one layer after the other, tapped or not."""
         features = torch.addcmul(self.summand, images, self.factor)
         for name, convolution in self.layers():
             if name == "conv1_1":
-                features = features.to(convolution.weight.dtype)
+                features = features.to(convolution.weight.dtype, memory_format=torch.channels_last)
             elif name.endswith("_1"):
                 features = self._pool(features)
             features = convolution(self._pad(features)).relu_()

@@ -1,0 +1,120 @@
+"""The benchmarks compare what computes the same, take turns, and set disturbed samples aside."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def at_benchmarks(monkeypatch):
+    """The benchmarks are scripts that lie beside each other; here they see no weights but random ones."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.delenv("CYCLEGAN_WEIGHTS", raising=False)
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(FOLDER)):
+            del sys.modules[name]
+
+
+class Clock:
+    """A machine on which every variant takes a known time, and others run when told so."""
+
+    def __init__(self) -> None:
+        self.wall = self.own = self.others = 0.0
+        self.order: list[str] = []
+        self.disturbed: set[int] = set()  # by the number of the call
+
+    def spend(self, name: str, seconds: float) -> None:
+        self.order.append(name)
+        disturbed = len(self.order) - 1 in self.disturbed
+        self.wall += seconds * (3 if disturbed else 1)
+        self.own += seconds
+        self.others += seconds if disturbed else 0
+
+    def read(self):
+        from paired import Reading
+
+        return Reading(self.wall, self.own, self.own + self.others, 2 * self.wall)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def rows(clock, rounds=5):
+    from paired import Variant, measure
+
+    seconds = {"plain": 4.0, "fast": 2.0, "faster": 1.0}
+    variants = [Variant(name, lambda name=name, s=s: clock.spend(name, s)) for name, s in seconds.items()]
+    return measure(variants, rounds, CPU, least=0, read=clock.read)
+
+
+def test_variants_take_turns_and_ratios_are_to_the_first(clock):
+    found = rows(clock)
+    assert clock.order[6:] == ["plain", "fast", "faster"] * 5
+    assert [(row.ratio, row.low, row.high) for row in found] == [(1, 1, 1), (2, 2, 2), (4, 4, 4)]
+    assert [row.seconds for row in found] == [4, 2, 1]
+    assert all(row.quiet for row in found)
+
+
+def test_disturbed_rounds_are_set_aside_while_three_others_remain(clock):
+    clock.disturbed = {6 + 1, 6 + 3}  # "fast" in the first round, "plain" in the second
+    _, fast, faster = rows(clock)
+    assert (fast.ratio, fast.rounds, fast.quiet) == (2, 3, True)
+    assert (faster.ratio, faster.rounds, faster.quiet) == (4, 4, True)
+
+
+def test_a_busy_machine_is_called_busy(clock):
+    clock.disturbed = set(range(6, 12))
+    assert not any(row.quiet for row in rows(clock, rounds=3))
+
+
+def test_plain_adain_computes_what_the_library_computes():
+    import adain
+
+    method = adain.build("float32")
+    content, style = (adain.photograph(name, 48, CPU) for name in (adain.CONTENT, adain.STYLE))
+    assert torch.allclose(adain.Plain(method)(content, style), method.stylize(content, style), atol=1e-4)
+
+
+def test_the_plain_gatys_loop_descends_as_the_library_does():
+    import gatys
+
+    content, style = (gatys.photograph(name, 32, CPU) for name in (gatys.CONTENT, gatys.STYLE))
+    ours = gatys.Ours(gatys.settings("float32"), content, style)
+    plain = gatys.Plain(ours.config, ours.method.vgg, content, style)
+    image = (content + style) / 2
+    agreed = gatys.agreement(ours, plain, image)
+    assert agreed["loss off by"] < 1e-5
+    assert agreed["gradient off by"] < 1e-2  # ReLU and pooling flip where two values nearly meet
+    assert agreed["cosine"] > 0.9999
+    assert (ours.descend(image, 2) - plain.descend(image, 2)).abs().mean() < 1e-2
+
+
+def test_a_run_leaves_a_table_and_its_numbers(tmp_path, capsys):
+    import run
+
+    run.main(["--quick", "--rounds", "1", "--device", "cpu", "--out", str(tmp_path)])
+    (data,) = tmp_path.glob("*-quick.json")
+    found = json.loads(data.read_text())
+    assert [len(table["rows"]) for table in found["tables"]] == [4, 3]
+    assert {"device", "threads", "torch", "commit"} <= found.keys()
+    page = data.with_suffix(".md").read_text()
+    assert all(row["variant"] in page for table in found["tables"] for row in table["rows"])
+
+
+def test_an_unknown_benchmark_is_refused(capsys):
+    import run
+
+    with pytest.raises(SystemExit) as refused:
+        run.main(["gaty"])
+    assert refused.value.code == 2
+    assert "'gaty' is no benchmark" in capsys.readouterr().err

@@ -17,7 +17,7 @@ READY_DEV := $(VENV)/.ready-dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help train tensorboard translate stylize compare evaluate data show figure bench test test-all lint format clean
+.PHONY: help train tensorboard translate stylize compare evaluate data show figure notebook bench test test-all lint format clean
 
 help:         ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ show: $(READY)         ## print the resolved settings of DOMAIN and METHOD
 
 figure: $(READY)       ## the picture of the README, made with RUN; NAME=tradeoff, initialization, …: those of the papers
 	$(BIN)/python experiments/figures/$(if $(NAME),papers.py $(NAME) $(ARGS),readme.py $(RUN))
+
+notebook: $(READY)     ## open the notebooks; they look at RUN, if it is there
+	@test -x $(BIN)/jupyter-lab || $(INSTALL) jupyterlab
+	CYCLEGAN_NOTEBOOK_RUN=$(abspath $(RUN)) $(BIN)/jupyter lab notebooks
 
 bench: $(READY)        ## measure the speed against plain code; benchmarks/results has what was measured
 	$(BIN)/python benchmarks/run.py $(ARGS)

@@ -47,7 +47,9 @@ def train(path: Path, overrides: Sequence[str]) -> int:
     sources = find_sources(experiment.data)
 
     from cyclegan.data.unpaired import Unpaired, held_out
+    from cyclegan.evaluation.examiner import PICTURES, Examiner, Validation
     from cyclegan.methods import build
+    from cyclegan.methods.cyclegan import CycleGAN
     from cyclegan.precision import choose_device
     from cyclegan.training import loop
     from cyclegan.training.plan import describe
@@ -69,9 +71,13 @@ def train(path: Path, overrides: Sequence[str]) -> int:
         run.say(line)
 
     shown = held_out(sources.test_x, sources.test_y, data, kind=method.Batch)
-    loop.train(
-        method, batches, shown, training, run, seed=experiment.seed, device=device, about=about(experiment, sources)
-    )
+    judge = Examiner()
+    if sources.validation_x and isinstance(method, CycleGAN):
+        x, y = loop.to(held_out(sources.validation_x, sources.validation_y, data, PICTURES), device)
+        judge = Examiner({"G(x)": Validation.of(method.x_to_y, x, y), "F(y)": Validation.of(method.y_to_x, y, x)})
+        run.say(f"validates on {len(x)} + {len(y)} pictures kept aside; the best weights go to best.safetensors")
+    described = about(experiment, sources)
+    loop.train(method, batches, shown, training, run, seed=experiment.seed, device=device, about=described, judge=judge)
     run.add_hyperparameters(settings(experiment), score(run.folder))
     return 0
 

@@ -6,11 +6,11 @@ Near   The grey values of two pictures, reduced to 32×32, correlate to more tha
 Flat   Pictures with almost no shape correlate by chance and are near to none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image
 
 from cyclegan.pictures import read_picture
@@ -24,18 +24,14 @@ def near_duplicates(pictures: Sequence[Path], others: Sequence[Path]) -> dict[Pa
     """Each of the pictures that is nearly one of the others → that other."""
     if not pictures or not others:
         return {}
-    found = {}
-    for picture, row in zip(pictures, _shapes(pictures) @ _shapes(others).T, strict=True):
-        if row.max() > NEAR:
-            found[picture] = others[int(row.argmax())]
-    return found
+    resemblance = shapes(map(read_picture, pictures)) @ shapes(map(read_picture, others)).T
+    nearest = zip(pictures, resemblance.argmax(axis=1), resemblance.max(axis=1), strict=True)
+    return {picture: others[other] for picture, other, correlation in nearest if correlation > NEAR}
 
 
-def _shapes(paths: Sequence[Path]) -> Float[np.ndarray, "n pixels"]:
+def shapes(pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> Float[np.ndarray, "n pixels"]:
     """Grey values without mean and of length 1, so that products are correlations; zeros where there is no shape."""
-    small = [
-        Image.fromarray(read_picture(path)).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX) for path in paths
-    ]
+    small = [Image.fromarray(each).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX) for each in pictures]
     grey = np.stack([np.asarray(picture, dtype=np.float64).ravel() for picture in small])
     centered = grey - grey.mean(axis=1, keepdims=True)
     shaped = centered.std(axis=1, keepdims=True) >= FLAT

@@ -121,9 +121,8 @@ class CycleGAN(nn.Module):
                 "D_Y real": self.D_Y(y).mean(),
                 "D_Y fake": self.D_Y(fake_y).mean(),
             }
-        health = scores | {}
         return Preview(
             pictures,
-            {name: float(value) for name, value in health.items()},
+            {name: float(value) for name, value in scores.items()},
             translations={"G(x)": (x, fake_y), "F(y)": (y, fake_x)},
         )

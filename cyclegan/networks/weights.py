@@ -89,6 +89,30 @@ SOURCES = {
         url="https://github.com/naoto0804/pytorch-AdaIN/releases/download/v0.0.0/decoder.pth",
         licence="MIT, Huang and Belongie; converted by N. Inoue",
     ),
+    "squeezenet": Source(
+        files={
+            "squeezenet1_1-b8a52dc0.pth": "b8a52dc0",
+            "squeezenet1_1_torchvision.safetensors": "96a4b662bedd50905054b1e43e048305ea292e69541106a7dcd14a2c129d4e08",
+        },
+        url="https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
+        licence="BSD-3-Clause, torchvision; trained on ImageNet",
+    ),
+    "lpips_squeeze": Source(
+        files={
+            "squeeze.pth": "",
+            "lpips_squeeze_linear_v0.1.safetensors": "7b35c219aaf55e4be5486ee08f40bb7b92b7bba3130e7d90425b3d5a87de2097",
+        },
+        url="https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/squeeze.pth",
+        licence="BSD-2-Clause, R. Zhang",
+    ),
+    "inception": Source(
+        files={"weights-inception-2015-12-05-6726825d.pth": "6726825d"},
+        url=(
+            "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+            "weights-inception-2015-12-05-6726825d.pth"
+        ),
+        licence="Apache-2.0, Google; converted by A. Obukhov; trained on ImageNet",
+    ),
 }
 
 

@@ -82,7 +82,7 @@ def train(
             if progress.step % config.log_every == 0 or last:
                 run.log(progress.step, losses, rate, optimizers.terms)
             if progress.step % config.sample_every == 0 or last:
-                with ema.in_place():
+                with ema.in_place(), run.judging():
                     preview = method.preview(held_out)
                     verdict = judge(preview) if judge else NO_VERDICT
                 run.save_samples(progress.step, preview, verdict)

@@ -91,7 +91,7 @@ class Run:
             self.board.close()
 
     def _tick(self, step: int) -> None:
-        self.since, self.since_step, self.waited = time.perf_counter(), step, 0.0
+        self.since, self.since_step, self.waited, self.judged = time.perf_counter(), step, 0.0, 0.0
 
     def _trim_log(self, step: int) -> int:
         """Keep the lines up to a step and return how many; a line that was cut off in the middle goes too."""
@@ -107,6 +107,13 @@ class Run:
         yield
         self.waited += time.perf_counter() - start
 
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """Likewise: a share that `log` tells, so that one sees what looking at the run costs it."""
+        start = time.perf_counter()
+        yield
+        self.judged += time.perf_counter() - start
+
     def advance(self, step: int) -> None:
         """Show on a terminal that this step is done."""
         self.bar.update(step - self.bar.n)
@@ -119,6 +126,7 @@ class Run:
             "steps_per_second": steps / seconds,
             "images_per_second": steps * self.images_per_step / seconds,
             "waiting_for_data": self.waited / seconds,
+            "judging": self.judged / seconds,
         }
         with (self.folder / "log.jsonl").open("a") as file:
             record = {"step": step, "loss": loss, "learning_rate": learning_rate, "speed": speed}

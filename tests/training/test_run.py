@@ -71,7 +71,7 @@ def test_each_logged_step_has_one_line_and_one_value_of_every_curve(whole):
 def test_curves_are_grouped(whole):
     assert set(whole.scalars) == {
         *(f"loss/{name}" for name in ("fool", "near", "D")),
-        *(f"speed/{name}" for name in ("steps_per_second", "images_per_second", "waiting_for_data")),
+        *(f"speed/{name}" for name in ("steps_per_second", "images_per_second", "waiting_for_data", "judging")),
         "learning_rate",
         "health/D_Y fake",
     }

@@ -1,0 +1,74 @@
+"""Looks at a run while it trains: what ails it, and how far its translations are from pictures that were kept aside.
+
+Symptoms   of the held-out pictures that are sampled anyway, and of the discriminators (cyclegan.metrics.symptoms).
+Validation patch-SWD of the validation pictures' translations to the validation pictures of the other side: it needs no
+           weights and follows the hidden truth (docs/evaluation.md). The sum over both directions chooses the best
+           weights. At most 32 pictures a side, spread evenly, at the size of the crops that are trained on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from cyclegan.images import to_bytes
+from cyclegan.metrics.patches import Projected, project, swd
+from cyclegan.metrics.symptoms import alarms, symptoms
+from cyclegan.protocols import Images, Preview, Translator
+from cyclegan.training.judging import Verdict
+
+PICTURES = 32  # of a side to validate on
+NAN = "translations are not finite; training has diverged: go back to an earlier checkpoint with a lower learning rate"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One direction: what is translated, and the real pictures that it should look like."""
+
+    translator: Translator
+    sources: Images
+    targets: Projected
+
+    @classmethod
+    def of(cls, translator: Translator, sources: Images, targets: Images) -> "Validation":
+        """Images on the translator's device."""
+        return cls(translator, sources, project(list(to_bytes(targets).numpy())))
+
+    def distance(self) -> float:
+        """Smaller is better; infinite for what is not finite."""
+        with torch.no_grad():
+            translated = torch.cat([self.translator.translate(image) for image in self.sources.split(1)])
+        if not translated.isfinite().all():
+            return float("inf")
+        return swd(project(list(to_bytes(translated).numpy())), self.targets)
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """The judge of a training with two directions."""
+
+    validations: Mapping[str, Validation] = field(default_factory=dict)  # "patch-SWD G(x)" -> what it is found by
+
+    def __call__(self, preview: Preview) -> Verdict:
+        """While the networks carry their averages."""
+        numbers, heard = _discriminators(preview.health)
+        for direction, (sources, translations) in preview.translations.items():
+            if not translations.isfinite().all():
+                heard[f"NaN, {direction}"] = NAN
+                continue
+            found = symptoms(*(list(to_bytes(images).numpy()) for images in (sources, translations)))
+            numbers |= {f"{name} {direction}": value for name, value in found.items()}
+            heard |= {f"{title}, {direction}": said for title, said in alarms(found).items()}
+        if any(title.startswith("NaN") for title in heard):
+            return Verdict(numbers, heard, {})
+        return Verdict(numbers, heard, {name: validation.distance() for name, validation in self.validations.items()})
+
+
+def _discriminators(health: Mapping[str, float]) -> tuple[dict[str, float], dict[str, str]]:
+    """How far the scores of real and of translated pictures lie apart, for each that the method tells of."""
+    names = {name.removesuffix(" real") for name in health if name.endswith(" real")}
+    gaps = {name: health[f"{name} real"] - health[f"{name} fake"] for name in sorted(names)}
+    numbers = {f"saturation {name}": gap for name, gap in gaps.items()}
+    said = {name: alarms({"saturation": gap}) for name, gap in gaps.items() if np.isfinite(gap)}
+    return numbers, {f"{title}, {name}": text for name, heard in said.items() for title, text in heard.items()}

@@ -1,0 +1,106 @@
+"""Networks whose features tell how near two sets of pictures are, by name; none ever takes another's place.
+
+inception   Inception v3 of the first GAN papers, 2048 numbers an image; the network of torch-fidelity.
+vgg         the mean over positions of relu4_1 of AdaIN's VGG-19, 512 numbers: texture and parts, little of objects.
+squeezenet  the mean over positions of the last layer of SqueezeNet 1.1, 512 numbers: small, for tests and first looks.
+Missing     DINOv2, which the literature recommends: its public loaders download code and run it.
+Resizing    bicubic, antialiased, on floating-point channels, to the size the network was trained on; inception's is
+            then rounded to 8 bits, which is what torch-fidelity's network takes.
+"""
+
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from cyclegan.errors import UserError
+from cyclegan.images import from_bytes, to_bytes
+from cyclegan.networks.squeezenet import SqueezeNet
+from cyclegan.networks.vgg import load_vgg
+from cyclegan.networks.weights import load_weights
+from cyclegan.protocols import Images
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extractor:
+    """A network as a function of pictures, and what makes two of its numbers comparable."""
+
+    name: str
+    sha256: str
+    size: int  # px of the square that pictures are resized to
+    see: Callable[[Images], Float[Tensor, "n d"]]
+
+    @property
+    def described(self) -> str:
+        """For the protocol of a number."""
+        return f"{self.name} {self.sha256[:12]}"
+
+    @property
+    def resize(self) -> str:
+        """Likewise."""
+        return f"bicubic, antialiased, to {self.size}×{self.size}"
+
+    @torch.no_grad()
+    def features(self, pictures: Iterable[np.ndarray], device: torch.device) -> Float[np.ndarray, "n d"]:
+        """Of pictures, uint8 (h, w, 3), of any sizes."""
+        seen = [self.see(self._resized(from_bytes(picture).to(device))).cpu().double() for picture in pictures]
+        return torch.cat(seen).numpy()
+
+    def _resized(self, image: Images) -> Images:
+        if image.shape[2:] == (self.size, self.size):
+            return image
+        return interpolate(image, (self.size, self.size), mode="bicubic", antialias=True).clamp(-1, 1)
+
+
+def load_extractor(name: str, device: torch.device) -> Extractor:
+    """The extractor of that name. Raises WeightsMissingError if its weights are not on this machine or fetched."""
+    if name not in EXTRACTORS:
+        raise UserError(f"extractor: '{name}' is not one of {', '.join(EXTRACTORS)}")
+    return EXTRACTORS[name](device)
+
+
+def _inception(device: torch.device) -> Extractor:
+    """Its weights are read by our own parser, which executes nothing, and not by torch-fidelity's."""
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    weights = load_weights("inception")
+    given = io.BytesIO()  # its constructor reads a file
+    torch.save(weights.tensors, given)
+    given.seek(0)
+    network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=given)
+    network.to(device)
+
+    def see(images: Images) -> Float[Tensor, "n 2048"]:
+        return network(to_bytes(images).permute(0, 3, 1, 2).to(device))[0].flatten(1)
+
+    return Extractor(name="inception", sha256=weights.sha256, size=299, see=see)
+
+
+def _vgg(device: torch.device) -> Extractor:
+    network = load_vgg("normalised", ["relu4_1"], padding="reflect", ceil=True).to(device)
+
+    def see(images: Images) -> Float[Tensor, "n 512"]:
+        return network(images)["relu4_1"].mean(dim=(2, 3))
+
+    return Extractor(name="vgg relu4_1", sha256=network.description["sha256"], size=256, see=see)
+
+
+def _squeezenet(device: torch.device) -> Extractor:
+    network = SqueezeNet().to(device)
+
+    def see(images: Images) -> Float[Tensor, "n 512"]:
+        return network(network.normalize(images))[-1].mean(dim=(2, 3))
+
+    return Extractor(name="squeezenet", sha256=network.sha256, size=224, see=see)
+
+
+EXTRACTORS: dict[str, Callable[[torch.device], Extractor]] = {
+    "inception": _inception,
+    "vgg": _vgg,
+    "squeezenet": _squeezenet,
+}

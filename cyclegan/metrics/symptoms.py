@@ -1,0 +1,150 @@
+"""What ails a generator: the ways in which they fail, as numbers, and from where on one of them is an alarm.
+
+change        mean |translation − source| in levels of 255; next to nothing means that nothing is learned.
+luma          mean over pictures of Spearman's correlation of luma with the source; clearly negative means that light
+              and dark have changed places. About 0: another picture.
+inversion     the share of pictures where it is negative.
+diversity     mean distance between two translations / mean distance between their sources, of RGB reduced to 32×32;
+              near 0 means that all pictures become one.
+distinct      the share of translations that differ from all others by more than 1e-3 of the range, likewise reduced.
+checkerboard  power of luma at the frequencies 1/4 and 1/2 of the pixel grid over that of their neighbors: the median
+              over pictures, of the worst frequency. About 1 for photographs and paintings, 3 for generators that look
+              well, hundreds where stride and kernel of an up-sampling do not fit.
+copying       the share of translations that are nearly a picture that was trained on (cyclegan.data.duplicates).
+saturation    of a discriminator: how far its scores of real and translated pictures lie apart, 1 at most with LSGAN;
+              one that is always right tells the generator nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+from scipy.spatial.distance import pdist, squareform
+
+from cyclegan.data.duplicates import NEAR, shapes
+from cyclegan.metrics.structure import luma_correlation, to_luma
+
+Pictures = Sequence[UInt8[np.ndarray, "_ _ 3"]]
+
+BOX = Image.Resampling.BOX
+SIDE = 32  # px of what diversity looks at
+DISTINCT = 1e-3  # of the range
+GRID = [(0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 1), (2, 2)]  # quarters of the sampling frequency
+AROUND = np.array([-5, -4, -3, -2, 2, 3, 4, 5])  # the neighbors of a frequency
+ROUNDING = 1 / 12  # levels²: the power that rounding to 8 bits has anyway
+
+
+class Alarm(NamedTuple):
+    """When a symptom is one, and what to say."""
+
+    title: str
+    when: Callable[[float], bool]
+    meaning: str  # and what helps
+
+
+ALARMS = {
+    "change": Alarm(
+        "identity",
+        lambda levels: levels < 1.0,
+        "levels of 255 is all that changes; lower lambda_identity or lambda_cycle, and see whether D learns",
+    ),
+    "luma": Alarm(
+        "color inversion",
+        lambda correlation: correlation < -0.25,
+        "is the correlation of light and dark with the source: they have changed places, and the cycle hides it; raise "
+        "lambda_identity from the start, take generator.start=identity, or begin again with another seed",
+    ),
+    "diversity": Alarm(
+        "mode collapse",
+        lambda ratio: ratio < 0.2,
+        "times as different as their sources are the translations; go back to an earlier checkpoint, lower the "
+        "learning rate, or raise lambda_cycle",
+    ),
+    "checkerboard": Alarm(
+        "checkerboard",
+        lambda power: power > 30.0,
+        "times the power of its neighbors has a frequency of the pixel grid; train longer, or take generator.ends=conv",
+    ),
+    "copying": Alarm(
+        "copying",
+        lambda share: share > 0.05,
+        "of the translations are pictures that were trained on; use more pictures, or a smaller generator",
+    ),
+    "saturation": Alarm(
+        "saturated discriminator",
+        lambda gap: gap > 0.9,
+        "of 1 separates its scores of real and of translated pictures, so that the generator learns nothing from it; "
+        "raise lambda_r1, lower the learning rate, or give it fewer layers",
+    ),
+}
+
+
+def symptoms(sources: Pictures, translations: Pictures, trained: Pictures = ()) -> dict[str, float]:
+    """All but saturation; `copying` only where the pictures that were trained on are given.
+
+    Diversity needs two pictures or more, and translations of the sizes of their sources.
+    """
+    correlations = np.array(list(map(luma_correlation, translations, sources)))
+    found = {
+        "change": float(
+            np.mean([np.abs(a.astype(float) - b).mean() for a, b in zip(translations, sources, strict=True)])
+        ),
+        "luma": float(correlations.mean()),
+        "inversion": float((correlations < 0).mean()),
+        "checkerboard": checkerboard(translations),
+    }
+    if len(sources) > 1:
+        found |= {"diversity": diversity(translations, sources), "distinct": distinct(translations)}
+    if trained:
+        found["copying"] = copying(translations, trained)
+    return found
+
+
+def alarms(found: Mapping[str, float]) -> dict[str, str]:
+    """Those symptoms that are alarming: title → the number, what it means and what helps."""
+    raised = {name: ALARMS[name] for name, value in found.items() if name in ALARMS and ALARMS[name].when(value)}
+    return {alarm.title: f"{found[name]:.2f} {alarm.meaning}" for name, alarm in raised.items()}
+
+
+def diversity(translations: Pictures, sources: Pictures) -> float:
+    """1: as different as the sources are."""
+    return float(pdist(_small(translations)).mean() / max(pdist(_small(sources)).mean(), 1e-12))
+
+
+def distinct(translations: Pictures) -> float:
+    """0…1."""
+    small = _small(translations)
+    distances = squareform(pdist(small, "cityblock")) / small.shape[1] + np.diag([np.inf] * len(small))
+    return float((distances.min(axis=1) > 255 * DISTINCT).mean())
+
+
+def copying(translations: Pictures, trained: Pictures) -> float:
+    """0…1."""
+    return float(((shapes(translations) @ shapes(trained).T).max(axis=1) > NEAR).mean())
+
+
+def checkerboard(translations: Pictures) -> float:
+    """Of pictures with 16 pixels a side or more."""
+    return float(np.median([_grid_power(picture) for picture in translations], axis=0).max())
+
+
+def _small(pictures: Pictures) -> Float[np.ndarray, "n pixels"]:
+    size = (SIDE, SIDE)
+    return np.stack([np.asarray(Image.fromarray(p).resize(size, BOX), dtype=float).ravel() for p in pictures])
+
+
+def _grid_power(picture: UInt8[np.ndarray, "_ _ 3"]) -> Float[np.ndarray, " frequencies"]:
+    """At each frequency of the grid, under a Hann window; a side is cut to a multiple of 8."""
+    h, w = (size - size % 8 for size in picture.shape[:2])
+    luma = to_luma(picture[:h, :w])
+    window = np.outer(np.hanning(h + 1)[:h], np.hanning(w + 1)[:w])
+    power = np.abs(np.fft.fft2((luma - (luma * window).sum() / window.sum()) * window)) ** 2
+    floor = ROUNDING * np.square(window).sum()
+    ratios = []
+    for i, j in GRID:
+        row, column = i * h // 4, j * w // 4
+        around = max(np.median(power[(row + AROUND) % h, column]), np.median(power[row, (column + AROUND) % w]))
+        ratios.append((power[row, column] + floor) / (around + floor))
+    return np.array(ratios)

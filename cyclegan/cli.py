@@ -69,9 +69,29 @@ def parser() -> argparse.ArgumentParser:
         )
     )
 
-    evaluate = verbs.add_parser("evaluate", help="score a run on the test pictures of its domain")
-    evaluate.add_argument("folder", type=Path, help="runs/photo2painting/cyclegan")
-    evaluate.set_defaults(run=lambda options: _verbs().evaluate(options.folder))
+    evaluate = verbs.add_parser("evaluate", help="score a run, or translations that any program made")
+    evaluate.add_argument("folder", type=Path, help="runs/photo2painting/cyclegan, or a folder of pictures")
+    evaluate.add_argument("--domain", help="of pictures: whose test pictures they translate: photo2monet")
+    evaluate.add_argument("--to", help="of pictures: the side they are translated to, by name: monet")
+    evaluate.add_argument("--sources", type=Path, help="instead of a domain: what the pictures were made from")
+    evaluate.add_argument("--targets", type=Path, help="and real pictures of what they should look like")
+    evaluate.add_argument("--held-out", type=Path, help="and more of these, that nobody trained on")
+    evaluate.add_argument("--out", type=Path, help="folder for the report; by default beside the run")
+    evaluate.add_argument("--count", type=_count, metavar="PICTURES", help="at most so many, evenly spaced")
+    evaluate.add_argument("--fetch", action="store_true", help="download the weights that metrics lack")
+    evaluate.set_defaults(
+        run=lambda options: _verbs().evaluate(
+            options.folder,
+            domain=options.domain,
+            to=options.to,
+            sources=options.sources,
+            targets=options.targets,
+            held_out=options.held_out,
+            out=options.out,
+            count=options.count,
+            fetch=options.fetch,
+        )
+    )
 
     compare = verbs.add_parser("compare", help="the same pictures through many translators: one wall, one table")
     compare.add_argument("comparison", type=Path, help="experiments/compare/baselines.yaml")
@@ -97,9 +117,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    """A number of steps."""
+    """A whole number."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of steps; give 1 or more")
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number; give 1 or more")
     return int(text)
 
 

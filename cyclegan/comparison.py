@@ -8,7 +8,16 @@ from pathlib import Path
 import torch
 
 from cyclegan.errors import UserError
-from cyclegan.evaluation.compare import UNTRAINED, Comparison, Entry, Facts, Unavailable, color_transfer, find_images
+from cyclegan.evaluation.compare import (
+    UNTRAINED,
+    Comparison,
+    Entry,
+    Facts,
+    Targets,
+    Unavailable,
+    color_transfer,
+    find_images,
+)
 from cyclegan.evaluation.compare import compare as compare_entries
 from cyclegan.evaluation.rivals import Identity
 from cyclegan.evaluation.settings import (
@@ -31,7 +40,9 @@ def compare(config: CompareConfig) -> Comparison:
     """Build every translator, then run them all on the same pictures."""
     images = find_images(config.images, config.count)
     entries = {name: _entry(translator, images, config.device) for name, translator in config.translators.items()}
-    return compare_entries(entries, images, choose_device(config.device), config.size, config.timed, config.metrics)
+    device = choose_device(config.device)
+    targets = Targets(*(find_images(places) if places else [] for places in (config.targets, config.held_out)))
+    return compare_entries(entries, images, device, config.size, config.timed, config.metrics, targets, config.fetch)
 
 
 def _entry(config: TranslatorConfig, images: Sequence[Path], device: str) -> Entry:
@@ -48,7 +59,7 @@ def _built(config: TranslatorConfig, images: Sequence[Path], device: str) -> Ent
             return Entry(Identity(), UNTRAINED)
         case ColorTransferConfig():
             styles = find_images(config.style)
-            return Entry(color_transfer(images, styles), replace(UNTRAINED, style_images=len(styles)))
+            return Entry(color_transfer(images, styles, config.flatten), replace(UNTRAINED, style_images=len(styles)))
         case RunConfig():
             loaded = load(config.folder, device)
             return Entry(loaded.translator(config.to), _facts(loaded, 0, config.folder))

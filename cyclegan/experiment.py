@@ -78,7 +78,7 @@ def train(path: Path, overrides: Sequence[str]) -> int:
         run.say(f"validates on {len(x)} + {len(y)} pictures kept aside; the best weights go to best.safetensors")
     described = about(experiment, sources)
     loop.train(method, batches, shown, training, run, seed=experiment.seed, device=device, about=described, judge=judge)
-    run.add_hyperparameters(settings(experiment), score(run.folder))
+    run.add_hyperparameters(settings(experiment), score(run.folder, quick=True))
     return 0
 
 
@@ -144,57 +144,102 @@ def compare(path: Path, overrides: Sequence[str]) -> int:
     config = load(path, CompareConfig, overrides)
 
     from cyclegan.comparison import compare
-    from cyclegan.evaluation.summary import as_markdown, failures, save_comparison, table
+    from cyclegan.evaluation.summary import failures, save_comparison, summary
 
     comparison = compare(config)
     folder = RUNS / "compare" / path.stem
     save_comparison(folder, comparison, {"settings": dump(config), **environment()})
-    print(as_markdown(table(comparison)))
+    print(summary(comparison))
     for failure in failures(comparison):
         print(f"error: {failure}", file=sys.stderr)
-    print(f"\nwall and table: {folder / 'index.html'} and {folder / 'wall.png'}")
+    print(f"\nwall and tables: {folder / 'index.html'} and {folder / 'wall.png'}")
     return UserError.exit_code if failures(comparison) else 0
 
 
-def evaluate(folder: Path) -> int:
-    """Score a run on its test pictures and say where tables and pictures are."""
-    score(folder)
+def evaluate(
+    folder: Path,
+    *,
+    domain: str | None,
+    to: str | None,
+    sources: Path | None,
+    targets: Path | None,
+    held_out: Path | None,
+    out: Path | None,
+    count: int | None,
+    fetch: bool,
+) -> int:
+    """Score a run on its test pictures, or a folder of translations that any program made."""
+    if (folder / "config.yaml").exists():
+        given = {"--domain": domain, "--to": to, "--sources": sources, "--targets": targets, "--held-out": held_out}
+        for option in (name for name, value in given.items() if value is not None):
+            raise UserError(f"{option}: {folder} is a run, whose settings say that; give it with a folder of pictures")
+        score(folder, out, count=count, fetch=fetch)
+        return 0
+
+    from cyclegan.evaluation.report import as_text, save_report
+    from cyclegan.precision import choose_device
+    from cyclegan.scoring import Asked, assess_folder, task_of_domain, task_of_folders
+
+    if domain is not None:
+        task = task_of_domain(find_sources(UnpairedConfig(domain=domain)), to)
+    elif sources is not None and targets is not None:
+        task = task_of_folders(sources, targets, held_out)
+    else:
+        raise UserError(
+            f"{folder}: is no run; say what its pictures are translations of: --domain photo2monet, "
+            "or --sources photos --targets paintings"
+        )
+    report = assess_folder(folder, task, choose_device("auto"), Asked(count, fetch))
+    out = out or RUNS / "evaluation" / folder.absolute().name
+    print(as_text(report))
+    save_report(out, {task.name: report}, {"pictures": str(folder), "evaluated_by": environment()})
+    print(f"\nnumbers, tables and pictures: {out / 'index.html'}")
     return 0
 
 
-def score(folder: Path) -> dict[str, float]:
-    """Both directions of a run beside rivals and oracles, where the test pictures have true counterparts."""
-    from cyclegan.evaluation.evaluate import Evaluation, evaluate
-    from cyclegan.evaluation.report import as_table, save_report, sheet
-    from cyclegan.evaluation.rivals import oracles, rivals
+def score(
+    folder: Path, out: Path | None = None, *, count: int | None = None, fetch: bool = False, quick: bool = False
+) -> dict[str, float]:
+    """Both directions of a run beside rivals, and beside oracles where the right translations are known.
+
+    `quick` leaves out what looks through pretrained networks.
+    """
+    from cyclegan.evaluation.report import as_text, save_report, sheet
+    from cyclegan.evaluation.suite import WITHOUT_WEIGHTS
     from cyclegan.images import write
     from cyclegan.inference.load import load as load_trained
+    from cyclegan.precision import choose_device
+    from cyclegan.scoring import Asked, assess_run
 
     experiment = load(folder / "config.yaml", Experiment)
     sources = find_sources(experiment.data)
-    if not sources.paired_test or not isinstance(experiment.method, CycleGANConfig):
-        print(f"{sources.domain}: the right translations are not known, so there is no score; see {folder / 'samples'}")
+    if not isinstance(experiment.method, CycleGANConfig):
+        print(f"{experiment.method.name}: paints after examples; see it beside others with `cyclegan compare`")
         return {}
 
-    run = load_trained(folder)
-    name = f"{experiment.method.name}, step {run.step:,}"
-    evaluations: dict[str, Evaluation] = {}
+    last = load_trained(folder)
+    name = f"{experiment.method.name}, step {last.step:,}"
+    versions = {name: last}
+    if (folder / "best.safetensors").exists():
+        best = load_trained(folder / "best.safetensors")
+        versions[f"{experiment.method.name}, best on validation, step {best.step:,}"] = best
+    only = WITHOUT_WEIGHTS if quick else None
+    reports = assess_run(versions, sources, choose_device("auto"), Asked(count, fetch, only))
+    out = out or folder / "evaluation"
     scores: dict[str, float] = {}
     for direction in sources.directions():
-        translator = run.translator(direction.to)
-        trivial = rivals(direction.train_sources, direction.train_targets)
-        seeing = oracles(direction.test_sources, direction.truths, sources.margin)
-        candidates = trivial | {name: translator} | seeing
-        evaluations[direction.name] = evaluate(
-            candidates, direction.test_sources, direction.truths, sources.margin, reference=list(trivial)[-1]
-        )
-        row = evaluations[direction.name].rows[name]
-        scores |= {f"{direction.name}/{metric}": estimate.mean for metric, estimate in row.estimates.items()}
-        picture = folder / "evaluation" / f"{direction.name}.png"
-        write(picture, sheet(translator, direction.test_sources, direction.truths))
-        print(f"\n{direction.name}\n\n{as_table(evaluations[direction.name])}\nsource | translation | truth: {picture}")
-    save_report(folder / "evaluation", evaluations, {**run.about, "evaluated_by": environment()})
-    print(f"\nnumbers: {folder / 'evaluation' / 'evaluation.json'}")
+        report = reports[direction.name]
+        print(f"\n{direction.name}\n\n{as_text(report)}")
+        scores |= {f"{direction.name}/{key}": n.value for key, n in report.assessment.rows[name].items()}
+        if report.evaluation:
+            estimates = report.evaluation.rows[name].estimates
+            scores |= {f"{direction.name}/{metric}": estimate.mean for metric, estimate in estimates.items()}
+            picture = out / f"{direction.name}.png"
+            write(picture, sheet(last.translator(direction.to), direction.test_sources, direction.truths))
+            print(f"\nsource | translation | truth: {picture}")
+    weights = {"weights": "exponential average", "rows": {row: loaded.step for row, loaded in versions.items()}}
+    save_report(out, reports, {**last.about, **weights, "evaluated_by": environment()})
+    print(f"\nnumbers, tables and pictures: {out / 'index.html'}")
     return scores
 
 

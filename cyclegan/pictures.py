@@ -72,6 +72,13 @@ def read_picture(path: Path) -> np.ndarray:
         return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
 
 
+def reduced(picture: np.ndarray, size: int | None) -> np.ndarray:
+    """8-bit RGB with a longer side of at most `size`, by Lanczos, antialiased; smaller ones stay as they are."""
+    if size is None or max(picture.shape[:2]) <= size:
+        return picture
+    return np.asarray(ImageOps.contain(Image.fromarray(picture), (size, size), Image.Resampling.LANCZOS))
+
+
 def to_rgb(picture: Image.Image) -> Image.Image:
     """Any Pillow mode as 8-bit RGB: 16-bit greys are scaled, not clipped; alpha is laid on white."""
     if picture.mode.startswith(("I", "F")):

@@ -92,8 +92,8 @@ def page(browser, address):
 def test_the_scalars_page_draws_the_curves(page, address, tmp_path):
     page.goto(f"{address}#scalars")
     groups = page.locator(".category-name")
-    groups.nth(3).wait_for()
-    assert groups.all_inner_texts() == ["health", "learning_rate", "loss", "speed"]
+    groups.nth(4).wait_for()
+    assert groups.all_inner_texts() == ["health", "learning_rate", "loss", "score", "speed"]
     page.locator(".category-name", has_text="loss").click()
     for tag in ("health/D_X real", "loss/gan_G"):
         card = page.locator("tf-scalar-card", has_text=f"tag: {tag}")

@@ -1,10 +1,10 @@
-"""Any number of translators × the same pictures → one wall of pictures and one table of what they cost.
+"""Any number of translators × the same pictures → one wall of pictures, what they cost, and how good they are.
 
 Pictures   reduced to `size` on their longer side, one at a time; translations are rounded to 8 bits.
 Timed      a square cut from the middle of the first picture, at every size of `timed` (see evaluation/timing.py).
 Facts      come from whoever built the translators. Unknown ones read "not known", zeros "none".
 Failures   a translator that cannot be built, raises, or returns what is no picture is named; the others continue.
-Columns    METRICS: a metric of (translation, source) becomes a column by a line there and its name in CompareConfig.
+Metrics    those of the suite that are asked for; what compares with real targets needs some.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,16 +20,14 @@ from tqdm import tqdm
 
 from cyclegan.data.cards import all_domains, locate
 from cyclegan.errors import NotFiniteError, UserError
-from cyclegan.evaluation.evaluate import Metric
-from cyclegan.evaluation.rivals import ColorMap
+from cyclegan.evaluation.assessment import Assessment, assess
+from cyclegan.evaluation.rivals import ColorMap, MedianColorMap, median
+from cyclegan.evaluation.suite import Suite
 from cyclegan.evaluation.timing import Timing, describe, measure
 from cyclegan.functional.color import color_moments, monge_kantorovich
 from cyclegan.images import from_bytes, read, to_bytes
-from cyclegan.metrics.fidelity import SSIM_PROTOCOL, ssim
-from cyclegan.pictures import find_pictures, read_picture
+from cyclegan.pictures import find_pictures, read_picture, reduced
 from cyclegan.protocols import Images, Translator
-
-METRICS = {"ssim": Metric(ssim, "SSIM to source", 3, SSIM_PROTOCOL)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +69,6 @@ class Result:
     facts: Facts
     pictures: Sequence[np.ndarray]  # uint8 (h, w, 3), none if one of them failed
     timings: Mapping[int, Timing]  # by the size of the square in pixels
-    scores: Mapping[str, float]  # mean over the pictures, by metric
     error: str | None = None
 
 
@@ -82,9 +79,19 @@ class Comparison:
     images: Sequence[Path]
     sources: Sequence[np.ndarray]  # uint8 (h, w, 3), as they were translated
     timed: Sequence[int]
-    metrics: Sequence[str]
     device: str
     results: Mapping[str, Result]
+    assessment: Assessment | None  # of those that translated all pictures; None where no metric was asked for
+
+
+class Targets(NamedTuple):
+    """Real pictures of the target: those that realism compares with, and others that give the floor."""
+
+    references: Sequence[Path] = ()
+    held_out: Sequence[Path] = ()
+
+
+NO_TARGETS = Targets()
 
 
 def compare(
@@ -94,21 +101,31 @@ def compare(
     size: int | None = 256,
     timed: Sequence[int] = (256, 512),
     metrics: Sequence[str] = (),
+    targets: Targets = NO_TARGETS,
+    fetch: bool = False,
 ) -> Comparison:
-    """Translate the same pictures with every translator, then time it; the order of the entries is kept."""
-    sources = [_reduced(read_picture(path), size) for path in images]
+    """Translate the same pictures with every translator, time and measure it; the order of the entries is kept.
+
+    `fetch` downloads the weights that metrics lack; else they are named as not run.
+    """
+    sources = [reduced(read_picture(path), size) for path in images]
     first = Image.fromarray(read_picture(images[0]))
     squares = {side: from_bytes(np.asarray(ImageOps.fit(first, (side, side)))).to(device) for side in timed}
+    references, held_out = ([reduced(read_picture(path), size) for path in paths] for paths in targets)
+    asked = None if "all" in metrics else metrics
+    suite = Suite(sources, references, references, device=device, only=asked, fetch=fetch) if metrics else None
+    results = {
+        name: _result(entry, sources, squares, device)
+        for name, entry in tqdm(entries.items(), unit="method", disable=None)
+    }
+    translated = {name: result.pictures for name, result in results.items() if result.pictures}
     return Comparison(
         images=tuple(images),
         sources=sources,
         timed=tuple(timed),
-        metrics=tuple(metrics),
         device=describe(device),
-        results={
-            name: _result(entry, sources, squares, metrics, device)
-            for name, entry in tqdm(entries.items(), unit="method", disable=None)
-        },
+        results=results,
+        assessment=assess(suite, translated, held_out) if suite else None,
     )
 
 
@@ -122,16 +139,12 @@ def find_images(places: Sequence[Path], count: int | None = None) -> list[Path]:
     return [found[i] for i in np.linspace(0, len(found) - 1, count).round().astype(int)]
 
 
-def color_transfer(sources: Sequence[Path], styles: Sequence[Path]) -> ColorMap:
-    """The Monge-Kantorovich map from the colors of all sources to those of all styles."""
-    return ColorMap(monge_kantorovich(color_moments(map(read, sources)), color_moments(map(read, styles))))
-
-
-def _reduced(picture: UInt8[np.ndarray, "_ _ 3"], size: int | None) -> UInt8[np.ndarray, "_ _ 3"]:
-    """With a longer side of at most `size`."""
-    if size is None or max(picture.shape[:2]) <= size:
-        return picture
-    return np.asarray(ImageOps.contain(Image.fromarray(picture), (size, size)))
+def color_transfer(sources: Sequence[Path], styles: Sequence[Path], flatten: bool = False) -> Translator:
+    """The Monge-Kantorovich map from the colors of all sources to those of all styles; `flatten`: of their medians."""
+    target = color_moments(map(read, styles))
+    if flatten:
+        return MedianColorMap(monge_kantorovich(color_moments(median(read(path)) for path in sources), target))
+    return ColorMap(monge_kantorovich(color_moments(map(read, sources)), target))
 
 
 def _located(place: Path) -> Path:
@@ -146,27 +159,18 @@ def _located(place: Path) -> Path:
     return found
 
 
-def _result(
-    entry: Entry,
-    sources: Sequence[np.ndarray],
-    squares: Mapping[int, Images],
-    metrics: Sequence[str],
-    device: torch.device,
-) -> Result:
+def _result(entry: Entry, sources: Sequence[np.ndarray], squares: Mapping[int, Images], device: torch.device) -> Result:
     """All that works, and the error that ended it; an interrupt is none."""
     pictures: list[np.ndarray] = []
     timings: dict[int, Timing] = {}
-    scores: dict[str, float] = {}
     error = None
     try:
         pictures = [_translated(entry.translator, source, device) for source in sources]
-        for name in metrics:
-            scores[name] = float(np.mean(list(map(METRICS[name].score, pictures, sources))))
         for size, square in squares.items():
             timings[size] = measure(entry.translator, square)
     except Exception as problem:  # it may be anybody's code
         error = _one_line(problem)
-    return Result(facts=entry.facts, pictures=pictures, timings=timings, scores=scores, error=error)
+    return Result(facts=entry.facts, pictures=pictures, timings=timings, error=error)
 
 
 def _translated(translator: Translator, source: np.ndarray, device: torch.device) -> UInt8[np.ndarray, "_ _ 3"]:

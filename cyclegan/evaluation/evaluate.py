@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 
 from cyclegan.errors import NotFiniteError, UserError
 from cyclegan.evaluation.bootstrap import Estimate, bootstrap
-from cyclegan.images import read, to_bytes
+from cyclegan.images import from_bytes, to_bytes
 from cyclegan.metrics.fidelity import PSNR_PROTOCOL, SSIM_PROTOCOL, psnr, ssim
 from cyclegan.pictures import read_picture
 from cyclegan.protocols import Translator
@@ -80,10 +80,15 @@ def evaluate(
 
 def translate_file(translator: Translator, source: Path) -> UInt8[np.ndarray, "h w 3"]:
     """A picture file translated, as 8-bit levels."""
+    return translate(translator, read_picture(source), str(source))
+
+
+def translate(translator: Translator, picture: UInt8[np.ndarray, "h w 3"], name: str) -> UInt8[np.ndarray, "h w 3"]:
+    """A picture translated, as 8-bit levels; an error names it."""
     with torch.no_grad():
-        translated = translator.translate(read(source))
+        translated = translator.translate(from_bytes(picture))
     if not translated.isfinite().all():
-        raise NotFiniteError(f"{source}: its translation is not finite; the weights are damaged or training diverged")
+        raise NotFiniteError(f"{name}: its translation is not finite; the weights are damaged or training diverged")
     return to_bytes(translated)[0].numpy()
 
 

@@ -1,5 +1,5 @@
-"""One self-contained HTML page of a comparison: its pictures are inside it, it needs no script, no network and no other
-file, and it is light or dark as the reader's system is.
+"""Self-contained HTML pages: their pictures are inside them, they need no script, no network and no other file,
+and are light or dark as the reader's system is.
 """
 
 import base64
@@ -10,6 +10,8 @@ from html import escape
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
+
+from cyclegan.evaluation.assessment import Assessment
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c1c1e; --soft: #6b6b70; --line: #dcdce0; --paper: #fff; --band: #f5f5f7;
@@ -34,6 +36,9 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 .costs tbody th { font-weight: 600 }
 .costs th:first-child { text-align: left; padding-left: 0 }
 .costs tbody tr:hover { background: var(--band) }
+.plot { display: block; width: 100%; max-width: 800px; font-size: 13px; fill: var(--ink) }
+.plot path { fill: none; stroke: var(--line) }
+.plot .tick { fill: var(--soft); font-size: 11px }
 .wall { width: 100% }
 .wall th { padding: .5rem; font-size: .95rem; font-weight: 600; text-align: center }
 .wall td { padding: .25rem; min-width: 150px; vertical-align: top }
@@ -41,15 +46,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 """
 
 
-def page(
-    title: str,
-    table: Sequence[Sequence[str]],
-    columns: Mapping[str, Sequence[UInt8[np.ndarray, "_ _ 3"]]],
-    captions: Sequence[str],
-    notes: Sequence[str],
-    failures: Sequence[str],
-) -> str:
-    """The page: the table, whose first row is its head; what is to be said of it; and the picture wall."""
+def page(title: str, *sections: str) -> str:
+    """The page, of sections made by the functions below."""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -60,16 +58,82 @@ def page(
 </head>
 <body>
 <h1>{escape(title)}</h1>
-<div class="scroll"><table class="costs">
-{_costs(table)}
-</table></div>
-{_paragraphs('<p class="failure">', failures)}{_paragraphs("<p>", notes)}<h2>Pictures</h2>
-<div class="scroll"><table class="wall">
-{_wall(columns, captions)}
-</table></div>
-</body>
+{"".join(section for section in sections if section)}</body>
 </html>
 """
+
+
+def heading(text: str) -> str:
+    """Above what follows."""
+    return f"<h2>{escape(text)}</h2>\n"
+
+
+def numbers(table: Sequence[Sequence[str]]) -> str:
+    """A table whose first row is its head and whose first column are the names."""
+    return f'<div class="scroll"><table class="costs">\n{_costs(table)}\n</table></div>\n'
+
+
+def paragraphs(texts: Iterable[str]) -> str:
+    """What is to be said."""
+    return "".join(f"<p>{escape(text)}</p>\n" for text in texts)
+
+
+def alarms(texts: Iterable[str]) -> str:
+    """What is wrong."""
+    return "".join(f'<p class="failure">{escape(text)}</p>\n' for text in texts)
+
+
+def pictures(columns: Mapping[str, Sequence[UInt8[np.ndarray, "_ _ 3"]]], captions: Sequence[str]) -> str:
+    """A wall: one column for each name, one row for each caption."""
+    return f'<div class="scroll"><table class="wall">\n{_wall(columns, captions)}\n</table></div>\n'
+
+
+def assessed(assessment: Assessment) -> str:
+    """Its alarms, its tables and how realism and content stand against each other."""
+    tables = "".join(heading(question) + numbers(table) for question, table in assessment.tables().items())
+    return alarms(assessment.heard()) + tables + plotted(assessment)
+
+
+def plotted(assessment: Assessment) -> str:
+    """How realism and content stand against each other; nothing where either was not asked."""
+    plot = scatter(*assessment.points())
+    return heading("Realism against content") + plot if plot else ""
+
+
+def scatter(title_x: str, title_y: str, points: Mapping[str, tuple[float, float]]) -> str:
+    """A plot of named points in which up and right are better: x grows to the right, y downwards."""
+    shown = {name: point for name, point in points.items() if np.isfinite(point).all()}
+    if not shown:
+        return ""
+    (left, right), (low, high) = (_range([point[axis] for point in shown.values()]) for axis in (0, 1))
+    marks = []
+    for name, (x, y) in shown.items():
+        at_x = 70 + 560 * (x - left) / (right - left)
+        at_y = 20 + 320 * (y - low) / (high - low)
+        anchor, beside = ("end", -9) if at_x > 430 else ("start", 9)
+        marks.append(
+            f'<circle cx="{at_x:.1f}" cy="{at_y:.1f}" r="5"/><text x="{at_x + beside:.1f}" y="{at_y + 4:.1f}" '
+            f'text-anchor="{anchor}">{escape(name)}</text>'
+        )
+    ticks = [
+        f'<text class="tick" x="70" y="362">{left:.3g}</text><text class="tick" x="630" y="362" text-anchor="end">'
+        f'{right:.3g}</text><text class="tick" x="62" y="28" text-anchor="end">{low:.3g}</text>'
+        f'<text class="tick" x="62" y="340" text-anchor="end">{high:.3g}</text>'
+    ]
+    return (
+        '<svg class="plot" viewBox="0 0 700 400" role="img" aria-label="target realism against content kept">'
+        f'<path d="M70 20V340H630"/>{"".join(ticks)}{"".join(marks)}'
+        f'<text x="350" y="388" text-anchor="middle">{escape(title_x)}: more is kept →</text>'
+        f'<text transform="translate(18 180) rotate(-90)" text-anchor="middle">{escape(title_y)}: nearer →</text>'
+        "</svg>\n"
+    )
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """Of an axis, with some room."""
+    low, high = min(values), max(values)
+    room = 0.08 * (high - low) or 0.5
+    return low - room, high + room
 
 
 def data_uri(picture: UInt8[np.ndarray, "h w 3"]) -> str:
@@ -109,7 +173,3 @@ def _head(names: Iterable[str]) -> str:
 
 def _row(cells: Iterable[str]) -> str:
     return f"<tr>{''.join(cells)}</tr>"
-
-
-def _paragraphs(tag: str, texts: Iterable[str]) -> str:
-    return "".join(f"{tag}{escape(text)}</p>\n" for text in texts)

@@ -29,6 +29,7 @@ class ColorTransferConfig:
 
     name: Literal["color-transfer"] = "color-transfer"
     style: tuple[Path, ...]
+    flatten: bool = False  # by a 5×5 median first, which takes texture away and leaves edges
 
     def __post_init__(self) -> None:
         _require_style(self.style)
@@ -83,7 +84,12 @@ class CompareConfig:
     size: int | None = 256  # px; larger pictures are reduced to this on their longer side. null: as they are
     timed: tuple[int, ...] = (256, 512)  # px of the squares that are timed
     translators: dict[str, TranslatorConfig]  # column title -> what to compare
-    metrics: tuple[Literal["ssim"], ...] = ()  # columns beside the costs; cyclegan.evaluation.compare.METRICS
+    metrics: tuple[str, ...] = ()  # beside the costs: names of cyclegan.evaluation.suite, or [all]
+    targets: tuple[
+        Path, ...
+    ] = ()  # real ones that realism is measured by: those of the training, where few are held out
+    held_out: tuple[Path, ...] = ()  # real ones that nobody trained on, for the floor
+    fetch: bool = False  # download the weights that metrics lack
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
     def __post_init__(self) -> None:

@@ -12,14 +12,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cyclegan.evaluation.compare import METRICS, Comparison, Result
-from cyclegan.evaluation.html import page
+import numpy as np
+
+from cyclegan.evaluation import html
+from cyclegan.evaluation.assessment import as_markdown, in_markdown
+from cyclegan.evaluation.compare import Comparison, Result
 from cyclegan.evaluation.timing import Timing
 from cyclegan.evaluation.wall import wall
 from cyclegan.pictures import write_picture
 
 SOURCE = "source"  # title of the first column of the wall
 FAILED = "failed"
+SHOWN = 12  # pictures of the wall
 WALL = "![The picture wall](wall.png)"
 
 
@@ -28,35 +32,43 @@ def save_comparison(folder: Path, comparison: Comparison, provenance: Mapping[st
     folder.mkdir(parents=True, exist_ok=True)
     shown = {SOURCE: comparison.sources}
     shown |= {name: result.pictures for name, result in comparison.results.items() if result.pictures}
-    captions = [path.stem for path in comparison.images]
-    rows, said, failed = table(comparison), notes(comparison), failures(comparison)
-    write_picture(folder / "wall.png", wall(shown))
+    few = {name: pictures[:SHOWN] for name, pictures in shown.items()}
+    write_picture(folder / "wall.png", wall(few))
     texts = {
         "compare.json": json.dumps(as_json(comparison, provenance), indent=1, ensure_ascii=False) + "\n",
-        "compare.md": "\n\n".join([f"# {folder.name}", as_markdown(rows), *failed, *said, WALL]) + "\n",
-        "index.html": page(folder.name, rows, shown, captions, said, failed),
+        "compare.md": "\n\n".join([f"# {folder.name}", summary(comparison), WALL]) + "\n",
+        "index.html": _page(folder.name, comparison, few),
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
 
 
+def summary(comparison: Comparison) -> str:
+    """Costs and metrics in Markdown, who failed, what alarms, and what the tables mean."""
+    assessment = comparison.assessment
+    parts = [as_markdown(table(comparison)), *failures(comparison)]
+    if assessment:
+        parts += [in_markdown(assessment.tables()), *(f"**Alarm.** {said}" for said in assessment.heard())]
+        parts += assessment.gaps()
+    return "\n\n".join([*parts, *notes(comparison)])
+
+
 def as_json(comparison: Comparison, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Every number of the table, unrounded, and where it comes from."""
+    """Every number of the tables, unrounded, and where it comes from."""
     return {
         "provenance": dict(provenance),
         "device": comparison.device,
-        "protocol": {name: METRICS[name].protocol for name in comparison.metrics},
         "images": [str(path) for path in comparison.images],
         "rows": {name: _as_json(result) for name, result in comparison.results.items()},
+        "metrics": comparison.assessment.as_json() if comparison.assessment else {},
     }
 
 
 def table(comparison: Comparison) -> list[list[str]]:
-    """The head and a row for each translator, as text."""
+    """What each translator costs: the head and a row for each, as text."""
     timed = comparison.timed
     head = ["", *(f"s per image, {size} px" for size in timed), *(f"memory, {size} px" for size in timed[-1:])]
     head += ["parameters", "training images", "training hours", "style images", "pretrained weights"]
-    head += [METRICS[name].title for name in comparison.metrics]
     return [head, *([name, *_cells(result, comparison)] for name, result in comparison.results.items())]
 
 
@@ -66,7 +78,7 @@ def notes(comparison: Comparison) -> list[str]:
         f"On {comparison.device}. Seconds: median after a warm-up, for one square picture that is already decoded. "
         "Memory: what the first translation adds at its peak; weights that are already loaded do not count."
     )
-    return [said, *(f"{METRICS[name].title}: {METRICS[name].protocol}." for name in comparison.metrics)]
+    return [said, *(comparison.assessment.notes() if comparison.assessment else [])]
 
 
 def failures(comparison: Comparison) -> list[str]:
@@ -74,11 +86,20 @@ def failures(comparison: Comparison) -> list[str]:
     return [f"{name} failed: {result.error}" for name, result in comparison.results.items() if result.error]
 
 
+def _page(title: str, comparison: Comparison, shown: Mapping[str, Sequence[np.ndarray]]) -> str:
+    assessment = comparison.assessment
+    sections = [html.numbers(table(comparison)), html.alarms(failures(comparison))]
+    if assessment:
+        sections += [html.assessed(assessment), html.paragraphs(assessment.gaps())]
+    captions = [path.stem for path in comparison.images[:SHOWN]]
+    said = html.paragraphs(notes(comparison))
+    return html.page(title, *sections, html.heading("Pictures"), html.pictures(shown, captions), said)
+
+
 def _as_json(result: Result) -> dict[str, Any]:
     return {
         **asdict(result.facts),
         "timings": {str(size): timing._asdict() for size, timing in result.timings.items()},
-        "scores": dict(result.scores),
         "error": result.error,
     }
 
@@ -86,7 +107,7 @@ def _as_json(result: Result) -> dict[str, Any]:
 def _cells(result: Result, comparison: Comparison) -> list[str]:
     timings = [result.timings.get(size) for size in comparison.timed]
     costs = [*map(_seconds, timings), *map(_memory, timings[-1:])]
-    return [*costs, *map(_fact, asdict(result.facts).values()), *(_score(result, name) for name in comparison.metrics)]
+    return [*costs, *map(_fact, asdict(result.facts).values())]
 
 
 def _fact(value: int | float | tuple[str, ...] | None) -> str:
@@ -111,17 +132,6 @@ def _memory(timing: Timing | None) -> str:
     return _fact(None) if timing.memory is None else f"{timing.memory / 1e6:,.0f} MB"
 
 
-def _score(result: Result, name: str) -> str:
-    return f"{result.scores[name]:.{METRICS[name].digits}f}" if name in result.scores else FAILED
-
-
 def _digits(value: float) -> str:
     """Three of them that count."""
     return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}".rstrip(".")
-
-
-def as_markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A table: the first row is its head, the first column the names."""
-    head, *body = ([cell.replace("|", "\\|") for cell in row] for row in rows)
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *body]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -2,7 +2,9 @@
 
 inception   Inception v3 of the first GAN papers, 2048 numbers an image; the network of torch-fidelity.
 vgg         the mean over positions of relu4_1 of AdaIN's VGG-19, 512 numbers: texture and parts, little of objects.
-squeezenet  the mean over positions of the last layer of SqueezeNet 1.1, 512 numbers: small, for tests and first looks.
+            Gatys and AdaIN look through this network when they paint, so it is no judge of theirs.
+squeezenet  the mean over positions of the last layer of SqueezeNet 1.1, 512 numbers, scaled to a mean square of 1 for
+            each picture, as KID's kernel expects: small, for tests and first looks.
 Missing     DINOv2, which the literature recommends: its public loaders download code and run it.
 Resizing    bicubic, antialiased, on floating-point channels, to the size the network was trained on; inception's is
             then rounded to 8 bits, which is what torch-fidelity's network takes.
@@ -51,7 +53,7 @@ class Extractor:
         seen = [self.see(self._resized(from_bytes(picture).to(device))).cpu().double() for picture in pictures]
         return torch.cat(seen).numpy()
 
-    def _resized(self, image: Images) -> Images:
+    def _resized(self, image: Images) -> Float[Tensor, "n 3 _ _"]:
         if image.shape[2:] == (self.size, self.size):
             return image
         return interpolate(image, (self.size, self.size), mode="bicubic", antialias=True).clamp(-1, 1)
@@ -94,7 +96,8 @@ def _squeezenet(device: torch.device) -> Extractor:
     network = SqueezeNet().to(device)
 
     def see(images: Images) -> Float[Tensor, "n 512"]:
-        return network(network.normalize(images))[-1].mean(dim=(2, 3))
+        features = network(network.normalize(images))[-1].mean(dim=(2, 3))
+        return features / features.square().mean(dim=1, keepdim=True).sqrt()
 
     return Extractor(name="squeezenet", sha256=network.sha256, size=224, see=see)
 

@@ -11,7 +11,9 @@ import hashlib
 import os
 import tempfile
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -26,6 +28,8 @@ from cyclegan.errors import UserError
 CACHE = Path("~/.cache/cyclegan")
 CHUNK = 1 << 20
 TIMEOUT = 30  # seconds without a byte
+
+_may_fetch = ContextVar("may_fetch", default=True)
 
 
 class WeightsMissingError(UserError):
@@ -173,7 +177,19 @@ def _folders() -> list[Path]:
     return [folder.expanduser() for folder in ([Path(chosen), *folders] if chosen else folders)]
 
 
+@contextmanager
+def only_what_is_here() -> Iterator[None]:
+    """Within this context nothing is fetched: weights that are not on this machine raise WeightsMissingError."""
+    token = _may_fetch.set(False)
+    try:
+        yield
+    finally:
+        _may_fetch.reset(token)
+
+
 def _fetch(name: str, source: Source) -> tuple[Path, str, int]:
+    if not _may_fetch.get():
+        raise WeightsMissingError(f"the weights '{name}' are not on this machine; {where_from(name)}")
     file, digits = _best(source)
     folder = CACHE.expanduser()
     try:

@@ -1,6 +1,7 @@
 """Comparison: the same pictures for all, every translator in its column, whoever fails named and the others there."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from cyclegan.evaluation.compare import (
     Comparison,
     Entry,
     Facts,
+    Targets,
     Unavailable,
     color_transfer,
     compare,
@@ -127,7 +129,7 @@ def test_who_fails_is_named_with_the_error_and_the_others_continue(photographs, 
     rows = table(compared)
     assert [row[0] for row in rows] == ["", "before", "broken", "after"]
     assert rows[2][1:4] == ["failed", "failed", "failed"]
-    assert rows[2][-1] == "failed"
+    assert list(compared.assessment.rows) == ["sources (ceiling)", "before", "after"]
     assert rows[3][1:4] == ["0.0160", "0.0320", "3 MB"]
 
     save_comparison(tmp_path / "out", compared, {})
@@ -141,6 +143,40 @@ def test_who_fails_only_at_a_large_size_keeps_the_pictures_and_the_smaller_timin
     assert len(compared.results["it"].pictures) == 2
     assert table(compared)[1][1:4] == ["0.0160", "failed", "failed"]
     assert failures(compared) == ["it failed: RuntimeError: too large"]
+
+
+def test_an_unknown_metric_is_refused_before_anything_is_translated(photographs):
+    with pytest.raises(UserError, match="metrics: 'beauty' is not one of patch-swd, kid-inception"):
+        run(photographs, {"it": Entry(Raise())}, metrics=("ssim", "beauty"))
+
+
+def test_a_column_has_its_interval_and_realism_its_floor_and_its_ceiling(tmp_path):
+    random = np.random.default_rng(0)
+    files = {}
+    for side, shift in (("sources", 0), ("targets", 60), ("held_out", 60)):
+        files[side] = [tmp_path / side / f"{i}.png" for i in range(6)]
+        for path in files[side]:
+            noise = random.integers(0, 120, size=(8, 8, 3)).repeat(5, axis=0).repeat(5, axis=1)
+            write_picture(path, (noise + shift).astype(np.uint8))
+
+    class Brighten:
+        def translate(self, images):
+            return images + 60 / 127.5
+
+    entries = {"bright": Entry(Brighten()), "dark": Entry(Invert())}
+    targets = Targets(files["targets"], files["held_out"])
+    compared = run(files["sources"], entries, metrics=("patch-swd", "edge-f1"), targets=targets)
+    realism = {row: numbers["patch-swd"] for row, numbers in compared.assessment.rows.items()}
+    assert list(realism) == ["real targets (floor)", "sources (ceiling)", "bright", "dark"]
+    assert realism["bright"].value < realism["sources (ceiling)"].value
+    assert realism["real targets (floor)"].value < realism["sources (ceiling)"].value
+    for number in realism.values():
+        assert number.low <= number.value <= number.high
+    (cells,) = (row for row in compared.assessment.table("realism") if row[0] == "bright")
+    assert re.fullmatch(r"0\.\d{4} \[0\.\d{4}, 0\.\d{4}\] \d+%", cells[1])
+    save_comparison(tmp_path / "out", compared, {})
+    assert "Does it look like the target?" in (tmp_path / "out" / "compare.md").read_text(encoding="utf-8")
+    assert "Does it look like the target?" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
 
 def test_an_interrupt_is_not_a_failure(photographs):
@@ -157,14 +193,14 @@ def test_the_table_tells_facts_zeros_as_none_and_what_is_not_known(photographs):
         parameters=11_378_179, training_images=2, training_hours=0.3333, style_images=1072, weights=("VGG-19", "other")
     )
     entries = {"known": Entry(Identity(), facts), "none": Entry(Identity(), UNTRAINED), "nothing": Entry(Identity())}
-    rows = table(run(photographs, entries, metrics=("ssim",)))
+    rows = table(run(photographs, entries))
     assert rows[0] == [
         *("", "s per image, 16 px", "s per image, 32 px", "memory, 32 px"),
-        *("parameters", "training images", "training hours", "style images", "pretrained weights", "SSIM to source"),
+        *("parameters", "training images", "training hours", "style images", "pretrained weights"),
     ]
     assert rows[1] == [
         *("known", "0.0160", "0.0320", "3 MB"),
-        *("11,378,179", "2", "0.333", "1,072", "VGG-19, other", "1.000"),
+        *("11,378,179", "2", "0.333", "1,072", "VGG-19, other"),
     ]
     assert rows[2][4:9] == ["none"] * 5
     assert rows[3][4:9] == ["not known"] * 5
@@ -192,7 +228,10 @@ def test_the_json_file_says_all_that_was_measured(photographs, tmp_path):
     assert written == json.loads(json.dumps(as_json(compared, {"commit": "abc"})))
     assert written["provenance"] == {"commit": "abc"}
     assert written["images"] == [str(path) for path in photographs]
-    assert set(written["protocol"]) == {"ssim"}
+    assert written["metrics"]["rows"]["it"]["ssim"]["value"] == pytest.approx(1)
+    (protocol,) = written["metrics"]["protocols"].values()  # one for the column
+    assert protocol["metric"].startswith("ssim: 8-bit RGB")
+    assert protocol["translated"] == 3
     assert written["rows"]["it"] == {
         **{"parameters": 3, "training_images": None, "training_hours": None, "style_images": None},
         "weights": ["VGG-19"],
@@ -200,7 +239,6 @@ def test_the_json_file_says_all_that_was_measured(photographs, tmp_path):
             "16": {"seconds": 0.016, "runs": 5, "memory": 3_000_000},
             "32": {"seconds": 0.032, "runs": 5, "memory": 3_000_000},
         },
-        "scores": {"ssim": pytest.approx(1)},
         "error": None,
     }
     assert written["rows"]["broken"]["error"] == "RuntimeError: out of memory"
@@ -359,7 +397,6 @@ def test_translators_are_told_apart_by_their_name():
         ("{images: [a], translators: {x: {name: identity}}, count: 0}", "count: must be at least 1"),
         ("{images: [a], translators: {x: {name: identity}}, size: 0}", "size: must be at least 1"),
         ("{images: [a], translators: {x: {name: identity}}, timed: [256, 0]}", "timed: must be at least 1"),
-        ("{images: [a], translators: {x: {name: identity}}, metrics: [beauty]}", "metrics.0: 'beauty' is not one of"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(text, said):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cyclegan.evaluation.html import data_uri, page
+from cyclegan.evaluation.html import alarms, data_uri, numbers, page, paragraphs, pictures, scatter
 
 VOID = {"meta", "img"}
 
@@ -56,7 +56,8 @@ TABLE = [["", "s per image"], ["G & <F>", "< 0.001"], ["lost", "failed"]]
 
 @pytest.fixture
 def text() -> str:
-    return page("monet", TABLE, COLUMNS, ["café", 'the "sea"'], ["On a CPU."], ["lost failed: no <file>"])
+    failed, said = alarms(["lost failed: no <file>"]), paragraphs(["On a CPU."])
+    return page("monet", numbers(TABLE), failed, said, pictures(COLUMNS, ["café", 'the "sea"']))
 
 
 def decoded(attributes: dict) -> np.ndarray:
@@ -105,3 +106,16 @@ def test_it_knows_light_and_dark_and_says_its_encoding(text):
 
 def test_an_address_holds_the_picture_without_loss():
     assert np.array_equal(decoded({"src": data_uri(picture(5))}), picture(5))
+
+
+def test_a_plot_names_every_point_and_puts_what_is_better_up_and_to_the_right():
+    points = {"worse": (0.2, 3.0), "better": (0.9, 1.0), "not a <number>": (float("nan"), 1.0)}
+    outline = Outline(scatter("MS-SSIM", "KID", points))
+    assert outline.said_in("text")[-4:] == ["worse", "better", "MS-SSIM: more is kept →", "KID: nearer →"]
+    worse, better = ((float(c["cx"]), float(c["cy"])) for c in outline.of("circle"))
+    assert better[0] > worse[0]
+    assert better[1] < worse[1]
+
+
+def test_without_points_there_is_no_plot():
+    assert scatter("", "", {}) == ""

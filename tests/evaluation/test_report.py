@@ -1,16 +1,20 @@
 """The report: numbers that can be read back, a table that can be read, pictures in their places."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
 
+from cyclegan.evaluation.assessment import assess
 from cyclegan.evaluation.bootstrap import Estimate
 from cyclegan.evaluation.evaluate import METRICS, Evaluation, Row
-from cyclegan.evaluation.report import as_table, save_report, sheet
+from cyclegan.evaluation.report import Report, as_table, save_report, sheet
 from cyclegan.evaluation.rivals import Identity
+from cyclegan.evaluation.suite import Suite
 from cyclegan.images import read, to_bytes
+from cyclegan.metrics.cycle import WAYS, Cycle
 from cyclegan.pictures import write_picture
 
 
@@ -37,12 +41,30 @@ def evaluation() -> Evaluation:
     )
 
 
-def test_json_tells_numbers_intervals_protocol_and_provenance(evaluation, tmp_path):
+@pytest.fixture
+def report(evaluation) -> Report:
+    random = np.random.default_rng(0)
+    sources = [random.integers(0, 256, size=(48, 48, 3), dtype=np.uint8) for _ in range(6)]
+    targets = [random.integers(0, 128, size=(48, 48, 3), dtype=np.uint8) for _ in range(6)]
+    translations = {"the run": [source // 2 for source in sources], "inverted": [255 - source for source in sources]}
+    suite = Suite(sources, targets, targets, only=["patch-swd", "ssim", "ms-ssim", "luma", "change"])
+    return Report(
+        assessment=assess(suite, translations, targets[:3]),
+        pictures={"source": sources, **translations},
+        captions=[f"picture {i}" for i in range(6)],
+        shown="the run",
+        evaluation=evaluation,
+        cycles={"the run": [Cycle(dict.fromkeys(WAYS, 2.0), dict.fromkeys(WAYS, 30.0))] * 6},
+        removed=3,
+    )
+
+
+def test_json_tells_numbers_intervals_protocol_and_provenance(report, tmp_path):
     provenance = {"seed": 3, "step": 1000, "code": "0.1.0"}
-    save_report(tmp_path / "new", {"photo2painting": evaluation, "painting2photo": evaluation}, provenance)
+    save_report(tmp_path / "new", {"photo2painting": report, "painting2photo": report}, provenance)
     written = json.loads((tmp_path / "new" / "evaluation.json").read_text(encoding="utf-8"))
     assert written["provenance"] == provenance
-    assert set(written["protocol"]) == {*METRICS, "interval"}
+    assert set(written["protocol"]) == {*METRICS, "interval", "cycle"}
     direction = written["directions"]["photo2painting"]
     assert (direction["n"], direction["split"], direction["margin"]) == (2, "testA → testB", 8)
     assert direction["reference"] == "identity"
@@ -54,12 +76,20 @@ def test_json_tells_numbers_intervals_protocol_and_provenance(evaluation, tmp_pa
         "difference": {"mean": 3.126, "low": -1.0, "high": 1.0},
         "per_image": [20.126, 22.126],
     }
+    unpaired = direction["unpaired"]
+    assert list(unpaired["rows"]) == ["real targets (floor)", "sources (ceiling)", "the run", "inverted"]
+    for row in unpaired["rows"].values():
+        for number in row.values():
+            assert unpaired["protocols"][number["protocol"]]["code"]
+    assert set(unpaired["alarms"]) == {"inverted"}
+    assert direction["cycle"]["the run"]["honesty"] == 1
+    assert direction["near_duplicates"] == 3
 
 
 def test_the_table_has_a_row_for_each_translator_and_marks_oracles(evaluation):
     assert as_table(evaluation).splitlines()[:5] == [
         "|  | PSNR (dB) [95 %] | SSIM [95 %] |",
-        "| --- | --- | --- |",
+        "| --- | ---: | ---: |",
         "| identity | 18.00 [17.50, 18.50] | 0.560 [0.560, 0.560] |",
         "| the run | 21.13 [20.63, 21.63] | 0.700 [0.700, 0.700] |",
         r"| best\* | 22.00 [21.50, 22.50] | 0.600 [0.600, 0.600] |",
@@ -67,10 +97,31 @@ def test_the_table_has_a_row_for_each_translator_and_marks_oracles(evaluation):
     assert "2 images, testA → testB, scored without 8 pixels" in as_table(evaluation)
 
 
-def test_the_markdown_file_has_a_heading_for_each_direction(evaluation, tmp_path):
-    save_report(tmp_path, {"photo2painting": evaluation, "painting2photo": evaluation}, {})
+def test_the_markdown_file_answers_every_question_in_each_direction(report, tmp_path):
+    save_report(tmp_path, {"photo2painting": report, "painting2photo": report}, {})
     text = (tmp_path / "evaluation.md").read_text(encoding="utf-8")
-    assert [line for line in text.splitlines() if line.startswith("#")] == ["## photo2painting", "## painting2photo"]
+    headings = [line for line in text.splitlines() if line.startswith("#")]
+    assert headings[0] == "## photo2painting"
+    assert headings[len(headings) // 2] == "## painting2photo"
+    assert [line.removeprefix("### ") for line in headings[1 : len(headings) // 2]] == [
+        "Is it the right translation?",
+        "Does it look like the target?",
+        "Is the content kept?",
+        "What ails it?",
+        "Does it come back?",
+    ]
+    assert "**Alarm.** inverted: color inversion" in text
+    assert "3 test pictures that are nearly pictures of the training were left out" in text
+
+
+def test_the_page_shows_what_lost_most_and_what_was_kept_most(report, tmp_path):
+    save_report(tmp_path, {"photo2painting": report}, {})
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "the run: lost most, by MS-SSIM to source" in page
+    assert "the run: kept most" in page
+    assert page.count("data:image/png;base64,") == 2 * 3 * 3  # worst and best, three pictures, three columns
+    assert '<svg class="plot"' in page
+    assert not re.search(r'(src|href)="(?!data:)', page)
 
 
 def pictures(folder, count: int, height: int, width: int) -> list:

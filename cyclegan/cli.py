@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--held-out", type=Path, help="and more of these, that nobody trained on")
     evaluate.add_argument("--out", type=Path, help="folder for the report; by default beside the run")
     evaluate.add_argument("--count", type=_count, metavar="PICTURES", help="at most so many, evenly spaced")
+    evaluate.add_argument("--metrics", nargs="+", help="only these: patch-swd kid-inception ms-ssim lpips ...")
     evaluate.add_argument("--fetch", action="store_true", help="download the weights that metrics lack")
     evaluate.set_defaults(
         run=lambda options: _verbs().evaluate(
@@ -89,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
             held_out=options.held_out,
             out=options.out,
             count=options.count,
+            metrics=options.metrics,
             fetch=options.fetch,
         )
     )

@@ -48,6 +48,7 @@ def train(path: Path, overrides: Sequence[str]) -> int:
 
     from cyclegan.data.unpaired import Unpaired, held_out
     from cyclegan.evaluation.examiner import PICTURES, Examiner, Validation
+    from cyclegan.evaluation.suite import WITHOUT_WEIGHTS
     from cyclegan.methods import build
     from cyclegan.methods.cyclegan import CycleGAN
     from cyclegan.precision import choose_device
@@ -78,7 +79,7 @@ def train(path: Path, overrides: Sequence[str]) -> int:
         run.say(f"validates on {len(x)} + {len(y)} pictures kept aside; the best weights go to best.safetensors")
     described = about(experiment, sources)
     loop.train(method, batches, shown, training, run, seed=experiment.seed, device=device, about=described, judge=judge)
-    run.add_hyperparameters(settings(experiment), score(run.folder, quick=True))
+    run.add_hyperparameters(settings(experiment), score(run.folder, metrics=WITHOUT_WEIGHTS))
     return 0
 
 
@@ -166,6 +167,7 @@ def evaluate(
     held_out: Path | None,
     out: Path | None,
     count: int | None,
+    metrics: Sequence[str] | None,
     fetch: bool,
 ) -> int:
     """Score a run on its test pictures, or a folder of translations that any program made."""
@@ -173,7 +175,7 @@ def evaluate(
         given = {"--domain": domain, "--to": to, "--sources": sources, "--targets": targets, "--held-out": held_out}
         for option in (name for name, value in given.items() if value is not None):
             raise UserError(f"{option}: {folder} is a run, whose settings say that; give it with a folder of pictures")
-        score(folder, out, count=count, fetch=fetch)
+        score(folder, out, count=count, metrics=metrics, fetch=fetch)
         return 0
 
     from cyclegan.evaluation.report import as_text, save_report
@@ -189,7 +191,7 @@ def evaluate(
             f"{folder}: is no run; say what its pictures are translations of: --domain photo2monet, "
             "or --sources photos --targets paintings"
         )
-    report = assess_folder(folder, task, choose_device("auto"), Asked(count, fetch))
+    report = assess_folder(folder, task, choose_device("auto"), Asked(count, fetch, metrics))
     out = out or RUNS / "evaluation" / folder.absolute().name
     print(as_text(report))
     save_report(out, {task.name: report}, {"pictures": str(folder), "evaluated_by": environment()})
@@ -198,14 +200,15 @@ def evaluate(
 
 
 def score(
-    folder: Path, out: Path | None = None, *, count: int | None = None, fetch: bool = False, quick: bool = False
+    folder: Path,
+    out: Path | None = None,
+    *,
+    count: int | None = None,
+    metrics: Sequence[str] | None = None,
+    fetch: bool = False,
 ) -> dict[str, float]:
-    """Both directions of a run beside rivals, and beside oracles where the right translations are known.
-
-    `quick` leaves out what looks through pretrained networks.
-    """
+    """Both directions of a run beside rivals, and beside oracles where the right translations are known."""
     from cyclegan.evaluation.report import as_text, save_report, sheet
-    from cyclegan.evaluation.suite import WITHOUT_WEIGHTS
     from cyclegan.images import write
     from cyclegan.inference.load import load as load_trained
     from cyclegan.precision import choose_device
@@ -223,8 +226,7 @@ def score(
     if (folder / "best.safetensors").exists():
         best = load_trained(folder / "best.safetensors")
         versions[f"{experiment.method.name}, best on validation, step {best.step:,}"] = best
-    only = WITHOUT_WEIGHTS if quick else None
-    reports = assess_run(versions, sources, choose_device("auto"), Asked(count, fetch, only))
+    reports = assess_run(versions, sources, choose_device("auto"), Asked(count, fetch, metrics))
     out = out or folder / "evaluation"
     scores: dict[str, float] = {}
     for direction in sources.directions():

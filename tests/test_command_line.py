@@ -50,7 +50,7 @@ def test_train_leaves_settings_log_pictures_checkpoints_and_scores(run):
 
 
 def test_evaluate_prints_rivals_the_run_and_oracles_in_both_directions(run, capsys):
-    assert main(["evaluate", str(run)]) == 0
+    assert main(["evaluate", str(run), "--metrics", "patch-swd", "ms-ssim", "change"]) == 0
     printed = capsys.readouterr().out
     for row in ("identity", "best per-pixel map", "best linear 7×7"):
         assert printed.count(f"| {row}") == 2  # once for each direction

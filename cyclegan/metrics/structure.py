@@ -62,7 +62,7 @@ def ms_ssim(picture: Picture, source: Picture, scales: int | None = None) -> flo
     """At most 1; negative structure at a scale counts as none, as fractional powers of it have no meaning."""
     x, y = to_luma(picture), to_luma(source)
     count = scales_for(picture) if scales is None else scales
-    weights = np.array(SCALES[:count]) / sum(SCALES[:count])
+    weights = np.array(SCALES[:count]) / (1 if count == len(SCALES) else sum(SCALES[:count]))
     result = 1.0
     for scale, weight in enumerate(weights):
         brightness, structure = _similarities(x, y)

@@ -10,7 +10,8 @@ KID        Bińkowski et al. 2018: the unbiased estimate of MMD², kernel (x · 
 Interval   of KID: ± 1.96 jackknife deviations, over the images of both sets. Resampling with replacement, the usual
            bootstrap, pairs an image with itself and so makes the estimate biased again.
 Precision  and recall, Kynkäänniemi et al. 2019: the share of translations within the manifold of the targets, spheres
-           up to the k-th neighbor, and the reverse; larger is better.
+           up to the k-th neighbor, and the reverse; larger is better. Recall may rise when a few strange pictures
+           are mixed in, whose spheres are large: do not read it without precision.
 """
 
 from typing import Any, NamedTuple

@@ -73,8 +73,10 @@ def assert_distances_rise(extractor: Extractor, worse: dict[str, list[list[np.nd
         assert rising([fid(features, seen[0]) for features in seen]), way
         assert rising([kid(features, seen[0]) for features in seen]), way
         assert precision_recall(seen[0], seen[0]) == (1, 1)
-        for shares in zip(*(precision_recall(features, seen[0]) for features in seen), strict=True):
-            assert list(shares) == sorted(shares, reverse=True), way
+        precision, recall = zip(*(precision_recall(features, seen[0]) for features in seen), strict=True)
+        assert list(precision) == sorted(precision, reverse=True), way
+        if way != "mixed":  # the spheres of a few strange pictures are so large that they may hold all targets
+            assert list(recall) == sorted(recall, reverse=True), way
 
 
 @needs_data

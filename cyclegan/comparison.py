@@ -92,7 +92,7 @@ def _facts(loaded: Loaded, styles: int, path: Path) -> Facts:
     return Facts(
         parameters=sum(p.numel() for network in loaded.networks.values() for p in network.parameters()),
         training_images=sum(seen.values()) if seen else 0,
-        training_hours=training_hours(path) if seen else 0.0,
+        training_hours=training_hours(path if path.is_dir() else path.parent) if seen else 0.0,
         style_images=styles or (seen or {}).get(loaded.y),
         weights=tuple(_weights(loaded.pretrained)),
     )

@@ -64,7 +64,7 @@ ALARMS = {
     ),
     "checkerboard": Alarm(
         "checkerboard",
-        lambda power: power > 30.0,
+        lambda power: power > 60.0,
         "times the power of its neighbors has a frequency of the pixel grid; train longer, or take generator.ends=conv",
     ),
     "copying": Alarm(

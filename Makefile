@@ -49,8 +49,8 @@ data: $(READY)         ## list all domains; with FETCH= or CHECK= a domain: down
 show: $(READY)         ## print the resolved settings of DOMAIN and METHOD
 	$(BIN)/cyclegan show experiments/$(METHOD)/$(DOMAIN).yaml $(ARGS)
 
-figure: $(READY)       ## the picture of the README, made with RUN; NAME=tradeoff, initialization, …: those of the papers
-	$(BIN)/python experiments/figures/$(if $(NAME),papers.py $(NAME) $(ARGS),readme.py $(RUN))
+figure: $(READY)       ## the picture of the README, made with RUN; NAME=tradeoff, …: those of the papers; trust
+	$(BIN)/python experiments/figures/$(if $(filter trust,$(NAME)),trust.py $(RUN),$(if $(NAME),papers.py $(NAME) $(ARGS),readme.py $(RUN)))
 
 notebook: $(READY)     ## open the notebooks; they look at RUN, if it is there
 	@test -x $(BIN)/jupyter-lab || $(INSTALL) jupyterlab

@@ -1,6 +1,7 @@
 """What the tests of training share: two checkpoints compared to the bit, and a run's TensorBoard read back."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,3 +84,19 @@ def read_records() -> Callable[[Path], SimpleNamespace]:
         )
 
     return read
+
+
+QUIET = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium that is installed on this machine."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("needs an installed chromium or google-chrome")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", *QUIET])
+        yield browser
+        browser.close()

@@ -122,7 +122,11 @@ def test_the_evaluation_shows_scores_the_way_back_and_every_picture(run):
         for name in (*RIVALS, f"cyclegan, step {STEPS}"):
             assert re.match(r"\d+\.\d\d \[", row(table, name)[0])
     assert len(re.findall(r"[+-]\d\.\d{3}, [+-]\d", shown(outputs["paired"], "text/markdown")[0])) == 4
-    assert len(row(shown(outputs["cycle"], "text/markdown")[0], "photo2tint and back")) == 3
+    for table in shown(outputs["unpaired"], "text/markdown"):
+        for name in ("sources (ceiling)", "median + Monge-Kantorovich"):
+            assert re.match(r"0\.\d{4} \[", row(table.split("### Is the content kept?")[0], name)[0])
+    for table in shown(outputs["cycle"], "text/markdown"):
+        assert 0 <= float(row(table, f"cyclegan, step {STEPS}")[-1]) <= 1  # honesty
     assert len(shown(outputs["extremes"], "image/png")) == 2
     (page,) = shown(outputs["browse"], "text/html")
     assert page.count("<figure") == 40
@@ -137,8 +141,11 @@ def test_the_comparison_names_what_is_missing_and_goes_on(run):
     assert shown(outputs["painting"], "image/png")
     assert shown(outputs["comparison"], "image/png")
     (table,) = shown(outputs["table"], "text/markdown")
-    for name in ("identity", "color transfer", "Gatys", "CycleGAN"):
-        assert 0 < float(row(table, name)[-1]) <= 1
+    (metrics,) = shown(outputs["metrics"], "text/markdown")
+    realism, content, _ = metrics.split("### ")[1:]
+    for name in ("color transfer", "Gatys", "CycleGAN"):
+        assert re.match(r"0\.\d{4} \[", row(realism, name)[0])
+        assert 0 < float(row(content, name)[0].split()[0]) <= 1
     assert row(table, "AdaIN")[0] == "failed"
     assert re.search(r"AdaIN failed: the weights '\w+' are not on this machine", table)
     assert shown(outputs["notes"], "text/markdown")

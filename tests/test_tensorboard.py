@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +15,6 @@ from PIL import Image
 
 from cyclegan import cli
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-QUIET = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 TIMEOUT = 120  # seconds that nothing here should ever take
 CONFIG = """
 name: nano
@@ -28,8 +25,6 @@ method:
 data: {x: summer, y: winter, load_size: null, crop_size: 32, batch_size: 2}
 training: {steps: 6, log_every: 1, sample_every: 3, save_every: 3, device: cpu}
 """
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs an installed chromium or google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +61,6 @@ def address(run, tmp_path_factory) -> Iterator[str]:
     finally:
         os.killpg(server.pid, signal.SIGKILL)  # it has a process of its own that reads the files
         server.wait(TIMEOUT)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *QUIET])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

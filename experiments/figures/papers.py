@@ -29,7 +29,7 @@ from torch.nn.functional import interpolate
 
 from cyclegan.config import load
 from cyclegan.errors import UserError
-from cyclegan.evaluation.summary import as_markdown
+from cyclegan.evaluation.assessment import as_markdown
 from cyclegan.evaluation.timing import describe, measure
 from cyclegan.evaluation.wall import wall
 from cyclegan.images import read, to_bytes

@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     )
 
     evaluate = verbs.add_parser("evaluate", help="score a run, or translations that any program made")
-    evaluate.add_argument("folder", type=Path, help="runs/photo2painting/cyclegan, or a folder of pictures")
+    evaluate.add_argument("folders", type=Path, nargs="+", help="runs, as of several seeds, or a folder of pictures")
     evaluate.add_argument("--domain", help="of pictures: whose test pictures they translate: photo2monet")
     evaluate.add_argument("--to", help="of pictures: the side they are translated to, by name: monet")
     evaluate.add_argument("--sources", type=Path, help="instead of a domain: what the pictures were made from")
@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--fetch", action="store_true", help="download the weights that metrics lack")
     evaluate.set_defaults(
         run=lambda options: _verbs().evaluate(
-            options.folder,
+            options.folders,
             domain=options.domain,
             to=options.to,
             sources=options.sources,

@@ -158,7 +158,7 @@ def compare(path: Path, overrides: Sequence[str]) -> int:
 
 
 def evaluate(
-    folder: Path,
+    folders: Sequence[Path],
     *,
     domain: str | None,
     to: str | None,
@@ -170,13 +170,22 @@ def evaluate(
     metrics: Sequence[str] | None,
     fetch: bool,
 ) -> int:
-    """Score a run on its test pictures, or a folder of translations that any program made."""
-    if (folder / "config.yaml").exists():
+    """Score runs on their test pictures, or a folder of translations that any program made."""
+    folder = folders[0]
+    if all((each / "config.yaml").exists() for each in folders):
         given = {"--domain": domain, "--to": to, "--sources": sources, "--targets": targets, "--held-out": held_out}
         for option in (name for name, value in given.items() if value is not None):
             raise UserError(f"{option}: {folder} is a run, whose settings say that; give it with a folder of pictures")
-        score(folder, out, count=count, metrics=metrics, fetch=fetch)
+        if out is not None and len(folders) > 1:
+            raise UserError("--out: each run keeps its own report; give --out with one run")
+        scores = [score(each, out, count=count, metrics=metrics, fetch=fetch) for each in folders]
+        if len(scores) > 1:
+            from cyclegan.scoring import over_runs
+
+            print(f"\n{len(scores)} runs, mean ± standard deviation of the last weights\n\n{over_runs(scores)}")
         return 0
+    if len(folders) > 1:
+        raise UserError(f"{folder}: only runs are evaluated together; give one folder of pictures at a time")
 
     from cyclegan.evaluation.report import as_text, save_report
     from cyclegan.precision import choose_device
@@ -232,7 +241,8 @@ def score(
     for direction in sources.directions():
         report = reports[direction.name]
         print(f"\n{direction.name}\n\n{as_text(report)}")
-        scores |= {f"{direction.name}/{key}": n.value for key, n in report.assessment.rows[name].items()}
+        said = report.assessment.values(name, ("realism", "symptoms"))
+        scores |= {f"{direction.name}/{metric}": value for metric, value in said.items()}
         if report.evaluation:
             estimates = report.evaluation.rows[name].estimates
             scores |= {f"{direction.name}/{metric}": estimate.mean for metric, estimate in estimates.items()}

@@ -20,7 +20,7 @@ import torch
 from cyclegan.data.duplicates import near_duplicates
 from cyclegan.data.sources import Direction, Sources
 from cyclegan.errors import UserError
-from cyclegan.evaluation.assessment import assess
+from cyclegan.evaluation.assessment import as_markdown, assess
 from cyclegan.evaluation.compare import Targets
 from cyclegan.evaluation.evaluate import Evaluation, evaluate, translate
 from cyclegan.evaluation.instruments import Pictures
@@ -109,6 +109,18 @@ def assess_folder(folder: Path, task: Task, device: torch.device, asked: Asked) 
         captions=[path.stem for path in chosen],
         shown=folder.name,
     )
+
+
+def over_runs(scores: Sequence[Mapping[str, float]]) -> str:
+    """Mean and standard deviation over runs, as of several seeds, of every score that all of them have; in Markdown."""
+    shared = [name for name in scores[0] if all(name in each for each in scores)]
+    if not shared:
+        raise UserError("these runs have no score in common; give runs of one domain")
+    rows = []
+    for name in shared:
+        values = np.array([each[name] for each in scores])
+        rows.append([name, f"{values.mean():.4g} ± {values.std(ddof=1):.2g}", " ".join(f"{v:.4g}" for v in values)])
+    return as_markdown([["", "mean ± sd", "each"], *rows])
 
 
 def choose_targets(train: Sequence[Path], test: Sequence[Path]) -> Targets:

@@ -1,6 +1,7 @@
 """Evaluation from the command line: translations that any program made, runs with weights chosen on validation."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,26 @@ def test_a_run_reports_its_last_weights_and_those_that_validated_best(place, cap
     unpaired = json.loads((folder / "evaluation" / "evaluation.json").read_text())["directions"]["photos2paintings"]
     assert len(unpaired["unpaired"]["rows"]) >= 5  # floor, ceiling, two rivals, the run
     assert 0 <= unpaired["cycle"]["cyclegan, step 6"]["honesty"] <= 1
+
+
+def test_several_runs_are_summed_up_by_mean_and_deviation(place, capsys):
+    (place / "nano.yaml").write_text(CONFIG)
+    runs = []
+    for seed in (0, 1):
+        assert main(["train", "nano.yaml", "--set", f"seed={seed}", "--set", f"name=seed{seed}"]) == 0
+        runs.append(place / "runs" / "photos2paintings" / f"seed{seed}")
+    capsys.readouterr()
+    assert main(["evaluate", *map(str, runs), "--metrics", "patch-swd", "change"]) == 0
+    summary = capsys.readouterr().out.split("2 runs, mean ± standard deviation")[1]
+    line = next(line for line in summary.splitlines() if line.startswith("| photos2paintings/patch-swd"))
+    mean, deviation, *each = (float(number) for number in re.findall(r"0\.\d+(?:e-\d+)?", line))
+    assert mean == pytest.approx(np.mean(each), abs=2e-4)
+    assert deviation == pytest.approx(np.std(each, ddof=1), rel=0.1, abs=2e-4)
+
+    assert main(["evaluate", *map(str, runs), "--out", "x"]) == 2
+    assert "--out: each run keeps its own report" in capsys.readouterr().err
+    assert main(["evaluate", str(runs[0]), "photos"]) == 2
+    assert "only runs are evaluated together" in capsys.readouterr().err
 
 
 def test_options_of_pictures_are_refused_for_a_run(place, capsys):

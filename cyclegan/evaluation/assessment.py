@@ -72,6 +72,10 @@ class Assessment:
             reasons.setdefault(why, []).append(name)
         return [f"Not run: {', '.join(names)}: {why}; --fetch downloads them." for why, names in reasons.items()]
 
+    def values(self, row: str, questions: Sequence[str]) -> dict[str, float]:
+        """What a row reached in the columns of these questions."""
+        return {name: n.value for name, n in self.rows[row].items() if self.columns[name].question in questions}
+
     def heard(self) -> list[str]:
         """A sentence for each alarm."""
         return [f"{row}: {title}: {said}" for row, raised in self.alarms.items() for title, said in raised.items()]

@@ -84,6 +84,7 @@ class Run:
             self.say(f"continuing after step {step:,}")
         self.bar = tqdm(total=steps, initial=step, unit="step", disable=None, dynamic_ncols=True)
         self._tick(step)
+        self.begun, self.looked = time.perf_counter(), False
         try:
             yield
         finally:
@@ -112,7 +113,12 @@ class Run:
         """Likewise: a share that `log` tells, so that one sees what looking at the run costs it."""
         start = time.perf_counter()
         yield
-        self.judged += time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        self.judged += seconds
+        if not self.looked:
+            share = seconds / (start + seconds - self.begun)
+            self.say(f"looking at the run takes {seconds:.1f} s each time, about {share:.1%} of the whole")
+        self.looked = True
 
     def advance(self, step: int) -> None:
         """Show on a terminal that this step is done."""

@@ -193,8 +193,15 @@ def test_it_says_what_happens(tmp_path, capsys):
     lines = said.out.splitlines()
     assert lines[0].startswith("step 2/12  fool ")
     assert "continuing after step 8" in lines
-    assert lines[-1].startswith("step 12/12")
-    assert lines[-1].endswith(" left")
+    steps = [line for line in lines if line.startswith("step ")]
+    assert steps[-1].startswith("step 12/12")
+    assert steps[-1].endswith(" left")
+    looks = [
+        line
+        for line in lines
+        if re.fullmatch(r"looking at the run takes [\d.]+ s each time, about [\d.]+% of the whole", line)
+    ]
+    assert len(looks) == 2  # at the first look of each start
     assert said.err == ""
 
 

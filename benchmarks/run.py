@@ -17,13 +17,15 @@ from typing import Any
 
 import adain
 import gatys
+import step
 import torch
+import translation
 from paired import LEAST, Table, markdown
 
 from cyclegan.evaluation.timing import describe
 from cyclegan.precision import choose_device
 
-BENCHMARKS = {"adain": adain, "gatys": gatys}
+BENCHMARKS = {"step": step, "translation": translation, "adain": adain, "gatys": gatys}
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = 9
 QUICK_ROUNDS = 3

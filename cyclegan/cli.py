@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     translate.add_argument("--masks", type=Path, nargs="+", default=[], help="for each style, white where it goes")
     translate.add_argument("--out", type=Path, required=True, help="folder for the results; names and tree are kept")
     translate.add_argument("--bits", type=int, choices=(8, 16), default=8, help="a channel; 16 are written as TIFF")
+    translate.add_argument("--precision", choices=("float32", "bfloat16", "auto"), default="float32")
     translate.add_argument("--every", type=_count, metavar="STEPS", help="of Gatys, keep pictures on the way")
     _add_set(translate)
     translate.set_defaults(
@@ -65,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
             masks=options.masks,
             overrides=options.set,
             bits=options.bits,
+            precision=options.precision,
             every=options.every,
         )
     )

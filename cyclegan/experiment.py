@@ -94,13 +94,15 @@ def translate(
     masks: Sequence[Path],
     overrides: Sequence[str],
     bits: int,
+    precision: str,
     every: int | None,
 ) -> int:
     """Translate files and folders; bad ones are named at the end."""
     from cyclegan.inference.load import load as load_trained
     from cyclegan.inference.translate import translate
 
-    loaded = load_trained(checkpoint, style=style, weights=weights, masks=masks, overrides=overrides)
+    examples: dict[str, Any] = {"style": style, "weights": weights, "masks": masks}
+    loaded = load_trained(checkpoint, **examples, overrides=overrides, precision=precision)
     for damage in loaded.damages:
         print(f"passed over: {damage}", file=sys.stderr)
     report = translate(loaded, pictures, out, to, bits=bits, every=every)

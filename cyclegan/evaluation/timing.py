@@ -43,7 +43,7 @@ def measure(translator: Translator, images: Images, runs: int = RUNS, patience: 
     def run() -> None:
         taken.append(_seconds(translator, images))
 
-    memory = _peak(run, images.device)
+    memory = peak(run, images.device)
     if taken[0] < patience:
         taken.clear()  # it was the warm-up
     while not taken or (len(taken) < runs and sum(taken) < patience):
@@ -76,7 +76,7 @@ def _finish(device: torch.device) -> None:
         getattr(torch, device.type).synchronize()
 
 
-def _peak(call: Callable[[], None], device: torch.device) -> int | None:
+def peak(call: Callable[[], None], device: torch.device) -> int | None:
     """Bytes that a call needs at its peak."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

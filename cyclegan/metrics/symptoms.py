@@ -65,7 +65,8 @@ ALARMS = {
     "checkerboard": Alarm(
         "checkerboard",
         lambda power: power > 60.0,
-        "times the power of its neighbors has a frequency of the pixel grid; train longer, or take generator.ends=conv",
+        "times the power of its neighbors has a frequency of the pixel grid; train longer, or take "
+        "generator.upsampling=resize",
     ),
     "copying": Alarm(
         "copying",

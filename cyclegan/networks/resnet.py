@@ -52,7 +52,8 @@ class ResnetGenerator(nn.Module):
 
     def forward(self, images: Images) -> Images:
         """(n, 3, h, w) → (n, 3, h, w), both in [-1, 1]."""
-        drawn: Float[Tensor, "n 3 h w"] = self.layers(images)
+        weight = next(self.parameters())  # a frozen copy may compute in fewer digits than its images have
+        drawn: Float[Tensor, "n 3 h w"] = self.layers(images.to(weight.dtype)).to(images.dtype)
         if self.starts_at_identity:
             drawn = drawn.float() + (SATURATION * images.float()).atanh()
         return tanh(drawn)

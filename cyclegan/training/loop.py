@@ -13,6 +13,7 @@ from cyclegan.errors import StoppedError
 from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Trainable
 from cyclegan.training.checkpoint import Checkpoint, Part
+from cyclegan.training.compiling import compile_networks
 from cyclegan.training.ema import EMA
 from cyclegan.training.judging import Alarms, Best, Judge, Verdict
 from cyclegan.training.optimizers import Optimizers
@@ -65,6 +66,8 @@ def train(
     for damage in checkpoint.load_latest():
         run.say(f"passed over: {damage}")
     held_out = to(held_out, device)
+    if config.compile:
+        compile_networks(method, run.say)
 
     with run.recording(progress.step, config.steps), stop_requests() as stop, progress.named_in_errors():
         while progress.step < config.steps:

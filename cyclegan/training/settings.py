@@ -28,6 +28,7 @@ class TrainingConfig:
     constant_share: float = 0.5  # linear: of the steps at the full learning rate, which then falls to 0
     ema: float = 0.999  # decay of the average of the weights; ours, the paper keeps the last weights
     precision: Literal["float32", "bfloat16", "auto"] = "float32"  # auto: bfloat16 where the device computes in it
+    compile: bool = False  # networks as a whole, by TorchInductor: a minute at the start, then faster
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     log_every: int = 100
     sample_every: int = 1000

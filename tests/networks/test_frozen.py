@@ -1,0 +1,57 @@
+"""A frozen generator draws what the generator draws; and why training does not take the same way."""
+
+import pytest
+import torch
+from torch import nn
+
+from cyclegan.networks.frozen import frozen
+from cyclegan.networks.resnet import ResnetGenerator
+
+
+def images(n: int = 1, side: int = 32) -> torch.Tensor:
+    return torch.rand(n, 3, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+@pytest.fixture(
+    params=[{}, {"norm": "none"}, {"ends": "shuffle"}, {"start": "identity"}, {"upsampling": "resize"}], ids=str
+)
+def network(request) -> ResnetGenerator:
+    torch.manual_seed(0)
+    built = ResnetGenerator(base_channels=8, blocks=2, **request.param)
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter.mul_(1.5)  # away from the small numbers of the start
+    return built
+
+
+@torch.no_grad()
+def test_in_float32_it_draws_the_same(network):
+    assert torch.allclose(frozen(network, torch.float32)(images(2)), network(images(2)), atol=2e-5)
+
+
+@torch.no_grad()
+def test_in_bfloat16_it_is_off_by_a_level_or_two_and_gives_float32(network):
+    drawn = frozen(network, torch.bfloat16)(images(2))
+    assert drawn.dtype == torch.float32
+    assert (drawn - network(images(2))).abs().mean() < 2 / 127.5
+
+
+def test_it_is_a_copy_that_learns_nothing(network):
+    copied = frozen(network, torch.bfloat16)
+    assert not any(parameter.requires_grad for parameter in copied.parameters())
+    assert all(parameter.dtype == torch.float32 and parameter.requires_grad for parameter in network.parameters())
+    assert not any(isinstance(module, nn.InstanceNorm2d) for module in copied.modules())
+
+
+def test_pytorch_still_gets_channels_last_gradients_of_instance_norm_wrong():
+    """The reason why only frozen networks are channels last. When this fails, PyTorch is repaired."""
+    x = torch.randn(1, 4, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    gradient = torch.randn(1, 4, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+    def derivative(memory_format: torch.memory_format) -> torch.Tensor:
+        leaf = x.clone().requires_grad_()
+        nn.functional.instance_norm(leaf).backward(gradient.contiguous(memory_format=memory_format))
+        return leaf.grad
+
+    right, wrong = (derivative(order) for order in (torch.contiguous_format, torch.channels_last))
+    assert (right - wrong).abs().max() > 0.1

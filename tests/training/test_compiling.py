@@ -1,0 +1,61 @@
+"""Compiled networks compute what the others do; where nothing can be compiled training goes on."""
+
+import pytest
+import torch
+from torch import nn
+
+from cyclegan.data.batches import UnpairedBatch
+from cyclegan.methods.cyclegan import CycleGAN
+from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.training.compiling import compile_networks
+from cyclegan.training.optimizers import Optimizers
+from cyclegan.training.settings import OptimizerConfig
+
+
+def method() -> CycleGAN:
+    torch.manual_seed(0)
+    small = CycleGANConfig(
+        generator=GeneratorConfig(base_channels=4, blocks=1),
+        discriminator=DiscriminatorConfig(base_channels=4, layers=2),
+    )
+    return CycleGAN(small)
+
+
+def step(built: CycleGAN) -> tuple[dict[str, float], torch.Tensor]:
+    batch = UnpairedBatch(
+        *(torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(i)) * 2 - 1 for i in (1, 2))
+    )
+    losses = built.training_step(batch, Optimizers(built.players(), OptimizerConfig()).minimize)
+    gradients = torch.cat([parameter.grad.flatten() for parameter in built.G.parameters()])
+    return {name: loss.item() for name, loss in losses.items()}, gradients
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_losses_and_gradients_are_those_of_the_eager_networks():
+    compiled = method()
+    assert compile_networks(compiled)
+    (losses, gradients), (expected, direction) = step(compiled), step(method())
+    assert losses == pytest.approx(expected, rel=1e-4)
+    assert torch.cosine_similarity(gradients, direction, dim=0) > 0.9999
+
+
+def test_every_network_is_compiled_and_nothing_else(monkeypatch):
+    compiled: list[nn.Module] = []
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+    monkeypatch.setattr(nn.Module, "compile", lambda self, **_: compiled.append(self))
+    built = method()
+    assert compile_networks(built)
+    assert compiled == [built.G, built.F, built.D_X, built.D_Y]
+
+
+def test_without_a_compiler_training_goes_on_and_one_line_says_so(monkeypatch):
+    def fail(function):
+        raise RuntimeError("no C++ compiler\nat all")
+
+    said: list[str] = []
+    monkeypatch.setattr(torch, "compile", fail)
+    built = method()
+    assert not compile_networks(built, said.append)
+    assert said == ["compile   is not possible here (RuntimeError); continuing without"]
+    step(built)

@@ -82,7 +82,7 @@ class Step:
             losses[name] = 0.5 * (_to_one(D(real)) + D(fake.detach()).square().mean())
             losses[name].backward()
         self.of_discriminators.step()
-        return {name: float(loss) for name, loss in losses.items()}
+        return {name: loss.item() for name, loss in losses.items()}
 
     def _freeze(self, frozen: bool) -> None:
         for parameter in chain(self.D_X.parameters(), self.D_Y.parameters()):

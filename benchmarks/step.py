@@ -83,7 +83,7 @@ class Library:
         """The losses by name."""
         with autocast(self.dtype, self.batch.x.device):
             losses = self.method.training_step(self.batch, self.optimizers.minimize)
-        return {name: float(loss) for name, loss in losses.items()}
+        return {name: loss.item() for name, loss in losses.items()}
 
     def gradients(self) -> Tensor:
         """Of the generators."""

@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     translate.add_argument("--out", type=Path, required=True, help="folder for the results; names and tree are kept")
     translate.add_argument("--bits", type=int, choices=(8, 16), default=8, help="a channel; 16 are written as TIFF")
     translate.add_argument("--precision", choices=("float32", "bfloat16", "auto"), default="float32")
+    translate.add_argument("--tile", type=_count, metavar="PIXELS", help="work in squares: less memory, more time")
     translate.add_argument("--every", type=_count, metavar="STEPS", help="of Gatys, keep pictures on the way")
     _add_set(translate)
     translate.set_defaults(
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
             overrides=options.set,
             bits=options.bits,
             precision=options.precision,
+            tile=options.tile,
             every=options.every,
         )
     )

@@ -95,6 +95,7 @@ def translate(
     overrides: Sequence[str],
     bits: int,
     precision: str,
+    tile: int | None,
     every: int | None,
 ) -> int:
     """Translate files and folders; bad ones are named at the end."""
@@ -105,7 +106,7 @@ def translate(
     loaded = load_trained(checkpoint, **examples, overrides=overrides, precision=precision)
     for damage in loaded.damages:
         print(f"passed over: {damage}", file=sys.stderr)
-    report = translate(loaded, pictures, out, to, bits=bits, every=every)
+    report = translate(loaded, pictures, out, to, bits=bits, every=every, tile=tile)
     count = len(report.done) + len(report.bad)
     print(f"{len(report.done)} of {count} pictures translated to {to or loaded.y} in {out}")
     for bad in report.bad:

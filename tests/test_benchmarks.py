@@ -99,13 +99,29 @@ def test_the_plain_gatys_loop_descends_as_the_library_does():
     assert (ours.descend(image, 2) - plain.descend(image, 2)).abs().mean() < 1e-2
 
 
+def test_the_plain_step_of_cyclegan_has_the_losses_and_gradients_of_the_library():
+    import step
+
+    rows = {row.variant: row.agreement for row in step.run(32, 1, CPU, least=0.0).rows}
+    assert rows["library, float32"]["losses off by"] < 1e-5
+    assert rows["library, float32"]["cosine of gradients"] > 0.9999
+
+
+def test_the_plain_generator_draws_what_the_library_draws():
+    import translation
+
+    rows = {row.variant: row.agreement for row in translation.run(32, 1, CPU, least=0.0).rows}
+    assert rows["library, as trained"]["largest difference in levels"] < 0.01
+    assert rows["library, float32"]["largest difference in levels"] < 0.1
+
+
 def test_a_run_leaves_a_table_and_its_numbers(tmp_path, capsys):
     import run
 
     run.main(["--quick", "--rounds", "1", "--device", "cpu", "--out", str(tmp_path)])
     (data,) = tmp_path.glob("*-quick.json")
     found = json.loads(data.read_text())
-    assert [len(table["rows"]) for table in found["tables"]] == [4, 3]
+    assert [len(table["rows"]) for table in found["tables"]] == [3, 4, 4, 3]
     assert {"device", "threads", "torch", "commit"} <= found.keys()
     page = data.with_suffix(".md").read_text()
     assert all(row["variant"] in page for table in found["tables"] for row in table["rows"])

@@ -74,7 +74,7 @@ def test_weights_gradients_and_losses_stay_in_float32():
     optimizers = Optimizers(method.players(), OptimizerConfig())
     batch = UnpairedBatch(*(torch.rand(1, 3, 16, 16) * 2 - 1 for _ in "xy"))
     with autocast(torch.bfloat16, CPU):
-        assert method.G(batch.x).dtype == torch.bfloat16
+        assert method.G.layers(batch.x).dtype == torch.bfloat16
         losses = method.training_step(batch, optimizers.minimize)
     assert {loss.dtype for loss in losses.values()} == {torch.float32}
     assert {parameter.dtype for parameter in method.parameters()} == {torch.float32}

@@ -17,9 +17,12 @@ from tqdm import tqdm
 from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.images import read, write
 from cyclegan.inference.load import Loaded
+from cyclegan.inference.tiles import TiledTranslator
+from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import FORMATS, BadPictureError, find_pictures, open_picture
-from cyclegan.protocols import Images, Watchable
+from cyclegan.protocols import Images, Translator, Watchable
 
+SMALLEST = 128  # px of a tile: below, overlaps are most of the work
 FULL = re.compile("out of memory|can't allocate memory|not enough memory")  # CUDA and MPS, Linux, Windows
 
 
@@ -39,13 +42,20 @@ def translate(
     *,
     bits: int = 8,
     every: int | None = None,
+    tile: int | None = None,
 ) -> Report:
     """Translate files and the pictures below folders to a side, one at a time, into `out`.
 
     bits   a channel: 8, or 16, which makes every result a .tif.
     every  Of a method that optimizes, keep what there is after every so many steps: <name>/step-00050.png.
+    tile   Of a trained generator, work in squares of so many pixels: the same result in less memory and more time. By
+           itself this is done where a picture does not fit into memory.
     """
     translator = loaded.translator(to)  # a wrong name is refused before anything else
+    if tile is not None:
+        if not isinstance(translator, NetworkTranslator):
+            raise UserError("--tile: is for trained generators; this model looks at the whole picture")
+        translator = TiledTranslator(translator, tile)
     if every is not None and not isinstance(translator, Watchable):
         raise UserError("--every: this model paints in one go; only a method that optimizes has pictures on the way")
     report = Report()
@@ -54,14 +64,27 @@ def translate(
             translator = translator.watched(_Snapshots(target, loaded.signature), every)
         try:
             image = read(source)
-            with _enough_memory(source):
-                translated = translator.translate(image)
+            translated = _translated(translator, image, source)
             _write(target, translated, bits, loaded.signature)
         except BadPictureError as bad:
             report.bad.append(bad)
         else:
             report.done.append(target)
     return report
+
+
+def _translated(translator: Translator, image: Images, source: Path) -> Images:
+    """In tiles, and in smaller ones, where there is not enough memory for more."""
+    try:
+        with _enough_memory(source):
+            return translator.translate(image)
+    except NoSpaceError:
+        match translator:
+            case NetworkTranslator():
+                return _translated(TiledTranslator(translator), image, source)
+            case TiledTranslator() if translator.side > SMALLEST:
+                return _translated(TiledTranslator(translator.whole, translator.side // 2), image, source)
+        raise
 
 
 @dataclass(frozen=True)

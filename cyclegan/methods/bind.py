@@ -26,11 +26,15 @@ class NetworkTranslator:
     def translate(self, images: Images) -> Images:
         """(n, 3, h, w) → (n, 3, h, w) for any h, w ≥ 1, in evaluation mode."""
         height, width = images.shape[-2:]
-        padded = pad(images, (0, self._missing(width), 0, self._missing(height)), mode="replicate")
+        padded = pad(images, self.padding(height, width), mode="replicate")
         device = next(self.network.parameters()).device
         with evaluating(self.network):
             translated = self.network(padded.to(device))
         return translated[..., :height, :width].to(images)
+
+    def padding(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Pixels to add: left, right, above, below."""
+        return 0, self._missing(width), 0, self._missing(height)
 
     def _missing(self, side: int) -> int:
         """Pixels to the next multiple of the stride at which the residual blocks see 2×2 pixels or more."""

@@ -55,14 +55,8 @@ def train(
     progress = Progress()
     best = Best(run.folder / "best.safetensors", ema.average, about)
     alarms = Alarms()
-    state: dict[str, Part] = {
-        "method": method,
-        "optimizers": optimizers,
-        "ema": ema,
-        "progress": progress,
-        "best": best,
-    }
-    checkpoint = Checkpoint(run.checkpoints, config.keep, ema.average, about, **state)
+    parts: dict[str, Part] = {"method": method, "optimizers": optimizers, "ema": ema, "progress": progress}
+    checkpoint = Checkpoint(run.checkpoints, config.keep, ema.average, about, **parts, best=best)
     for damage in checkpoint.load_latest():
         run.say(f"passed over: {damage}")
     held_out = to(held_out, device)

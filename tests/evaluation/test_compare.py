@@ -369,7 +369,8 @@ def test_a_data_set_that_is_nowhere_is_named_with_how_to_fetch_it(tmp_path, monk
 def test_the_files_of_experiments_are_understood(path):
     config = load(path, CompareConfig)
     assert parse(dump(config), CompareConfig, "dumped") == config
-    assert {"identity", "color transfer", "Gatys", "AdaIN", "CycleGAN"} <= set(config.translators)
+    for method in ("color transfer", "Gatys", "AdaIN", "CycleGAN"):
+        assert any(title.startswith(method) for title in config.translators)
 
 
 def test_translators_are_told_apart_by_their_name():

@@ -11,6 +11,7 @@ from cyclegan import __version__
 from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.images import read, to_bytes
 from cyclegan.inference.load import Loaded, load
+from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.inference.translate import translate
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import read_picture, write_picture
@@ -218,6 +219,7 @@ def test_a_picture_too_large_for_the_memory_is_named_with_its_size(painter, phot
 
     draw(photos / "huge.png", (24, 18))
     monkeypatch.setattr(NetworkTranslator, "translate", fail)
+    monkeypatch.setattr(TiledTranslator, "translate", fail)
     with pytest.raises(NoSpaceError, match=r"huge\.png: 24×18 pixels need more memory than there is; make the picture"):
         translate(painter, [photos], out)
 
@@ -347,3 +349,35 @@ def test_controls_that_cannot_be_meant_are_refused(gatys, photos, controls, said
     path = draw(photos / "photo.png")
     with pytest.raises(UserError, match=said):
         load(gatys, "cpu", [path, path], **controls)
+
+
+def test_what_does_not_fit_into_memory_is_done_in_smaller_and_smaller_tiles(painter, photos, out, monkeypatch):
+    source = draw(photos / "large.png", (90, 70))
+    expected = to_bytes(painter.translator().translate(read(source)))[0].numpy()
+    tried: list[int] = []
+    in_tiles = TiledTranslator.translate
+
+    def whole(self, images):
+        tried.append(0)
+        raise RuntimeError("CUDA out of memory")
+
+    def tiled(self, images):
+        tried.append(self.side)
+        if self.side > 128:
+            raise RuntimeError("CUDA out of memory")
+        return in_tiles(self, images)
+
+    monkeypatch.setattr(NetworkTranslator, "translate", whole)
+    monkeypatch.setattr(TiledTranslator, "translate", tiled)
+    report = translate(painter, [photos], out)
+    assert tried == [0, 512, 256, 128]
+    assert report.done == [out / source.name]
+    assert np.abs(read_picture(out / "large.png").astype(int) - expected).max() <= 1  # where rounding decides
+
+
+def test_tiles_can_be_asked_for_and_give_the_same_picture(painter, photos, tmp_path):
+    draw(photos / "photo.png", (90, 70))
+    translate(painter, [photos], tmp_path / "whole")
+    translate(painter, [photos], tmp_path / "tiled", tile=8)
+    whole, tiled = (read_picture(tmp_path / way / "photo.png").astype(int) for way in ("whole", "tiled"))
+    assert np.abs(whole - tiled).max() <= 1

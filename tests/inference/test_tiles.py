@@ -1,0 +1,79 @@
+"""Tiles give the picture that the whole gives, whatever the network and the size."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cyclegan.errors import UserError
+from cyclegan.inference.tiles import TiledTranslator, reach
+from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.networks.frozen import frozen
+from cyclegan.networks.resnet import ResnetGenerator
+
+KINDS = [
+    {},
+    {"norm": "none"},
+    {"ends": "shuffle", "downsamplings": 1},
+    {"ends": "shuffle", "downsamplings": 2, "norm": "none"},
+    {"start": "identity"},
+    {"upsampling": "resize"},
+]
+
+
+def network(blocks: int = 1, **kind) -> ResnetGenerator:
+    torch.manual_seed(0)
+    built = ResnetGenerator(base_channels=4, blocks=blocks, **kind).eval()
+    with torch.no_grad():
+        for parameter in built.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(0, 0.15)  # so that the result depends on all that is seen
+    return built
+
+
+def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@settings(max_examples=6, deadline=None)
+@given(height=st.integers(2, 150), width=st.integers(2, 150), side=st.sampled_from([8, 20, 64]))
+def test_a_picture_in_tiles_is_the_whole_picture(kind, height, width, side):
+    whole = NetworkTranslator(network(**kind), network(**kind).stride)
+    expected = whole.translate(picture(height, width))
+    found = TiledTranslator(whole, side).translate(picture(height, width))
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < 1e-4  # a hundredth of a level
+
+
+def test_every_picture_of_a_batch_has_its_own_statistics():
+    whole = NetworkTranslator(network(), 4)
+    batch = torch.cat([picture(60, 44, 1), 0.2 * picture(60, 44, 2)])
+    assert torch.allclose(TiledTranslator(whole, 16).translate(batch), whole.translate(batch), atol=1e-4)
+
+
+def test_frozen_networks_are_tiled_as_well():
+    whole = NetworkTranslator(frozen(network(), torch.float32), 4)
+    assert torch.allclose(
+        TiledTranslator(whole, 16).translate(picture(70, 50)), whole.translate(picture(70, 50)), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_no_pixel_sees_farther_than_the_reach(kind):
+    """By the gradient of a pixel in the middle, without norms, which see everything."""
+    built = network(**kind | {"norm": "none"}).double()
+    image = picture(128, 128).double().requires_grad_()
+    built(image)[..., 64, 64].sum().backward()
+    rows, columns = image.grad.abs().sum(dim=(0, 1)).nonzero().T
+    seen = max((rows - 64).abs().max(), (columns - 64).abs().max())
+    assert 0.5 * reach(built) < seen <= reach(built)
+
+
+def test_the_generator_of_the_paper_sees_about_ninety_pixels_far():
+    assert 80 < reach(ResnetGenerator()) < 110
+
+
+def test_tiles_that_are_too_small_are_refused():
+    with pytest.raises(UserError, match="tiles of 3 pixels: give 4 or more"):
+        TiledTranslator(NetworkTranslator(network(), 4), 3)

@@ -10,7 +10,6 @@ Only ratios within one table are to be compared. CYCLEGAN_WEIGHTS, if set, gives
 import argparse
 import json
 import re
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from paired import LEAST, Table, markdown
 
 from cyclegan.evaluation.timing import describe
 from cyclegan.precision import choose_device
+from cyclegan.provenance import commit
 
 BENCHMARKS = {"step": step, "translation": translation, "adain": adain, "gatys": gatys}
 RESULTS = Path(__file__).parent / "results"
@@ -82,15 +82,6 @@ def circumstances(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "commit": commit(),
     }
-
-
-def commit() -> str:
-    """Of the tree that was measured; `dirty` if it differs from the commit."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    try:
-        return subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def slug(name: str) -> str:

@@ -3,12 +3,9 @@
 Each verb returns the exit code. PyTorch is imported inside those that compute, so that `show` and `data` start at once.
 """
 
-import platform
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from cyclegan.data.sources import Sources, find_sources
 from cyclegan.errors import UserError
 from cyclegan.evaluation.settings import CompareConfig
 from cyclegan.methods.settings import CycleGANConfig, MethodConfig
+from cyclegan.provenance import commit, environment
 from cyclegan.training.settings import TrainingConfig
 
 RUNS = Path("runs")
@@ -256,27 +254,6 @@ def score(
     save_report(out, reports, {**last.about, **weights, "evaluated_by": environment()})
     print(f"\nnumbers, tables and pictures: {out / 'index.html'}")
     return scores
-
-
-def environment() -> dict[str, Any]:
-    """Versions and commit, kept with the run."""
-    packages = ("torch", "torchvision", "numpy", "scikit-image", "pillow", "safetensors")
-    return {
-        "cyclegan": __version__,
-        "commit": commit(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        **{package: version(package) for package in packages},
-    }
-
-
-def commit() -> str | None:
-    """The commit of the code, with a + if files were changed since; None outside a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def settings(experiment: Experiment) -> dict[str, bool | int | float | str]:

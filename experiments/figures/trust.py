@@ -25,10 +25,11 @@ from cyclegan.evaluation.assessment import as_markdown
 from cyclegan.evaluation.evaluate import evaluate, translate_file
 from cyclegan.evaluation.rivals import oracles, rivals
 from cyclegan.evaluation.suite import Suite
-from cyclegan.experiment import Experiment, environment
+from cyclegan.experiment import Experiment
 from cyclegan.pictures import read_picture
 from cyclegan.precision import choose_device
 from cyclegan.protocols import Translator
+from cyclegan.provenance import environment
 
 OUT = Path("runs/figures")
 RESAMPLES = 2000

@@ -1,0 +1,30 @@
+"""Where a number or a picture comes from: versions, machine and commit."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cyclegan import __version__
+
+
+def environment() -> dict[str, Any]:
+    """Versions and commit, kept with the run."""
+    packages = ("torch", "torchvision", "numpy", "scikit-image", "pillow", "safetensors")
+    return {
+        "cyclegan": __version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{package: version(package) for package in packages},
+    }
+
+
+def commit() -> str | None:
+    """The commit of the code, with a + if files were changed since; None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

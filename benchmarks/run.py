@@ -16,6 +16,7 @@ from typing import Any
 
 import adain
 import gatys
+import pipeline
 import step
 import torch
 import translation
@@ -25,7 +26,7 @@ from cyclegan.evaluation.timing import describe
 from cyclegan.precision import choose_device
 from cyclegan.provenance import commit
 
-BENCHMARKS = {"step": step, "translation": translation, "adain": adain, "gatys": gatys}
+BENCHMARKS = {"step": step, "translation": translation, "pipeline": pipeline, "adain": adain, "gatys": gatys}
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = 9
 QUICK_ROUNDS = 3

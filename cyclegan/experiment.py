@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cyclegan import __version__
 from cyclegan.config import dump, load
@@ -19,6 +19,11 @@ from cyclegan.evaluation.settings import CompareConfig
 from cyclegan.methods.settings import CycleGANConfig, MethodConfig
 from cyclegan.provenance import commit, environment
 from cyclegan.training.settings import TrainingConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from cyclegan.training.run import Run
 
 RUNS = Path("runs")
 
@@ -44,30 +49,47 @@ def train(path: Path, overrides: Sequence[str]) -> int:
     experiment = load(path, Experiment, overrides)
     sources = find_sources(experiment.data)
 
+    from cyclegan import distributed
+    from cyclegan.evaluation.suite import WITHOUT_WEIGHTS
+    from cyclegan.precision import choose_device
+    from cyclegan.training.run import Run, SilentRun
+
+    with distributed.joined(choose_device(experiment.training.device)) as device:
+        folder = RUNS / sources.domain / experiment.name
+        run: Run = SilentRun(folder)
+        if distributed.rank() == 0:
+            run = Run(folder, dump(experiment), environment(), 2 * experiment.data.batch_size)
+        _train(experiment, sources, run, device)
+        if distributed.rank() == 0:
+            run.add_hyperparameters(settings(experiment), score(folder, metrics=WITHOUT_WEIGHTS))
+    return 0
+
+
+def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.device") -> None:
+    """Put method, data and judge together, say what will happen, and go."""
+    from cyclegan import distributed
     from cyclegan.data.unpaired import Unpaired, held_out
     from cyclegan.evaluation.examiner import PICTURES, Examiner, Validation
-    from cyclegan.evaluation.suite import WITHOUT_WEIGHTS
     from cyclegan.methods import build
     from cyclegan.methods.cyclegan import CycleGAN
-    from cyclegan.precision import choose_device
     from cyclegan.training import loop
     from cyclegan.training.plan import describe
-    from cyclegan.training.run import Run
     from cyclegan.training.seeding import seed_step
 
     data, training = experiment.data, experiment.training
-    device = choose_device(training.device)
-    run = Run(RUNS / sources.domain / experiment.name, dump(experiment), environment(), 2 * data.batch_size)
     seed_step(experiment.seed, step=0)
     method = build(experiment.method).to(device)
     batches = Unpaired(sources.train_x, sources.train_y, data, experiment.seed, method.Batch)
 
     run.say(f"run       {run.folder}")
     run.say(f"images    {sources.x} {len(sources.train_x):,}, {sources.y} {len(sources.train_y):,}")
-    buffered = getattr(experiment.method, "buffer_size", 0)
-    first = loop.to(batches.batch_at(0), device)
-    for line in describe(method, first, training, device, done=run.steps_done(), buffered=buffered):
-        run.say(line)
+    if distributed.size() > 1:  # no step is rehearsed, which each would do at its own pace
+        run.say(f"processes {distributed.size()}, which share out every batch of {data.batch_size}")
+    else:
+        buffered = getattr(experiment.method, "buffer_size", 0)
+        first = loop.to(batches.batch_at(0), device)
+        for line in describe(method, first, training, device, done=run.steps_done(), buffered=buffered):
+            run.say(line)
 
     shown = held_out(sources.test_x, sources.test_y, data, kind=method.Batch)
     judge = Examiner()
@@ -77,8 +99,6 @@ def train(path: Path, overrides: Sequence[str]) -> int:
         run.say(f"validates on {len(x)} + {len(y)} pictures kept aside; the best weights go to best.safetensors")
     described = about(experiment, sources)
     loop.train(method, batches, shown, training, run, seed=experiment.seed, device=device, about=described, judge=judge)
-    run.add_hyperparameters(settings(experiment), score(run.folder, metrics=WITHOUT_WEIGHTS))
-    return 0
 
 
 def translate(

@@ -2,8 +2,8 @@
 
 Each new fake is stored and returned until the buffer is full. From then on, with probability ½, a new fake is
 returned as it is; otherwise it takes the place of a stored one, chosen uniformly, which is returned. Images are
-handled one by one, also in a batch. The draws come from PyTorch's CPU generator, which the training loop seeds by
-(seed, step); the images are part of the state.
+handled one by one, also in a batch; of several processes all handle the batch of all alike. The draws come from
+PyTorch's CPU generator, which the training loop seeds by (seed, step); the images are part of the state.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cyclegan import distributed
 from cyclegan.protocols import Images
 
 
@@ -28,7 +29,11 @@ class ImageBuffer(nn.Module):
     @torch.no_grad()
     def forward(self, fakes: Images) -> Images:
         """A batch of fakes in, a batch of present and past fakes out, without gradients."""
-        return torch.cat([self._exchange(fake) for fake in fakes.detach().split(1)]) if self.size else fakes.detach()
+        if not self.size:
+            return fakes.detach()
+        everyones = distributed.gathered(fakes.detach())
+        shown = torch.cat([self._exchange(fake) for fake in everyones.split(1)])
+        return shown[distributed.share(len(shown))]
 
     def _exchange(self, fake: Images) -> Images:
         if len(self.images) < self.size:

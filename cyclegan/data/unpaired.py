@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from cyclegan import distributed
 from cyclegan.data.batches import Batch, UnpairedBatch
 from cyclegan.data.counters import draws, shuffled_pass
 from cyclegan.data.folder import Pictures
@@ -54,7 +55,7 @@ class Unpaired:
 
     def _assemble(self, step: int) -> Batch:
         first = step * self.config.batch_size
-        samples = range(first, first + self.config.batch_size)
+        samples = range(first, first + self.config.batch_size)[distributed.share(self.config.batch_size)]
         return self.kind(*(scale(torch.stack([self._crop(side, k) for k in samples])) for side in (X, Y)))
 
     def _crop(self, side: int, sample: int) -> UInt8[Tensor, "3 size size"]:

@@ -121,9 +121,10 @@ class _FixedNorm(nn.Module):
         """Normalized, once the statistics are known."""
         if not self.known:
             assert self.tile is not None
-            inner = features[..., *_inside(self.tile, features.shape[2:])].double()
+            inner = features[..., *_inside(self.tile, features.shape[2:])]
+            variance, mean = (each.double().cpu() for each in torch.var_mean(inner, dim=(0, 2, 3), correction=0))
             self.count += inner[0, 0].numel()
-            self.sums += torch.stack([inner.sum(dim=(0, 2, 3)), inner.square().sum(dim=(0, 2, 3))]).cpu()
+            self.sums += inner[0, 0].numel() * torch.stack([mean, variance + mean**2])
             raise _ReachedError
         return (features - self.mean.to(features)) * self.scale.to(features)
 

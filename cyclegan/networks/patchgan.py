@@ -10,6 +10,7 @@ Differs    from the paper's text, as the authors' code does: C512 and the scorin
 
 from itertools import pairwise
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -39,7 +40,7 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, images: Images) -> Float[Tensor, "n 1 grid_h grid_w"]:
         """(n, 3, h, w) in [-1, 1] → one score per patch."""
-        return self.layers(images).float()
+        return self.layers(images).to(torch.promote_types(images.dtype, torch.float32))
 
 
 def _c(channels: int, out_channels: int, stride: int, norm: str) -> nn.Sequential:

@@ -55,7 +55,7 @@ class ResnetGenerator(nn.Module):
         weight = next(self.parameters())  # a frozen copy may compute in fewer digits than its images have
         drawn: Float[Tensor, "n 3 h w"] = self.layers(images.to(weight.dtype)).to(images.dtype)
         if self.starts_at_identity:
-            drawn = drawn.float() + (SATURATION * images.float()).atanh()
+            drawn = drawn + (SATURATION * images).atanh()
         return tanh(drawn)
 
 

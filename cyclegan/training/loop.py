@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from cyclegan import distributed
 from cyclegan.errors import StoppedError
 from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Trainable
@@ -57,8 +58,10 @@ def train(
     alarms = Alarms()
     parts: dict[str, Part] = {"method": method, "optimizers": optimizers, "ema": ema, "progress": progress}
     checkpoint = Checkpoint(run.checkpoints, config.keep, ema.average, about, **parts, best=best)
-    for damage in checkpoint.load_latest():
-        run.say(f"passed over: {damage}")
+    with distributed.first_goes_first():  # it also clears away what an interrupted save has left
+        for damage in checkpoint.load_latest():
+            run.say(f"passed over: {damage}")
+    writes = distributed.rank() == 0
     held_out = to(held_out, device)
     if config.compile:
         compile_networks(method, run.say)
@@ -77,8 +80,8 @@ def train(
             run.advance(progress.step)
             last = progress.step == config.steps
             if progress.step % config.log_every == 0 or last:
-                run.log(progress.step, losses, rate, optimizers.terms)
-            if progress.step % config.sample_every == 0 or last:
+                run.log(progress.step, distributed.averaged(losses), rate, optimizers.terms)
+            if writes and (progress.step % config.sample_every == 0 or last):
                 with ema.in_place(), run.judging():
                     preview = method.preview(held_out)
                     verdict = judge(preview) if judge else NO_VERDICT
@@ -86,8 +89,9 @@ def train(
                 for sentence in alarms.heard(verdict.alarms, progress.step):
                     run.raise_alarm(progress.step, sentence)
                 best.offer(verdict.validation, progress.step)
-            stopping = stop.signal_number  # looked at once: what comes while saving waits for the next step
-            if progress.step % config.save_every == 0 or last or stopping:
+            # looked at once: what comes while saving waits for the next step
+            stopping = distributed.largest(stop.signal_number or 0, device)
+            if writes and (progress.step % config.save_every == 0 or last or stopping):
                 checkpoint.save(progress.step)
             if stopping:
                 raise StoppedError(stopping)

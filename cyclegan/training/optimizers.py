@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cyclegan import distributed
 from cyclegan.errors import NotFiniteError
 from cyclegan.protocols import Losses
 from cyclegan.training.settings import OptimizerConfig
@@ -36,6 +37,7 @@ class Optimizers:
         self.terms[player] = list(losses)
         self.adam[player].zero_grad(set_to_none=True)
         sum(losses.values()).backward(inputs=self.parameters[player])  # type: ignore[union-attr]
+        distributed.average_(parameter.grad for parameter in self.parameters[player] if parameter.grad is not None)
         self.adam[player].step()
 
     def scale_learning_rate(self, factor: float) -> float:

@@ -192,6 +192,33 @@ class Run:
                 board.add_scalar(tag, value)
 
 
+class SilentRun(Run):
+    """The same for a process that is not the first: it trains, and says and writes nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.checkpoints = folder / "checkpoints"
+
+    @contextmanager
+    def recording(self, step: int, steps: int) -> Iterator[None]:
+        """Nothing is recorded."""
+        yield
+
+    @contextmanager
+    def waiting_for_data(self) -> Iterator[None]:
+        """Nothing is counted."""
+        yield
+
+    def advance(self, step: int) -> None:
+        """Nothing is shown."""
+
+    def log(self, step: int, losses: Losses, learning_rate: float, players: Mapping[str, list[str]]) -> None:
+        """Nothing is written."""
+
+    def say(self, line: str) -> None:
+        """Nothing is said."""
+
+
 def training_hours(folder: Path) -> float | None:
     """How long the logged steps of a run took, pauses not counted; None where there is no log."""
     seconds, done = 0.0, 0

@@ -1,0 +1,95 @@
+"""The way from picture files to batches: JPEGs of 256 px, resized to 286, cropped to 256, mirrored, one of each side.
+
+Plain      Pillow and torchvision's transforms on Pillow images, in a DataLoader with two worker processes.
+Library    `Unpaired` with two reading threads: decoded by Pillow, resized on 8-bit tensors. With nothing kept in
+           memory, and with all pictures kept, as they are from the second pass on where they fit into
+           `data.cache_mb`.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from paired import LEAST, Table, Variant, measure
+from PIL import Image
+from skimage import data
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.unpaired import Unpaired
+
+SIZES = (256,)
+QUICK_SIZES = (32,)
+WORKERS = 2
+
+
+class Plain(Dataset):
+    """One picture of each side, drawn independently."""
+
+    def __init__(self, x: list[Path], y: list[Path], size: int) -> None:
+        self.sides = x, y
+        load = size * 286 // 256
+        self.transform = transforms.Compose(
+            [
+                transforms.Resize((load, load), transforms.InterpolationMode.BICUBIC),
+                transforms.RandomCrop(size),
+                transforms.RandomHorizontalFlip(),
+                transforms.ToTensor(),
+                transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return 1_000_000
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        return tuple(self.transform(Image.open(side[index % len(side)]).convert("RGB")) for side in self.sides)
+
+
+def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> Table:
+    """At one size; the device takes no part."""
+    del device
+    count = 8 if size in QUICK_SIZES else 64
+    with tempfile.TemporaryDirectory() as folder:
+        x, y = (_files(Path(folder) / side, picture, size, count) for side, picture in _photographs().items())
+        config = UnpairedConfig(x=Path(folder) / "x", y=Path(folder) / "y", load_size=size * 286 // 256, crop_size=size)
+        loader = iter(DataLoader(Plain(x, y, size), num_workers=WORKERS, prefetch_factor=4))
+        unkept, kept = (_batches(x, y, config, megabytes) for megabytes in (0, 1024))
+        for _ in range(2 * count):
+            next(kept)
+        ways = {
+            "plain, two worker processes": loader,
+            "library, two threads": unkept,
+            "library, two threads, cache warm": kept,
+        }
+        variants = [Variant(name, lambda batches=batches: next(batches)) for name, batches in ways.items()]
+        rows = measure(variants, rounds, torch.device("cpu"), least=least)
+        del loader
+    return Table(title=f"The input pipeline, {size} px, one picture of each side", weights="none", rows=rows)
+
+
+def _batches(x: list[Path], y: list[Path], config: UnpairedConfig, megabytes: int) -> Iterator[object]:
+    batches = Unpaired(x, y, replace(config, workers=WORKERS, cache_mb=megabytes), seed=0)
+    step = 0
+    while True:
+        yield batches.batch_at(step)
+        step += 1
+
+
+def _photographs() -> dict[str, np.ndarray]:
+    return {"x": data.astronaut(), "y": data.coffee()}
+
+
+def _files(folder: Path, picture: np.ndarray, size: int, count: int) -> list[Path]:
+    """Squares of a photograph as JPEG files."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for i in range(count):
+        top, left = (int(random.integers(side - size + 1)) for side in picture.shape[:2])
+        Image.fromarray(picture[top : top + size, left : left + size]).save(folder / f"{i}.jpg", quality=92)
+    return sorted(folder.iterdir())

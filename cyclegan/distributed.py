@@ -1,0 +1,104 @@
+"""Several processes train as one: started by torchrun, each takes an equal share of every batch.
+
+    torchrun --nproc-per-node 2 -m cyclegan train experiments/cyclegan/photo2monet.yaml --set data.batch_size=2
+
+The same settings and seed give the same training on any number of processes, but for rounding: `data.batch_size` is
+that of all together, gradients are averaged over them, past fakes are exchanged for the whole batch by all alike, and
+whatever is written is written by the first. Without torchrun there is one process, and nothing here does anything.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from cyclegan.errors import UserError
+
+TIMEOUT = timedelta(minutes=30)  # of waiting for the others: the first also looks at the run and saves it
+
+
+def rank() -> int:
+    """The number of this process; 0 is the one that writes."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def size() -> int:
+    """How many processes there are."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[torch.device]:
+    """Within this context the processes that torchrun has started know each other; gives the device of this one."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield device
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def first_goes_first() -> Iterator[None]:
+    """The first process does what is in this context, then all others do it."""
+    if rank() > 0:
+        dist.barrier()
+    yield
+    if rank() == 0 and size() > 1:
+        dist.barrier()
+
+
+def share(count: int) -> slice:
+    """Which of the images of a whole batch are those of this process."""
+    if count % size():
+        raise UserError(
+            f"data.batch_size: {count} cannot be shared out among {size()} processes; give a multiple of it"
+        )
+    own = count // size()
+    return slice(rank() * own, (rank() + 1) * own)
+
+
+def gathered(images: Tensor) -> Tensor:
+    """The whole batch of which every process has its share, in order."""
+    if size() == 1:
+        return images
+    shares = [torch.empty_like(images) for _ in range(size())]
+    dist.all_gather(shares, images.contiguous())
+    return torch.cat(shares)
+
+
+def average_(tensors: Iterable[Tensor]) -> None:
+    """Replace tensors by their means over all processes."""
+    if size() == 1:
+        return
+    mine = list(tensors)
+    flat = torch.cat([tensor.detach().flatten() for tensor in mine])
+    dist.all_reduce(flat)
+    flat /= size()
+    for tensor, mean in zip(mine, flat.split([tensor.numel() for tensor in mine]), strict=True):
+        tensor.copy_(mean.view_as(tensor))
+
+
+def averaged(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same of named numbers, without gradients."""
+    means = {name: loss.detach().clone() for name, loss in losses.items()}
+    average_(means.values())
+    return means
+
+
+def largest(number: int, device: torch.device) -> int:
+    """Of the numbers that the processes have."""
+    if size() == 1:
+        return number
+    found = torch.tensor(number, device=device)
+    dist.all_reduce(found, dist.ReduceOp.MAX)
+    return int(found)

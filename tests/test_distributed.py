@@ -1,0 +1,155 @@
+"""Two processes train as one: the same gradients, the same run, one writer; and a lone process knows nothing of it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cyclegan import distributed
+from cyclegan.cli import main
+from cyclegan.training.checkpoint import read_tensors
+
+TIMEOUT = 240  # seconds
+CONFIG = """
+name: {name}
+method:
+  name: cyclegan
+  generator: {{base_channels: 4, blocks: 1}}
+  discriminator: {{base_channels: 4, layers: 2}}
+  buffer_size: 6
+  lambda_r1: 0.1
+  r1_every: 2
+data: {{x: summer, y: winter, load_size: null, crop_size: 32, batch_size: 4, validation: 0.2}}
+training: {{steps: 8, log_every: 1, sample_every: 4, save_every: 4, device: cpu}}
+"""
+GRADIENTS = """
+import sys
+import torch
+from cyclegan import distributed
+from cyclegan.data.batches import UnpairedBatch
+from cyclegan.methods.cyclegan import CycleGAN
+from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.training.optimizers import Optimizers
+from cyclegan.training.settings import OptimizerConfig
+
+with distributed.joined(torch.device("cpu")):
+    torch.manual_seed(0)
+    small = CycleGANConfig(
+        generator=GeneratorConfig(base_channels=4, blocks=1),
+        discriminator=DiscriminatorConfig(base_channels=4, layers=2),
+        buffer_size=3,
+        lambda_r1=1.0,
+        r1_every=1,
+    )
+    method = CycleGAN(small).double()
+    optimizers = Optimizers(method.players(), OptimizerConfig())
+    for step in range(3):
+        torch.manual_seed(step)
+        whole = torch.rand(2, 4, 3, 32, 32, dtype=torch.float64) * 2 - 1
+        mine = distributed.share(4)
+        losses = method.training_step(UnpairedBatch(whole[0, mine], whole[1, mine]), optimizers.minimize)
+    found = {name: parameter.grad for name, parameter in method.named_parameters()}
+    found |= {"loss " + name: loss for name, loss in distributed.averaged(losses).items()}
+    found |= {"buffer": method.past_y.images}
+    if distributed.rank() == 0:
+        torch.save({name: tensor.detach() for name, tensor in found.items()}, sys.argv[1])
+"""
+
+
+def launch(processes: int, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    """By torchrun, on this machine."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(distributed.__file__).parents[1])}
+    return subprocess.run(
+        [*command, *arguments], cwd=cwd, env=environment, timeout=TIMEOUT, capture_output=True, text=True
+    )
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    random = np.random.default_rng(0)
+    for side in ("summer", "winter"):
+        (tmp_path / side).mkdir()
+        for i in range(24):
+            pixels = random.integers(256, size=(5, 5, 3), dtype=np.uint8)
+            Image.fromarray(pixels).resize((36, 36), Image.Resampling.BICUBIC).save(tmp_path / side / f"{i}.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_losses_gradients_and_past_fakes_are_those_of_one_process_to_ten_digits(tmp_path):
+    (tmp_path / "gradients.py").write_text(GRADIENTS)
+    found = []
+    for processes in (1, 2):
+        done = launch(processes, "gradients.py", f"{processes}.pt", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        found.append(torch.load(tmp_path / f"{processes}.pt"))
+    alone, together = found
+    assert alone.keys() == together.keys()
+    for name, tensor in alone.items():
+        assert torch.allclose(tensor, together[name], rtol=1e-10, atol=1e-10), name
+
+
+def test_two_processes_make_the_run_of_one_and_only_the_first_writes(place):
+    (place / "one.yaml").write_text(CONFIG.format(name="one"))
+    (place / "two.yaml").write_text(CONFIG.format(name="two"))
+    assert main(["train", "one.yaml"]) == 0
+    done = launch(2, "-m", "cyclegan", "train", "two.yaml", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "processes 2, which share out every batch of 4" in done.stdout
+    assert done.stdout.count("step 8/8") == 1
+    one, two = (place / "runs" / "summer2winter" / name for name in ("one", "two"))
+    assert {path.name for path in two.iterdir()} >= {
+        "config.yaml",
+        "log.jsonl",
+        "samples",
+        "checkpoints",
+        "best.safetensors",
+    }
+
+    logs = [[json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()] for run in (one, two)]
+    assert len(logs[0]) == len(logs[1]) == 8
+    assert logs[1][0] == pytest.approx(logs[0][0], rel=1e-5)
+    assert logs[1][-1] == pytest.approx(logs[0][-1], rel=1e-2)  # rounding has grown through Adam's first steps
+    states = [read_tensors(run / "checkpoints" / "step-00000008" / "state.safetensors")[0] for run in (one, two)]
+    assert states[0].keys() == states[1].keys()
+    for name, tensor in states[0].items():
+        assert tensor.shape == states[1][name].shape, name
+
+
+def test_a_run_continues_on_another_number_of_processes(place):
+    (place / "it.yaml").write_text(CONFIG.format(name="it"))
+    assert main(["train", "it.yaml", "--set", "training.steps=8"]) == 0
+    log = place / "runs" / "summer2winter" / "it" / "log.jsonl"
+    newest = log.parent / "checkpoints" / "step-00000008"
+    for file in newest.iterdir():
+        file.unlink()
+    newest.rmdir()  # as if it had been cut off after step 4
+    done = launch(2, "-m", "cyclegan", "train", "it.yaml", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "continuing after step 4" in done.stdout
+    assert len(log.read_text().splitlines()) == 8
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(place):
+    (place / "it.yaml").write_text(CONFIG.format(name="it"))
+    done = launch(2, "-m", "cyclegan", "train", "it.yaml", "--set", "data.batch_size=3", cwd=place)
+    assert done.returncode != 0
+    assert "data.batch_size: 3 cannot be shared out among 2 processes; give a multiple of it" in done.stderr
+
+
+def test_a_lone_process_shares_nothing():
+    tensors = [torch.ones(2), torch.zeros(3)]
+    distributed.average_(tensors)
+    assert (distributed.rank(), distributed.size(), distributed.share(3)) == (0, 1, slice(0, 3))
+    assert distributed.gathered(tensors[0]) is tensors[0]
+    assert distributed.largest(15, torch.device("cpu")) == 15
+    with distributed.joined(torch.device("cpu")) as device, distributed.first_goes_first():
+        assert device == torch.device("cpu")
+    assert [tensor.sum().item() for tensor in tensors] == [2, 0]

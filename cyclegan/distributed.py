@@ -34,17 +34,25 @@ def size() -> int:
 @contextmanager
 def joined(device: torch.device) -> Iterator[torch.device]:
     """Within this context the processes that torchrun has started know each other; gives the device of this one."""
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    number, count = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
+    if count == 1:
         yield device
         return
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=_store(), rank=number, world_size=count, timeout=TIMEOUT)
     try:
         yield device
     finally:
         dist.destroy_process_group()
+
+
+def _store() -> dist.Store:
+    """Where the processes leave their addresses. After a restart by torchrun those of the dead are still there."""
+    store, _, _ = next(dist.rendezvous("env://", timeout=TIMEOUT))
+    return dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
 
 
 @contextmanager

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -62,13 +64,19 @@ with distributed.joined(torch.device("cpu")):
 """
 
 
+def command(processes: int, *arguments: str) -> list[str]:
+    """Of torchrun, on this machine."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    return [*torchrun, *arguments]
+
+
+def surroundings() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(distributed.__file__).parents[1])}
+
+
 def launch(processes: int, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    """By torchrun, on this machine."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(distributed.__file__).parents[1])}
-    return subprocess.run(
-        [*command, *arguments], cwd=cwd, env=environment, timeout=TIMEOUT, capture_output=True, text=True
-    )
+    options = dict(cwd=cwd, env=surroundings(), timeout=TIMEOUT, capture_output=True, text=True)
+    return subprocess.run(command(processes, *arguments), **options)
 
 
 @pytest.fixture
@@ -135,6 +143,33 @@ def test_a_run_continues_on_another_number_of_processes(place):
     assert done.returncode == 0, done.stderr
     assert "continuing after step 4" in done.stdout
     assert len(log.read_text().splitlines()) == 8
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_others_and_max_restarts_continues(place):
+    (place / "it.yaml").write_text(CONFIG.format(name="it"))
+    checkpoints = place / "runs" / "summer2winter" / "it" / "checkpoints"
+    overrides = [f"--set=training.{setting}" for setting in ("steps=60", "save_every=5", "sample_every=60", "keep=20")]
+    arguments = ["--max-restarts", "1", "-m", "cyclegan", "train", "it.yaml", *overrides]
+    with (place / "said.txt").open("w") as said:
+        torchrun = subprocess.Popen(
+            command(2, *arguments), cwd=place, env=surroundings(), stdout=said, stderr=said, start_new_session=True
+        )
+        try:
+            deadline = time.monotonic() + TIMEOUT
+            while not (checkpoints / "step-00000010").exists():
+                assert torchrun.poll() is None, (place / "said.txt").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            children = Path(f"/proc/{torchrun.pid}/task/{torchrun.pid}/children").read_text().split()
+            os.kill(int(children[-1]), signal.SIGKILL)
+            assert torchrun.wait(TIMEOUT) == 0, (place / "said.txt").read_text()
+        finally:
+            if torchrun.poll() is None:
+                os.killpg(torchrun.pid, signal.SIGKILL)
+    assert (place / "said.txt").read_text().count("continuing after step") == 1
+    log = (checkpoints.parent / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in log] == list(range(1, 61))
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(place):

@@ -13,6 +13,7 @@ from PIL import Image
 
 from cyclegan.evaluation.assessment import Assessment
 
+LINE = 14  # of a name in a plot
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c1c1e; --soft: #6b6b70; --line: #dcdce0; --paper: #fff; --band: #f5f5f7;
         --alarm: #b00020 }
@@ -107,12 +108,17 @@ def scatter(title_x: str, title_y: str, points: Mapping[str, tuple[float, float]
         return ""
     (left, right), (low, high) = (_range([point[axis] for point in shown.values()]) for axis in (0, 1))
     marks = []
+    taken: list[tuple[float, float, float]] = []  # left and right ends of the names, and their heights
     for name, (x, y) in shown.items():
         at_x = 70 + 560 * (x - left) / (right - left)
-        at_y = 20 + 320 * (y - low) / (high - low)
+        at_y = line = 20 + 320 * (y - low) / (high - low)
         anchor, beside = ("end", -9) if at_x > 430 else ("start", 9)
+        begin, end = sorted((at_x, at_x + beside * len(name)))  # a letter is about 7 wide
+        while any(begin < other and one < end and abs(line - height) < LINE for one, other, height in taken):
+            line += LINE
+        taken.append((begin, end, line))
         marks.append(
-            f'<circle cx="{at_x:.1f}" cy="{at_y:.1f}" r="5"/><text x="{at_x + beside:.1f}" y="{at_y + 4:.1f}" '
+            f'<circle cx="{at_x:.1f}" cy="{at_y:.1f}" r="5"/><text x="{at_x + beside:.1f}" y="{line + 4:.1f}" '
             f'text-anchor="{anchor}">{escape(name)}</text>'
         )
     ticks = [

@@ -22,7 +22,7 @@ from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import FORMATS, BadPictureError, find_pictures, open_picture
 from cyclegan.protocols import Images, Translator, Watchable
 
-SMALLEST = 128  # px of a tile: below, overlaps are most of the work
+SMALLEST = 96  # px of a tile: below, overlaps are most of the work
 FULL = re.compile("out of memory|can't allocate memory|not enough memory")  # CUDA and MPS, Linux, Windows
 
 

@@ -363,14 +363,14 @@ def test_what_does_not_fit_into_memory_is_done_in_smaller_and_smaller_tiles(pain
 
     def tiled(self, images):
         tried.append(self.side)
-        if self.side > 128:
+        if self.side > 96:
             raise RuntimeError("CUDA out of memory")
         return in_tiles(self, images)
 
     monkeypatch.setattr(NetworkTranslator, "translate", whole)
     monkeypatch.setattr(TiledTranslator, "translate", tiled)
     report = translate(painter, [photos], out)
-    assert tried == [0, 512, 256, 128]
+    assert tried == [0, 384, 192, 96]
     assert report.done == [out / source.name]
     assert np.abs(read_picture(out / "large.png").astype(int) - expected).max() <= 1  # where rounding decides
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib import import_module
 
 import torch
 import torch.distributed as dist
@@ -41,6 +42,9 @@ def joined(device: torch.device) -> Iterator[torch.device]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
+    # Imported later, its functions would take the group for a default argument and keep its threads alive: now and
+    # then one of them wants the interpreter after it has ended, and a finished training ends in SIGABRT.
+    import_module("torch.distributed.nn")
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=_store(), rank=number, world_size=count, timeout=TIMEOUT)
     try:

@@ -104,6 +104,15 @@ def test_losses_gradients_and_past_fakes_are_those_of_one_process_to_ten_digits(
         assert torch.allclose(tensor, together[name], rtol=1e-10, atol=1e-10), name
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="this system does not list threads")
+def test_no_thread_of_the_group_outlives_it_as_it_would_abort_the_process_at_its_end(tmp_path):
+    threads = "import os; open(sys.argv[1] + os.environ['RANK'], 'w').write(str(len(os.listdir('/proc/self/task'))))"
+    (tmp_path / "threads.py").write_text(GRADIENTS + threads)
+    done = launch(2, "threads.py", "threads", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [(tmp_path / f"threads{rank}").read_text() for rank in (0, 1)] == ["1", "1"]
+
+
 def test_two_processes_make_the_run_of_one_and_only_the_first_writes(place):
     (place / "one.yaml").write_text(CONFIG.format(name="one"))
     (place / "two.yaml").write_text(CONFIG.format(name="two"))

@@ -16,7 +16,7 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn, tanh
 
-from cyclegan.networks.layers import ResnetBlock, initialize_, normalize, upsample
+from cyclegan.networks.layers import ReflectionPad, ResnetBlock, initialize_, normalize, upsample
 from cyclegan.protocols import Images
 
 SATURATION = 0.98  # atanh(±1) is infinite: a copied input keeps this share of its range
@@ -61,26 +61,26 @@ class ResnetGenerator(nn.Module):
 
 def _conv7_stem(channels: int, norm: str) -> list[nn.Module]:
     """c7s1-k."""
-    return [nn.ReflectionPad2d(3), nn.Conv2d(3, channels, 7), normalize(norm, channels), nn.ReLU()]
+    return [ReflectionPad(3), nn.Conv2d(3, channels, 7), normalize(norm, channels), nn.ReLU(inplace=True)]
 
 
 def _conv7_head(channels: int) -> list[nn.Module]:
     """c7s1-3, without norm and activation."""
-    return [nn.ReflectionPad2d(3), nn.Conv2d(channels, 3, 7)]
+    return [ReflectionPad(3), nn.Conv2d(channels, 3, 7)]
 
 
 def _shuffle_stem(channels: int, norm: str) -> list[nn.Module]:
     """Four pixels become twelve channels at half the size."""
-    conv = [nn.ReflectionPad2d(1), nn.Conv2d(12, channels, 3), normalize(norm, channels), nn.ReLU()]
+    conv = [ReflectionPad(1), nn.Conv2d(12, channels, 3), normalize(norm, channels), nn.ReLU(inplace=True)]
     return [nn.PixelUnshuffle(2), *conv]
 
 
 def _shuffle_head(channels: int) -> list[nn.Module]:
     """The inverse of the stem, without norm and activation."""
-    return [nn.ReflectionPad2d(1), nn.Conv2d(channels, 12, 3), nn.PixelShuffle(2)]
+    return [ReflectionPad(1), nn.Conv2d(channels, 12, 3), nn.PixelShuffle(2)]
 
 
 def _down(channels: int, out_channels: int, norm: str) -> nn.Sequential:
     """dk: half the height and width, zero padded."""
     conv = nn.Conv2d(channels, out_channels, 3, stride=2, padding=1)
-    return nn.Sequential(conv, normalize(norm, out_channels), nn.ReLU())
+    return nn.Sequential(conv, normalize(norm, out_channels), nn.ReLU(inplace=True))

@@ -4,6 +4,8 @@ Plain      Pillow and torchvision's transforms on Pillow images, in a DataLoader
 Library    `Unpaired` with two reading threads: decoded by Pillow, resized on 8-bit tensors. With nothing kept in
            memory, and with all pictures kept, as they are from the second pass on where they fit into
            `data.cache_mb`.
+Busy       The plain one's workers are processes of their own, which the table cannot tell from other people's: its
+           rounds count as busy on the quietest machine.
 """
 
 import tempfile

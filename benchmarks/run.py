@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import adain
+import cost
 import gatys
 import pipeline
 import step
@@ -26,7 +27,14 @@ from cyclegan.evaluation.timing import describe
 from cyclegan.precision import choose_device
 from cyclegan.provenance import commit
 
-BENCHMARKS = {"step": step, "translation": translation, "pipeline": pipeline, "adain": adain, "gatys": gatys}
+BENCHMARKS = {
+    "step": step,
+    "cost": cost,
+    "translation": translation,
+    "pipeline": pipeline,
+    "adain": adain,
+    "gatys": gatys,
+}
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = 9
 QUICK_ROUNDS = 3

@@ -5,12 +5,15 @@ Library    `training_step` with the loop's optimizers, in float32; in bfloat16 b
            it where that is native; and compiled, as `compile: true` does.
 Agreement  of the losses of the first step, and of the direction of the generators' gradients, with those of the plain
            one.
+Share      of the peak: the step's FLOPs (convolutions forward and backward, counted by PyTorch) over its seconds, as a
+           share of what the device reaches in nothing but a residual block's convolution in the same precision.
 Memory     what one step adds at its peak to the resident memory, after one to warm up; gradients and moments of Adam
            are then there already.
 """
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 
 import torch
 from material import CONTENT, STYLE, photograph
@@ -25,7 +28,8 @@ from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, Gener
 from cyclegan.precision import autocast, choose_precision
 from cyclegan.training.compiling import compile_networks
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.plan import rehearse
+from cyclegan.training.settings import OptimizerConfig, TrainingConfig
 
 SIZES = (256,)
 QUICK_SIZES = (32,)
@@ -65,8 +69,23 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
         }
         agreement["MB at the peak"] = _megabytes(variant, device)
         found.append(Variant(title, variant, agreement))
-    rows = measure(found, rounds, device, least=least)
+    flops = rehearse(method, UnpairedBatch(x, y), TrainingConfig(steps=1), device).flops
+    limits = [fastest(dtype, size, device) for dtype in (torch.float32, torch.float32, auto, auto)]
+    rows = [
+        replace(row, agreement=row.agreement | {"share of the peak": flops / row.seconds / limit})
+        for row, limit in zip(measure(found, rounds, device, least=least), limits, strict=False)
+    ]
     return Table(title=f"CycleGAN's training step, {size} px, batch 1", weights="random", rows=rows)
+
+
+def fastest(dtype: torch.dtype, size: int, device: torch.device) -> float:
+    """FLOP/s of the convolution that most of the step consists of."""
+    side, channels = size // 4, 256
+    images = torch.randn(1, channels, side + 2, side + 2, device=device, dtype=dtype)
+    convolve = torch.nn.Conv2d(channels, channels, 3, device=device, dtype=dtype)
+    with torch.no_grad():
+        rows = measure([Variant("", lambda: convolve(images))], 5, device)
+    return 2 * 9 * channels**2 * side**2 / rows[0].seconds
 
 
 class Library:

@@ -156,8 +156,29 @@ def check_data(target: str) -> int:
 
 
 def show(path: Path, overrides: Sequence[str]) -> int:
-    """Print the resolved settings of an experiment or a run."""
-    print(dump(load(path / "config.yaml" if path.is_dir() else path, Experiment, overrides)), end="")
+    """Print the resolved settings of an experiment or a run and, as comments, what training it takes on this device."""
+    experiment = load(path / "config.yaml" if path.is_dir() else path, Experiment, overrides)
+    print(dump(experiment), end="", flush=True)
+
+    import torch
+
+    from cyclegan.methods import build
+    from cyclegan.networks.weights import only_what_is_here
+    from cyclegan.precision import choose_device
+    from cyclegan.training.plan import describe
+
+    device = choose_device(experiment.training.device)
+    try:
+        with only_what_is_here():
+            method = build(experiment.method).to(device)
+    except UserError as error:  # it needs weights that are not here yet; to show it is no reason to fetch them
+        print(f"# no forecast: {error}")
+        return 0
+    shape = (experiment.data.batch_size, 3, *2 * [experiment.data.crop_size])
+    batch = method.Batch(*(torch.rand(shape, device=device) * 2 - 1 for _ in method.Batch._fields))
+    buffered = getattr(experiment.method, "buffer_size", 0)
+    for line in describe(method, batch, experiment.training, device, buffered=buffered):
+        print(f"# {line}")
     return 0
 
 

@@ -121,7 +121,7 @@ def test_a_run_leaves_a_table_and_its_numbers(tmp_path, capsys):
     run.main(["--quick", "--rounds", "1", "--device", "cpu", "--out", str(tmp_path)])
     (data,) = tmp_path.glob("*-quick.json")
     found = json.loads(data.read_text())
-    assert [len(table["rows"]) for table in found["tables"]] == [3, 4, 3, 4, 3]
+    assert [len(table["rows"]) for table in found["tables"]] == [3, 6, 4, 3, 4, 3]
     assert {"device", "threads", "torch", "commit"} <= found.keys()
     page = data.with_suffix(".md").read_text()
     assert all(row["variant"] in page for table in found["tables"] for row in table["rows"])

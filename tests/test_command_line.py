@@ -1,12 +1,14 @@
 """The `cyclegan` command as a user types it: what it prints, what it leaves behind, and how it refuses."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from cyclegan.cli import main
@@ -32,10 +34,28 @@ def test_help_needs_no_heavy_library():
     assert _python("-c", script).stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("arguments", [("show", str(SMOKE)), ("data", "list")])
-def test_show_and_data_start_without_pytorch(arguments):
-    script = f"import sys; from cyclegan.cli import main; main({list(arguments)}); print('torch' in sys.modules)"
+def test_data_starts_without_pytorch():
+    script = "import sys; from cyclegan.cli import main; main(['data', 'list']); print('torch' in sys.modules)"
     assert _python("-c", script).stdout.splitlines()[-1] == "False"
+
+
+def test_show_prints_the_settings_and_in_comments_what_they_take_here(capsys):
+    assert main(["show", str(SMOKE)]) == 0
+    printed = capsys.readouterr().out
+    comments = [line for line in printed.splitlines() if line.startswith("# ")]
+    assert [line.split()[1] for line in comments] == ["device", "networks", "training", "a", "needs"]
+    assert re.search(r"needs +about .*, [\d,]+ MB of memory, [\d,]+ MB of disk", comments[-1])
+    assert yaml.safe_load(printed)["training"]["steps"] == 60
+
+
+def test_show_prints_the_settings_of_what_needs_weights_that_are_not_here(monkeypatch, tmp_path, capsys):
+    for variable in ("CYCLEGAN_WEIGHTS", "TORCH_HOME", "HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("went to the network"))
+    assert main(["show", str(SMOKE.parents[1] / "adain-cpu" / "photo2monet.yaml")]) == 0
+    printed = capsys.readouterr().out
+    assert yaml.safe_load(printed)["method"]["name"] == "adain"
+    assert "# no forecast: " in printed
 
 
 def test_train_leaves_settings_log_pictures_checkpoints_and_scores(run):

@@ -1,4 +1,4 @@
-"""Pictures of one side, decoded and resized once and then kept in memory as far as it is allowed.
+"""Pictures of one side, decoded and resized once and then kept in memory as far as it is allowed, or as files.
 
 The resize is done on 8-bit tensors (antialiased bicubic): within one level of Pillow's, and the faster half of
 the pipeline.
@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2.functional import resize
 
+from cyclegan.data.cache import PictureCache
 from cyclegan.errors import UserError
 from cyclegan.pictures import read_picture
 
@@ -30,13 +31,15 @@ class Pictures:
         crop_size: int,
         cache_bytes: int,
         keep_aspect: bool = False,
+        cache: PictureCache | None = None,
     ) -> None:
         self.paths = paths
         self.load_size = load_size
         self.keep_aspect = keep_aspect
         self.crop_size = crop_size
         self._cache: dict[int, Tensor] = {}
-        self._room = cache_bytes
+        self._room = 0 if cache else cache_bytes
+        self.files = cache
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -46,6 +49,16 @@ class Pictures:
         return self._read(index) if cached is None else cached
 
     def _read(self, index: int) -> Tensor:
+        if self.files is None:
+            return self._decode(index)
+        path = self.files.path(self.paths[index], f"{self.load_size} {self.keep_aspect}")
+        picture = self.files.read(path)
+        if picture is None:
+            picture = self._decode(index)
+            self.files.write(path, picture)
+        return picture
+
+    def _decode(self, index: int) -> Tensor:
         picture = torch.from_numpy(read_picture(self.paths[index]).copy()).permute(2, 0, 1).contiguous()
         if self.load_size is not None:
             size = [self.load_size] * (1 if self.keep_aspect else 2)  # of one side the other follows

@@ -23,6 +23,7 @@ class UnpairedConfig:
     validation: float = 0.0  # share of the training pictures that is kept aside, by hash, to choose the best weights by
     workers: int = 2  # threads that read ahead; no effect on what is drawn
     cache_mb: int = 2048  # memory for decoded pictures; no effect on what is drawn
+    cache_folder: Path | None = None  # instead: files that later runs and other processes map into their memory, too
 
     def __post_init__(self) -> None:
         if (self.domain is None) == (self.x is None and self.y is None) or (self.x is None) != (self.y is None):

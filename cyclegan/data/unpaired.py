@@ -19,6 +19,7 @@ from torch import Tensor
 
 from cyclegan import distributed
 from cyclegan.data.batches import Batch, UnpairedBatch
+from cyclegan.data.cache import PictureCache
 from cyclegan.data.counters import draws, shuffled_pass
 from cyclegan.data.folder import Pictures
 from cyclegan.data.settings import UnpairedConfig
@@ -90,4 +91,5 @@ def held_out(
 
 
 def _pictures(paths: Sequence[Path], config: UnpairedConfig, cache_bytes: int) -> Pictures:
-    return Pictures(paths, config.load_size, config.crop_size, cache_bytes, config.resize == "shorter_side")
+    files = PictureCache(config.cache_folder) if config.cache_folder else None
+    return Pictures(paths, config.load_size, config.crop_size, cache_bytes, config.resize == "shorter_side", files)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
 
 
 class ReflectionPad(nn.ReflectionPad2d):
@@ -20,9 +21,10 @@ class ReflectionPad(nn.ReflectionPad2d):
 
     def forward(self, features: Tensor) -> Tensor:
         """(n, c, h, w) → (n, c, h + top + bottom, w + left + right)."""
-        if torch.compiler.is_compiling():  # the compiler finds out by itself what to keep
+        if not torch.compiler.is_compiling():
+            return _Reflect.apply(features, self.padding)
+        with torch.autocast(features.device.type, enabled=False):  # what to keep, the compiler finds out by itself
             return super().forward(features)
-        return _Reflect.apply(features, self.padding)
 
 
 class _Reflect(torch.autograd.Function):
@@ -42,6 +44,8 @@ class _Reflect(torch.autograd.Function):
 class ResnetBlock(nn.Module):
     """Rk: x + IN(conv3(ReLU(IN(conv3(x))))), reflection padded; no ReLU after the sum (CycleGAN, Sec. 7.2)."""
 
+    recompute = False  # in training, keep only the input and compute the rest again for the gradient
+
     def __init__(self, channels: int, norm: str = "instance") -> None:
         super().__init__()
         self.body = nn.Sequential(
@@ -51,6 +55,8 @@ class ResnetBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(n, c, h, w) → (n, c, h, w)."""
+        if self.recompute and torch.is_grad_enabled():
+            return features + checkpoint(self.body, features, use_reentrant=False)
         return features + self.body(features)
 
 
@@ -59,14 +65,17 @@ def normalize(kind: str, channels: int) -> nn.Module:
     return nn.InstanceNorm2d(channels) if kind == "instance" else nn.Identity()
 
 
-def upsample(channels: int, out_channels: int, kind: str, norm: str = "instance") -> nn.Sequential:
-    """uk: twice the height and width. `transposed` is the paper's; `resize` (nearest, conv3) draws no checkerboard."""
+def upsample(channels: int, out_channels: int, kind: str, norm: str = "instance", relu: bool = True) -> nn.Sequential:
+    """uk: twice the height and width. `transposed` is the paper's; `resize` (nearest, conv3) draws no checkerboard.
+
+    Without its ReLU it is for one that comes after the padding of what follows.
+    """
     grow: list[nn.Module]
     if kind == "transposed":
         grow = [nn.ConvTranspose2d(channels, out_channels, 3, stride=2, padding=1, output_padding=1)]
     else:
         grow = [nn.Upsample(scale_factor=2), ReflectionPad(1), nn.Conv2d(channels, out_channels, 3)]
-    return nn.Sequential(*grow, normalize(norm, out_channels), nn.ReLU(inplace=True))
+    return nn.Sequential(*grow, normalize(norm, out_channels), *[nn.ReLU(inplace=True)] * relu)
 
 
 def initialize_(network: nn.Module, norm: str, last_std: float = 0.02) -> None:

@@ -45,8 +45,8 @@ class ResnetGenerator(nn.Module):
             *(_shuffle_stem(widths[0], norm) if shuffled else _conv7_stem(widths[0], norm)),
             *(_down(narrow, wide, norm) for narrow, wide in pairwise(widths)),
             *(ResnetBlock(widths[-1], norm) for _ in range(blocks)),
-            *(upsample(wide, narrow, upsampling, norm) for wide, narrow in pairwise(reversed(widths))),
-            *(_shuffle_head(widths[0]) if shuffled else _conv7_head(widths[0])),
+            *(upsample(wide, narrow, upsampling, norm, narrow > widths[0]) for wide, narrow in pairwise(widths[::-1])),
+            *(_shuffle_head(widths[0], relu=len(widths) > 1) if shuffled else _conv7_head(widths[0])),
         )
         initialize_(self, norm, last_std=0.0 if self.starts_at_identity else 0.02)
 
@@ -65,8 +65,8 @@ def _conv7_stem(channels: int, norm: str) -> list[nn.Module]:
 
 
 def _conv7_head(channels: int) -> list[nn.Module]:
-    """c7s1-3, without norm and activation."""
-    return [ReflectionPad(3), nn.Conv2d(channels, 3, 7)]
+    """c7s1-3, without norm and activation; the ReLU is that of the layer before."""
+    return [_pad_and_relu(3), nn.Conv2d(channels, 3, 7)]
 
 
 def _shuffle_stem(channels: int, norm: str) -> list[nn.Module]:
@@ -75,9 +75,14 @@ def _shuffle_stem(channels: int, norm: str) -> list[nn.Module]:
     return [nn.PixelUnshuffle(2), *conv]
 
 
-def _shuffle_head(channels: int) -> list[nn.Module]:
-    """The inverse of the stem, without norm and activation."""
-    return [ReflectionPad(1), nn.Conv2d(channels, 12, 3), nn.PixelShuffle(2)]
+def _shuffle_head(channels: int, relu: bool) -> list[nn.Module]:
+    """The inverse of the stem, without norm and activation; a ReLU is that of the layer before."""
+    return [_pad_and_relu(1) if relu else ReflectionPad(1), nn.Conv2d(channels, 12, 3), nn.PixelShuffle(2)]
+
+
+def _pad_and_relu(padding: int) -> nn.Sequential:
+    """In this order they keep one tensor for the gradient instead of two."""
+    return nn.Sequential(ReflectionPad(padding), nn.ReLU(inplace=True))
 
 
 def _down(channels: int, out_channels: int, norm: str) -> nn.Sequential:

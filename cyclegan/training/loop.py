@@ -24,6 +24,7 @@ from cyclegan.training.schedules import factor
 from cyclegan.training.seeding import seed_step
 from cyclegan.training.settings import TrainingConfig
 from cyclegan.training.signals import stop_requests
+from cyclegan.training.step import Parts, recompute_blocks
 
 NO_VERDICT = Verdict({}, {}, {})
 
@@ -51,7 +52,8 @@ def train(
 ) -> None:
     """Train any method: schedule, step, report, sample, judge, save. Run it again to resume."""
     precision = choose_precision(config.precision, device)
-    optimizers = Optimizers(method.players(), config.optimizer)
+    optimizers = Optimizers(method.players(), config.optimizer, config.accumulate)
+    in_parts = Parts(config.accumulate)
     ema = EMA(method.networks(), config.ema)
     progress = Progress()
     best = Best(run.folder / "best.safetensors", ema.average, about)
@@ -63,17 +65,18 @@ def train(
             run.say(f"passed over: {damage}")
     writes = distributed.rank() == 0
     held_out = to(held_out, device)
+    recompute_blocks(method, config.recompute)
     if config.compile:
         compile_networks(method, run.say)
 
-    with run.recording(progress.step, config.steps), stop_requests() as stop, progress.named_in_errors():
+    with run.recording(progress.step, config.steps, device), stop_requests() as stop, progress.named_in_errors():
         while progress.step < config.steps:
             seed_step(seed, progress.step)
             rate = optimizers.scale_learning_rate(factor(config, progress.step))
             with run.waiting_for_data():
                 batch = to(batches.batch_at(progress.step), device)
             with autocast(precision, device):
-                losses = method.training_step(batch, optimizers.minimize)
+                losses = in_parts.step(method, batch, optimizers.minimize)
             ema.update()
             progress.step += 1
 

@@ -19,13 +19,15 @@ from cyclegan.training.settings import OptimizerConfig
 class Optimizers:
     """The optimizers of all players."""
 
-    def __init__(self, players: Mapping[str, Iterable[nn.Parameter]], config: OptimizerConfig) -> None:
+    def __init__(self, players: Mapping[str, Iterable[nn.Parameter]], config: OptimizerConfig, parts: int = 1) -> None:
         self.config = config
+        self.parts = parts  # of a batch: a player moves when it has heard of all of them
         self.parameters = {player: list(parameters) for player, parameters in players.items()}
         self.adam = {
             player: torch.optim.Adam(parameters, lr=config.lr, betas=config.betas, fused=True)
             for player, parameters in self.parameters.items()
         }
+        self.heard = dict.fromkeys(self.parameters, 0)
         self.terms: dict[str, list[str]] = {}  # the names of the losses that each player minimizes
 
     def minimize(self, player: str, losses: Losses) -> None:
@@ -35,8 +37,12 @@ class Optimizers:
         """
         refuse_not_finite(losses)
         self.terms[player] = list(losses)
-        self.adam[player].zero_grad(set_to_none=True)
-        sum(losses.values()).backward(inputs=self.parameters[player])  # type: ignore[union-attr]
+        if not self.heard[player]:
+            self.adam[player].zero_grad(set_to_none=True)
+        (sum(losses.values()) / self.parts).backward(inputs=self.parameters[player])  # type: ignore[union-attr]
+        self.heard[player] = (self.heard[player] + 1) % self.parts
+        if self.heard[player]:
+            return
         distributed.average_(parameter.grad for parameter in self.parameters[player] if parameter.grad is not None)
         self.adam[player].step()
 

@@ -1,55 +1,105 @@
-"""What a training will take, found out before it starts: one rehearsed step on a copy that is thrown away."""
+"""What a training will take, found out before it starts: rehearsed steps of a copy that is thrown away."""
 
 import copy
+import sys
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
 
 from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Losses, Trainable
 from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.step import Parts, recompute_blocks
 
 PATIENCE = 24 * 3600  # seconds: a training predicted to take longer is called hopeless on this device
 
 
-def rehearse(method: Trainable, batch: Any, precision: torch.dtype, device: torch.device) -> float:
-    """Seconds of one training step, measured with a copy of the method on a real batch.
+class Rehearsal(NamedTuple):
+    """What one step costs."""
 
-    Small steps are repeated for a second and the fastest counts; a large one runs once. It also shows, before
-    anything is written, whether the batch fits into memory.
+    seconds: float
+    flops: int  # of convolutions and matrix products, forward and backward; a multiplication and an addition are two
+    kept: int  # bytes of activations that are kept for the gradient, where there are most of them
+
+
+class _Kept:
+    """The activations that autograd keeps: each once, weights and images aside."""
+
+    def __init__(self, method: Trainable, batch: Any) -> None:
+        assert isinstance(method, torch.nn.Module)
+        self.most = 0
+        self.others = {tensor.untyped_storage().data_ptr() for tensor in (*method.parameters(), *batch)}
+        self.now: dict[int, int] = {}
+
+    def pack(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self.others:
+            self.now[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    def free(self) -> None:
+        """The gradient has been taken."""
+        self.most = max(self.most, sum(self.now.values()))
+        self.now.clear()
+
+
+def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torch.device) -> Rehearsal:
+    """The cost of a training step, found with a copy of the method on a real batch.
+
+    A first step is only counted. Small steps are then repeated for a second and the fastest counts; a large one runs
+    once. It also shows, before anything is written, whether the batch fits into memory.
     """
     copied = copy.deepcopy(method)
+    recompute_blocks(copied, config.recompute)
     parameters = {player: list(owned) for player, owned in copied.players().items()}
+    precision = choose_precision(config.precision, device)
+    kept = _Kept(copied, batch)
 
     def differentiate(player: str, losses: Losses) -> None:
         sum(losses.values()).backward(inputs=parameters[player])  # type: ignore[union-attr]
+        kept.free()
 
-    durations: list[float] = []
-    warm_ups = 2 if device.type == "cuda" else 0  # the first steps choose kernels
-    while len(durations) <= warm_ups or sum(durations) < 1:
+    parts = Parts(config.accumulate)
+
+    def step() -> float:
         start = time.perf_counter()
         with autocast(precision, device):
-            losses = copied.training_step(batch, differentiate)
+            losses = parts.step(copied, batch, differentiate)
         sum(losses.values()).item()  # type: ignore[union-attr]  # waits for the device
-        durations.append(time.perf_counter() - start)
-    return min(durations)
+        return time.perf_counter() - start
+
+    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(kept.pack, lambda tensor: tensor):
+        step()
+    durations: list[float] = []
+    warm_ups = 1 if device.type == "cuda" else 0  # the first steps choose kernels
+    while len(durations) <= warm_ups or sum(durations) < 1:
+        durations.append(step())
+    return Rehearsal(min(durations), counter.get_total_flops(), kept.most)
 
 
 def describe(
-    method: Trainable, batch: Any, config: TrainingConfig, device: torch.device, *, done: int, buffered: int
+    method: Trainable, batch: Any, config: TrainingConfig, device: torch.device, *, done: int = 0, buffered: int = 0
 ) -> list[str]:
     """What will happen, line by line; with a warning where it would take days."""
-    precision = choose_precision(config.precision, device)
-    seconds = rehearse(method, batch, precision, device) * (config.steps - done)
+    before = memory_in_use(device)
+    found = rehearse(method, batch, config, device)
+    seconds = found.seconds * (config.steps - done)
     disk = (config.keep + 1) * checkpoint_bytes(method, batch, buffered) / 1e6
+    memory = "" if before is None else f"{(before + found.kept + state_bytes(method)) / 1e6:,.0f} MB of memory, "
     sizes = " + ".join(str(tuple(tensor.shape)) for tensor in batch)
     networks = ", ".join(f"{name} {_count(net):,}" for name, net in method.networks().items())
+    precision = str(choose_precision(config.precision, device)).removeprefix("torch.")
+    speed = found.flops / found.seconds / 1e9
     lines = [
-        f"device    {device_name(device)}, {str(precision).removeprefix('torch.')}",
+        f"device    {device_name(device)}, {precision}",
         f"networks  {networks} parameters",
         f"training  {config.steps - done:,} of {config.steps:,} steps of {sizes}",
-        f"needs     about {duration(seconds)} and {disk:,.0f} MB of disk",
+        f"a step    {found.flops / 1e9:,.1f} GFLOP, {found.seconds:.3g} s ({speed:,.0f} GFLOP/s)",
+        f"needs     about {duration(seconds)}, {memory}{disk:,.0f} MB of disk",
     ]
     if seconds > PATIENCE:
         lines.append(
@@ -57,6 +107,23 @@ def describe(
             "or start with `make train`, whose domain photo2painting learns in minutes on a CPU"
         )
     return lines
+
+
+def memory_in_use(device: torch.device) -> int | None:
+    """Bytes that this process has needed so far at most: of the GPU, else of the machine; None if nobody knows."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if device.type != "cpu" or sys.platform == "win32":
+        return None
+    import resource  # Windows has none
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def state_bytes(method: Trainable) -> int:
+    """What comes to the weights: gradients, two moments of Adam, the average and its copy in use."""
+    learned = sum(parameter.numel() for owned in method.players().values() for parameter in owned)
+    return 4 * (3 * learned + 2 * sum(_count(network) for network in method.networks().values()))
 
 
 def checkpoint_bytes(method: Trainable, batch: Any, buffered: int) -> int:

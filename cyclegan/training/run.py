@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 from tqdm import tqdm
@@ -30,12 +31,13 @@ from cyclegan.images import grid, to_bytes, write
 from cyclegan.protocols import Losses, Preview
 from cyclegan.training.checkpoint import list_checkpoints
 from cyclegan.training.judging import Verdict
-from cyclegan.training.plan import duration
+from cyclegan.training.plan import duration, memory_in_use
 
 OPERATIONAL = (  # how a run is carried out; what comes of it does not depend on them, so they may change on the way
-    *("data.workers", "data.cache_mb"),
-    *(f"training.{name}" for name in ("device", "log_every", "sample_every", "save_every", "keep")),
+    *("data.workers", "data.cache_mb", "data.cache_folder"),
+    *(f"training.{name}" for name in ("device", "recompute", "log_every", "sample_every", "save_every", "keep")),
 )
+MEASURED = 20  # steps after which the forecast is corrected
 
 
 class Run:
@@ -69,9 +71,9 @@ class Run:
         return int(committed[-1].name.removeprefix("step-")) if committed else 0
 
     @contextmanager
-    def recording(self, step: int, steps: int) -> Iterator[None]:
+    def recording(self, step: int, steps: int, device: torch.device) -> Iterator[None]:
         """Continue the records at a step, dropping what was written after it by a run that was cut off."""
-        self.steps = steps
+        self.steps, self.device = steps, device
         self.laid_out = self._trim_log(step) > 0  # the layout comes with the first line
         if step == 0:
             for old in self.folder.glob("events.out.tfevents.*"):
@@ -85,6 +87,7 @@ class Run:
         self.bar = tqdm(total=steps, initial=step, unit="step", disable=None, dynamic_ncols=True)
         self._tick(step)
         self.begun, self.looked = time.perf_counter(), False
+        self.first = (step + 1, self.begun)  # step that was the first to be done here, and when; it warms up
         try:
             yield
         finally:
@@ -123,6 +126,14 @@ class Run:
     def advance(self, step: int) -> None:
         """Show on a terminal that this step is done."""
         self.bar.update(step - self.bar.n)
+        done = step - self.first[0]
+        if done == 0:
+            self.first = (step, time.perf_counter())
+        if done == MEASURED:
+            left = (self.steps - step) * (time.perf_counter() - self.first[1] - self.judged) / done
+            memory = memory_in_use(self.device)
+            used = "" if memory is None else f", at most {memory / 1e6:,.0f} MB of memory in use"
+            self.say(f"measured  over {done} steps: about {duration(left)} for the rest{used}")
 
     def log(self, step: int, losses: Losses, learning_rate: float, players: Mapping[str, list[str]]) -> None:
         """Losses, speed and time left: to the screen, to log.jsonl and to TensorBoard."""
@@ -200,7 +211,7 @@ class SilentRun(Run):
         self.checkpoints = folder / "checkpoints"
 
     @contextmanager
-    def recording(self, step: int, steps: int) -> Iterator[None]:
+    def recording(self, step: int, steps: int, device: torch.device) -> Iterator[None]:
         """Nothing is recorded."""
         yield
 

@@ -29,6 +29,8 @@ class TrainingConfig:
     ema: float = 0.999  # decay of the average of the weights; ours, the paper keeps the last weights
     precision: Literal["float32", "bfloat16", "auto"] = "float32"  # auto: bfloat16 where the device computes in it
     compile: bool = False  # networks as a whole, by TorchInductor: a minute at the start, then faster
+    accumulate: int = 1  # parts that a batch is worked on in: the gradient of the whole, in a part of the memory
+    recompute: bool = False  # residual blocks keep their inputs only, and are computed twice: less memory, more time
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     log_every: int = 100
     sample_every: int = 1000
@@ -36,7 +38,7 @@ class TrainingConfig:
     keep: int = 2  # newest checkpoints kept
 
     def __post_init__(self) -> None:
-        for name in ("steps", "log_every", "sample_every", "save_every"):
+        for name in ("steps", "accumulate", "log_every", "sample_every", "save_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1")
         if self.keep < 2:

@@ -52,17 +52,17 @@ def test_has_the_published_number_of_parameters(blocks, parameters):
     assert sum(p.numel() for p in generator.parameters()) == parameters
 
 
-def test_consists_of_the_layers_of_the_authors_code_and_has_no_norm_at_the_head():
+def test_consists_of_the_layers_of_the_authors_code_but_pads_before_relu_and_has_no_norm_at_the_head():
     generator = ResnetGenerator()
-    block = ["reflect 1", "conv 3/1/0 256-256", "norm", "relu", "reflect 1", "conv 3/1/0 256-256", "norm"]
+    block = ["reflect 1", "conv 3/1/0 256-256", "norm", "reflect 1", "relu", "conv 3/1/0 256-256", "norm"]
     assert layer_list(generator) == [
         *("reflect 3", "conv 7/1/0 3-64", "norm", "relu"),
         *("conv 3/2/1 64-128", "norm", "relu"),
         *("conv 3/2/1 128-256", "norm", "relu"),
         *9 * block,
         *("transposed+1 3/2/1 256-128", "norm", "relu"),
-        *("transposed+1 3/2/1 128-64", "norm", "relu"),
-        *("reflect 3", "conv 7/1/0 64-3"),
+        *("transposed+1 3/2/1 128-64", "norm"),
+        *("reflect 3", "relu", "conv 7/1/0 64-3"),
     ]
 
 

@@ -12,10 +12,11 @@ from cyclegan.methods import build
 from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
 from cyclegan.training import plan
 from cyclegan.training.checkpoint import list_checkpoints
-from cyclegan.training.plan import checkpoint_bytes, describe, duration, rehearse
+from cyclegan.training.plan import Rehearsal, checkpoint_bytes, describe, duration, rehearse
 from cyclegan.training.settings import TrainingConfig
 
 DAY = 24 * 3600
+STEP = TrainingConfig(steps=1)
 
 
 def small_cyclegan(buffer_size: int = 4):
@@ -43,14 +44,14 @@ class Squares:
 def test_a_rehearsal_leaves_the_method_as_it_was(is_same, make, batches):
     method = make()
     before = {name: value.clone() for name, value in method.state_dict().items()}
-    assert 0 < rehearse(method, batches.batch_at(0), torch.float32, CPU) < 60
+    assert 0 < rehearse(method, batches.batch_at(0), STEP, CPU).seconds < 60
     assert is_same(dict(method.state_dict()), before)
     assert all(parameter.grad is None for parameter in method.parameters())
 
 
 def test_a_rehearsed_run_ends_as_one_that_was_not(tmp_path, first_difference):
     def rehearsed(method: Toy) -> None:
-        rehearse(method, Noise().batch_at(0), torch.float32, CPU)
+        rehearse(method, Noise().batch_at(0), STEP, CPU)
 
     launch(tmp_path / "straight")
     launch(tmp_path / "rehearsed", before=rehearsed)
@@ -76,12 +77,35 @@ class Clock:
 @pytest.mark.parametrize(
     ("durations", "steps", "seconds"), [((0.5, 0.2, 0.2, 0.3), 4, 0.2), ((7.0,), 1, 7.0), ((0.25,), 4, 0.25)]
 )
-def test_small_steps_are_repeated_for_a_second_and_the_fastest_counts(monkeypatch, durations, steps, seconds):
-    clock = Clock(*durations)
+def test_after_one_to_be_counted_small_steps_are_repeated_for_a_second_and_the_fastest_counts(
+    monkeypatch, durations, steps, seconds
+):
+    clock = Clock(0.1, *durations)
     monkeypatch.setattr(plan, "time", clock)
     monkeypatch.setattr(Toy, "training_step", clock.step)
-    assert rehearse(Toy(), Noise().batch_at(0), torch.float32, CPU) == pytest.approx(seconds)
-    assert clock.steps == steps
+    assert rehearse(Toy(), Noise().batch_at(0), STEP, CPU).seconds == pytest.approx(seconds)
+    assert clock.steps == 1 + steps
+
+
+def test_flops_of_convolutions_are_counted_forward_and_backward():
+    found = rehearse(Toy(), Noise().batch_at(0), STEP, CPU)
+    pixels = 2 * 8 * 8
+    painter, critic = 2 * 9 * pixels, 2 * 3 * pixels  # of one forward pass
+    judged = 3 * critic  # the fake for the painter, the past one and the real one for the critic
+    weights_and_inputs = painter + critic + 2 * critic  # the gradients of G's weights, and through D; of D's weights
+    assert found.flops == painter + judged + weights_and_inputs
+
+
+def test_activations_are_counted_once_each_and_without_weights_and_images():
+    class Squared(Toy):
+        def training_step(self, batch, minimize):
+            drawn = self.G(batch.x)
+            losses = {"loss": (drawn.sin() * drawn.cos()).sum()}
+            minimize("painter", losses)
+            return losses
+
+    found = rehearse(Squared(), Noise().batch_at(0), STEP, CPU)
+    assert found.kept == 3 * 4 * Noise().batch_at(0).x.numel()  # what is drawn, its sine and its cosine
 
 
 @pytest.fixture
@@ -89,7 +113,8 @@ def told(monkeypatch):
     """The lines of a description, where a step takes so many seconds."""
 
     def tell(seconds: float, *, steps: int, done: int = 0) -> list[str]:
-        monkeypatch.setattr(plan, "rehearse", lambda *_: seconds)
+        monkeypatch.setattr(plan, "rehearse", lambda *_: Rehearsal(seconds, 3_000_000_000, 5_000_000))
+        monkeypatch.setattr(plan, "memory_in_use", lambda _: 400_000_000)
         return describe(Toy(), Noise().batch_at(0), TrainingConfig(steps=steps), CPU, done=done, buffered=3)
 
     return tell
@@ -113,11 +138,12 @@ def test_one_second_more_than_a_day_is_too_much(told):
 
 
 def test_it_tells_device_networks_steps_time_and_disk(told):
-    device, networks, training, needs = told(0.5, steps=1000, done=400)
+    device, networks, training, step, needs = told(0.5, steps=1000, done=400)
     assert device == f"device    CPU with {torch.get_num_threads()} threads, float32"
     assert networks == "networks  G 12 parameters"
     assert training == "training  600 of 1,000 steps of (2, 3, 8, 8) + (2, 3, 8, 8)"
-    assert needs == "needs     about 5.0 min and 0 MB of disk"
+    assert step == "a step    3.0 GFLOP, 0.5 s (6 GFLOP/s)"
+    assert needs == "needs     about 5.0 min, 405 MB of memory, 0 MB of disk"
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,9 @@ def experiment(data: dict | None = None, training: dict | None = None) -> str:
 CHANGES = {
     "data.workers": 7,
     "data.cache_mb": 1,
+    "data.cache_folder": Path("decoded"),
     "training.device": "cuda",
+    "training.recompute": True,
     "training.log_every": 3,
     "training.sample_every": 3,
     "training.save_every": 3,

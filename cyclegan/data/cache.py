@@ -1,0 +1,61 @@
+"""Decoded and resized pictures as files that are mapped into memory: of a crop only the pages it lies on are read.
+
+A file is named by what its content follows from: the picture's path, size and time of change, and how it is resized.
+It appears under its name when it is whole, so that any number of processes may share a folder; one that is damaged
+is made again. Nothing is ever removed: delete the folder when you are done with it.
+"""
+
+import errno
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from cyclegan.errors import NoSpaceError, UserError
+
+VERSION = 1  # of decoding and resizing: raise it when they change
+
+
+class PictureCache:
+    """A folder of uint8 (3, h, w) as .npy."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, picture: Path, how: str) -> Path:
+        """Of the file for a picture that is resized in a certain way."""
+        status = picture.stat()
+        identity = f"{VERSION} {picture.resolve()} {status.st_size} {status.st_mtime_ns} {how}"
+        return self.folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npy"
+
+    def read(self, path: Path) -> UInt8[Tensor, "3 h w"] | None:
+        """What a file holds; None where there is none, or not a whole one."""
+        try:
+            found = np.load(path, mmap_mode="c")  # copy on write: nobody can change the file by accident
+        except (OSError, ValueError, EOFError):
+            return None
+        return torch.from_numpy(found) if found.dtype == np.uint8 and found.ndim == 3 and len(found) == 3 else None
+
+    def write(self, path: Path, pixels: UInt8[Tensor, "3 h w"]) -> None:
+        """Under another name first."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
+                try:
+                    np.save(file, pixels.numpy())
+                    file.flush()
+                    os.replace(file.name, path)
+                except BaseException:
+                    os.unlink(file.name)
+                    raise
+        except OSError as error:
+            kind = NoSpaceError if error.errno in (errno.ENOSPC, errno.EDQUOT) else UserError
+            raise kind(
+                f"{self.folder}: cannot be written ({error.strerror or error}); "
+                "give another data.cache_folder, or null to keep pictures in memory"
+            ) from error

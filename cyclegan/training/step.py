@@ -1,0 +1,50 @@
+"""One step of training on one batch: whole or in parts, and with more or less kept for the gradient."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from cyclegan.errors import UserError
+from cyclegan.networks.layers import ResnetBlock
+from cyclegan.protocols import Losses, Minimize, Trainable
+
+
+class Parts:
+    """A batch in so many parts, one after the other: the gradient of the whole in a part of the memory.
+
+    Instance norms and all losses treat every image by itself, so that the average of the parts' gradients is the
+    gradient of the whole, but for rounding. Only the draws of past fakes come in another order.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def step(self, method: Trainable, batch: Any, minimize: Minimize) -> Losses:
+        """The method's step on every part; `minimize` hears from each. Returns the means of the losses."""
+        if self.count == 1:
+            return method.training_step(batch, minimize)
+        found: dict[str, list[torch.Tensor]] = {}
+        for part in self._cut(batch):
+            for name, loss in method.training_step(part, minimize).items():
+                found.setdefault(name, []).append(loss.detach())
+        return {name: torch.stack(losses).mean() for name, losses in found.items()}
+
+    def _cut(self, batch: Any) -> Iterator[Any]:
+        for tensor in batch:
+            if len(tensor) % self.count:
+                raise UserError(
+                    f"training.accumulate: {len(tensor)} images do not make {self.count} equal parts; "
+                    f"give a divisor of data.batch_size"
+                )
+        for tensors in zip(*(tensor.chunk(self.count) for tensor in batch), strict=True):
+            yield type(batch)(*tensors)
+
+
+def recompute_blocks(method: Trainable, recompute: bool) -> None:
+    """Whether residual blocks keep only their inputs, and are computed a second time for the gradient."""
+    assert isinstance(method, nn.Module)
+    for module in method.modules():
+        if isinstance(module, ResnetBlock):
+            module.recompute = recompute

@@ -54,6 +54,9 @@ def parser() -> argparse.ArgumentParser:
     translate.add_argument("--bits", type=int, choices=(8, 16), default=8, help="a channel; 16 are written as TIFF")
     translate.add_argument("--precision", choices=("float32", "bfloat16", "auto"), default="float32")
     translate.add_argument("--tile", type=_count, metavar="PIXELS", help="work in squares: less memory, more time")
+    translate.add_argument(
+        "--batch", type=_count, default=1, metavar="N", help="pictures of one size at a time; for GPUs"
+    )
     translate.add_argument("--every", type=_count, metavar="STEPS", help="of Gatys, keep pictures on the way")
     _add_set(translate)
     translate.set_defaults(
@@ -69,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
             bits=options.bits,
             precision=options.precision,
             tile=options.tile,
+            batch=options.batch,
             every=options.every,
         )
     )

@@ -114,6 +114,7 @@ def translate(
     bits: int,
     precision: str,
     tile: int | None,
+    batch: int,
     every: int | None,
 ) -> int:
     """Translate files and folders; bad ones are named at the end."""
@@ -124,7 +125,7 @@ def translate(
     loaded = load_trained(checkpoint, **examples, overrides=overrides, precision=precision)
     for damage in loaded.damages:
         print(f"passed over: {damage}", file=sys.stderr)
-    report = translate(loaded, pictures, out, to, bits=bits, every=every, tile=tile)
+    report = translate(loaded, pictures, out, to, bits=bits, every=every, tile=tile, batch=batch)
     count = len(report.done) + len(report.bad)
     print(f"{len(report.done)} of {count} pictures translated to {to or loaded.y} in {out}")
     for bad in report.bad:

@@ -91,10 +91,11 @@ def place(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def test_losses_gradients_and_past_fakes_are_those_of_one_process_to_ten_digits(tmp_path):
+@pytest.mark.parametrize("many", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_losses_gradients_and_past_fakes_are_those_of_one_process_to_ten_digits(tmp_path, many):
     (tmp_path / "gradients.py").write_text(GRADIENTS)
     found = []
-    for processes in (1, 2):
+    for processes in (1, many):
         done = launch(processes, "gradients.py", f"{processes}.pt", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         found.append(torch.load(tmp_path / f"{processes}.pt"))

@@ -57,7 +57,10 @@ class Unpaired:
     def _assemble(self, step: int) -> Batch:
         first = step * self.config.batch_size
         samples = range(first, first + self.config.batch_size)[distributed.share(self.config.batch_size)]
-        return self.kind(*(scale(torch.stack([self._crop(side, k) for k in samples])) for side in (X, Y)))
+        batch = (scale(torch.stack([self._crop(side, k) for k in samples])) for side in (X, Y))
+        if torch.cuda.is_available():  # pinned, a batch is copied to the GPU while that one computes
+            batch = (images.pin_memory() for images in batch)
+        return self.kind(*batch)
 
     def _crop(self, side: int, sample: int) -> UInt8[Tensor, "3 size size"]:
         pictures = self.sides[side]

@@ -6,12 +6,16 @@ Every result says in its metadata what made it, and with whose weights.
 
 import errno
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from tqdm import tqdm
 
 from cyclegan.errors import NoSpaceError, UserError
@@ -43,13 +47,15 @@ def translate(
     bits: int = 8,
     every: int | None = None,
     tile: int | None = None,
+    batch: int = 1,
 ) -> Report:
-    """Translate files and the pictures below folders to a side, one at a time, into `out`.
+    """Translate files and the pictures below folders to a side, into `out`; reading and writing go on meanwhile.
 
     bits   a channel: 8, or 16, which makes every result a .tif.
     every  Of a method that optimizes, keep what there is after every so many steps: <name>/step-00050.png.
     tile   Of a trained generator, work in squares of so many pixels: the same result in less memory and more time. By
            itself this is done where a picture does not fit into memory.
+    batch  Up to so many pictures of one size, where they follow each other, go through the network together.
     """
     translator = loaded.translator(to)  # a wrong name is refused before anything else
     if tile is not None:
@@ -58,32 +64,89 @@ def translate(
         translator = TiledTranslator(translator, tile)
     if every is not None and not isinstance(translator, Watchable):
         raise UserError("--every: this model paints in one go; only a method that optimizes has pictures on the way")
+    if every is not None and batch > 1:
+        raise UserError("--batch: pictures that are kept every so many steps are painted one by one; leave --every out")
     report = Report()
-    for target, source in tqdm(plan(sources, out, bits).items(), unit="picture", disable=None):
-        if every is not None and isinstance(translator, Watchable):
-            translator = translator.watched(_Snapshots(target, loaded.signature), every)
-        try:
-            image = read(source)
-            translated = _translated(translator, image, source)
-            _write(target, translated, bits, loaded.signature)
-        except BadPictureError as bad:
-            report.bad.append(bad)
-        else:
-            report.done.append(target)
+    planned = plan(sources, out, bits)
+    leaving: deque[tuple[Path, Future[None]]] = deque()
+
+    def arrive(at_most: int) -> None:
+        while len(leaving) > at_most:
+            target, written = leaving.popleft()
+            try:
+                written.result()
+            except BadPictureError as bad:
+                report.bad.append(bad)
+            else:
+                report.done.append(target)
+
+    with ThreadPoolExecutor(2, "pictures") as threads, tqdm(total=len(planned), unit="picture", disable=None) as bar:
+        for group in _groups(_read_ahead(threads, planned, report, batch), batch):
+            if every is not None and isinstance(translator, Watchable):
+                translator = translator.watched(_Snapshots(group[0].target, loaded.signature), every)
+            translated = _translated(translator, torch.cat([job.image for job in group]), [job.source for job in group])
+            for job, image in zip(group, translated.split(1), strict=True):
+                leaving.append((job.target, threads.submit(_write, job.target, image, bits, loaded.signature)))
+            arrive(at_most=batch)
+            bar.update(len(report.done) + len(report.bad) - bar.n)
+        arrive(at_most=0)
+        bar.update(len(planned) - bar.n)
     return report
 
 
-def _translated(translator: Translator, image: Images, source: Path) -> Images:
-    """In tiles, and in smaller ones, where there is not enough memory for more."""
+class _Job(NamedTuple):
+    """A picture on its way."""
+
+    source: Path
+    target: Path
+    image: Images
+
+
+def _read_ahead(threads: Executor, planned: Mapping[Path, Path], report: Report, ahead: int) -> Iterator[_Job]:
+    """The pictures in order, some of them read before they are asked for; those that cannot be read are reported."""
+    waiting = iter(planned.items())
+    coming: deque[tuple[Path, Path, Future[Images]]] = deque()
+    while True:
+        for target, source in islice(waiting, ahead + 1 - len(coming)):
+            coming.append((target, source, threads.submit(read, source)))
+        if not coming:
+            return
+        target, source, image = coming.popleft()
+        try:
+            yield _Job(source, target, image.result())
+        except BadPictureError as bad:
+            report.bad.append(bad)
+
+
+def _groups(jobs: Iterable[_Job], most: int) -> Iterator[list[_Job]]:
+    """Neighbors of one size."""
+    group: list[_Job] = []
+    for job in jobs:
+        if group and job.image.shape != group[0].image.shape:
+            yield group
+            group = []
+        group.append(job)
+        if len(group) == most:  # at once, so that the next is read while this one is worked on
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _translated(translator: Translator, images: Images, sources: Sequence[Path]) -> Images:
+    """One by one, in tiles, and in smaller ones, where there is not enough memory for more."""
     try:
-        with _enough_memory(source):
-            return translator.translate(image)
+        with _enough_memory(sources[0]):
+            return translator.translate(images)
     except NoSpaceError:
+        if len(images) > 1:
+            singles = zip(images.split(1), sources, strict=True)
+            return torch.cat([_translated(translator, image, [source]) for image, source in singles])
         match translator:
             case NetworkTranslator():
-                return _translated(TiledTranslator(translator), image, source)
+                return _translated(TiledTranslator(translator), images, sources)
             case TiledTranslator() if translator.side > SMALLEST:
-                return _translated(TiledTranslator(translator.whole, translator.side // 2), image, source)
+                return _translated(TiledTranslator(translator.whole, translator.side // 2), images, sources)
         raise
 
 

@@ -28,7 +28,7 @@ class PatchDiscriminator(nn.Module):
         strides = [2] * (layers - 1) + [1]
         self.layers = nn.Sequential(
             nn.Conv2d(3, widths[0], 4, stride=2, padding=1),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
             *(_c(*ends, stride, norm) for ends, stride in zip(pairwise(widths), strides, strict=True)),
             nn.Conv2d(widths[-1], 1, 4, padding=1),
         )
@@ -46,4 +46,4 @@ class PatchDiscriminator(nn.Module):
 def _c(channels: int, out_channels: int, stride: int, norm: str) -> nn.Sequential:
     """Ck: 4×4 convolution, instance norm, leaky ReLU."""
     conv = nn.Conv2d(channels, out_channels, 4, stride, padding=1)
-    return nn.Sequential(conv, normalize(norm, out_channels), nn.LeakyReLU(0.2))
+    return nn.Sequential(conv, normalize(norm, out_channels), nn.LeakyReLU(0.2, inplace=True))

@@ -8,15 +8,19 @@ from torch import nn
 from cyclegan.protocols import Trainable
 
 
-def compile_networks(method: Trainable, say: Callable[[str], None] = print) -> bool:
-    """Compile every network of a method in place; without a compiler say so, and leave them as they are."""
+def compile_networks(method: Trainable, say: Callable[[str], None] = print, *, graphs: bool = False) -> bool:
+    """Compile every network of a method in place; without a compiler say so, and leave them as they are.
+
+    graphs  On a GPU, record what a network launches as a CUDA graph and replay it: for small batches, where launching
+            takes longer than computing.
+    """
     try:
         torch.compile(lambda tensor: tensor + 1)(torch.zeros(1))
     except Exception as error:  # it may fail in any of many ways: no compiler, a wrong one, a wrong version
         say(f"compile   is not possible here ({type(error).__name__}); continuing without")
         return False
     for network in _networks(method):
-        network.compile(dynamic=False)
+        network.compile(dynamic=False, mode="reduce-overhead" if graphs else None)
     return True
 
 

@@ -67,7 +67,7 @@ def train(
     held_out = to(held_out, device)
     recompute_blocks(method, config.recompute)
     if config.compile:
-        compile_networks(method, run.say)
+        compile_networks(method, run.say, graphs=config.cuda_graphs)
 
     with run.recording(progress.step, config.steps, device), stop_requests() as stop, progress.named_in_errors():
         while progress.step < config.steps:

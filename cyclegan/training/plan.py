@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Losses, Trainable
@@ -47,6 +48,19 @@ class _Kept:
         self.now.clear()
 
 
+class _Flops(TorchDispatchMode):
+    """Adds up what PyTorch knows of the cost of operations. (Its own counter cannot stand a gradient of a gradient.)"""
+
+    total = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = function(*args, **kwargs or {})
+        cost = flop_registry.get(function.overloadpacket)
+        if cost is not None:
+            self.total += cost(*args, **kwargs or {}, out_val=found)
+        return found
+
+
 def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torch.device) -> Rehearsal:
     """The cost of a training step, found with a copy of the method on a real batch.
 
@@ -72,13 +86,13 @@ def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torc
         sum(losses.values()).item()  # type: ignore[union-attr]  # waits for the device
         return time.perf_counter() - start
 
-    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(kept.pack, lambda tensor: tensor):
+    with _Flops() as flops, saved_tensors_hooks(kept.pack, lambda tensor: tensor):
         step()
     durations: list[float] = []
     warm_ups = 1 if device.type == "cuda" else 0  # the first steps choose kernels
     while len(durations) <= warm_ups or sum(durations) < 1:
         durations.append(step())
-    return Rehearsal(min(durations), counter.get_total_flops(), kept.most)
+    return Rehearsal(min(durations), flops.total, kept.most)
 
 
 def describe(

@@ -29,6 +29,7 @@ class TrainingConfig:
     ema: float = 0.999  # decay of the average of the weights; ours, the paper keeps the last weights
     precision: Literal["float32", "bfloat16", "auto"] = "float32"  # auto: bfloat16 where the device computes in it
     compile: bool = False  # networks as a whole, by TorchInductor: a minute at the start, then faster
+    cuda_graphs: bool = False  # compiled networks are recorded and replayed: for GPUs and small batches
     accumulate: int = 1  # parts that a batch is worked on in: the gradient of the whole, in a part of the memory
     recompute: bool = False  # residual blocks keep their inputs only, and are computed twice: less memory, more time
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -45,5 +46,7 @@ class TrainingConfig:
             raise ValueError("keep: must be at least 2, so that a damaged checkpoint has an older one to fall back on")
         if not 0 <= self.constant_share <= 1:
             raise ValueError("constant_share: must lie in 0…1")
+        if self.cuda_graphs and not self.compile:
+            raise ValueError("cuda_graphs: are made of compiled networks; set compile to true as well")
         if not 0 <= self.ema < 1:
             raise ValueError("ema: must lie in 0…1, 1 excluded")

@@ -23,6 +23,7 @@ class Parts:
 
     def step(self, method: Trainable, batch: Any, minimize: Minimize) -> Losses:
         """The method's step on every part; `minimize` hears from each. Returns the means of the losses."""
+        torch.compiler.cudagraph_mark_step_begin()  # CUDA graphs, if any, may use the memory of the last step again
         if self.count == 1:
             return method.training_step(batch, minimize)
         found: dict[str, list[torch.Tensor]] = {}

@@ -1,5 +1,7 @@
 """translate: files and folders in, translated files of the same names, tree and sizes out."""
 
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,14 @@ from tifffile import imread
 
 from cyclegan import __version__
 from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.images import read, to_bytes
+from cyclegan.images import read, to_bytes, write
 from cyclegan.inference.load import Loaded, load
 from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.inference.translate import translate
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import read_picture, write_picture
 
+translating = sys.modules[translate.__module__]  # the function hides its module
 ORIENTATION = 0x0112  # the EXIF tag
 DESCRIPTION = 0x010E
 
@@ -373,6 +376,66 @@ def test_what_does_not_fit_into_memory_is_done_in_smaller_and_smaller_tiles(pain
     assert tried == [0, 384, 192, 96]
     assert report.done == [out / source.name]
     assert np.abs(read_picture(out / "large.png").astype(int) - expected).max() <= 1  # where rounding decides
+
+
+def test_pictures_of_one_size_go_through_the_network_together(painter, photos, out, tmp_path, monkeypatch):
+    sizes = [(24, 18), (24, 18), (24, 18), (16, 12), (24, 18), (24, 18), (16, 12)]
+    for i, size in enumerate(sizes):
+        draw(photos / f"{i}.png", size)
+    (photos / "3 is bad.png").write_bytes(b"nothing")
+    alone = translate(painter, [photos], out)
+    seen, translate_all = [], NetworkTranslator.translate
+    monkeypatch.setattr(
+        NetworkTranslator, "translate", lambda self, images: seen.append(len(images)) or translate_all(self, images)
+    )
+    together = translate(painter, [photos], tmp_path / "together", batch=2)
+    assert seen == [2, 1, 1, 2, 1]
+    assert [path.name for path in together.done] == [path.name for path in alone.done] == [f"{i}.png" for i in range(7)]
+    assert ["3 is bad.png" in str(bad) for bad in together.bad] == [True]
+    for path in alone.done:
+        assert difference(read_picture(path), read_picture(tmp_path / "together" / path.name)) <= 1
+
+
+def test_the_next_picture_is_read_and_the_last_one_written_while_one_is_translated(painter, photos, out, monkeypatch):
+    for i in range(3):
+        draw(photos / f"{i}.png")
+    has_read, has_written = [threading.Event() for _ in range(3)], threading.Event()
+
+    def reading(path):
+        image = read(path)
+        has_read[int(path.stem)].set()
+        return image
+
+    def writing(*arguments, **options):
+        write(*arguments, **options)
+        has_written.set()
+
+    waited, paint = [], NetworkTranslator.translate
+
+    def painting(self, images):
+        turn = len(waited)
+        waited.append(has_read[min(turn + 1, 2)].wait(20) and (turn == 0 or has_written.wait(20)))
+        return paint(self, images)
+
+    monkeypatch.setattr(translating, "read", reading)
+    monkeypatch.setattr(translating, "write", writing)
+    monkeypatch.setattr(NetworkTranslator, "translate", painting)
+    translate(painter, [photos], out)
+    assert waited == [True, True, True]
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_done_one_by_one(painter, photos, out, monkeypatch):
+    for i in range(2):
+        draw(photos / f"{i}.png")
+    paint = NetworkTranslator.translate
+
+    def small_ones_only(self, images):
+        if len(images) > 1:
+            raise RuntimeError("CUDA out of memory")
+        return paint(self, images)
+
+    monkeypatch.setattr(NetworkTranslator, "translate", small_ones_only)
+    assert len(translate(painter, [photos], out, batch=2).done) == 2
 
 
 def test_tiles_can_be_asked_for_and_give_the_same_picture(painter, photos, tmp_path):

@@ -32,21 +32,23 @@ def step(built: CycleGAN) -> tuple[dict[str, float], torch.Tensor]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_losses_and_gradients_are_those_of_the_eager_networks():
+@pytest.mark.parametrize("graphs", [False, True])
+def test_losses_and_gradients_are_those_of_the_eager_networks(graphs):
     compiled = method()
-    assert compile_networks(compiled)
+    assert compile_networks(compiled, graphs=graphs)
     (losses, gradients), (expected, direction) = step(compiled), step(method())
     assert losses == pytest.approx(expected, rel=1e-4)
     assert torch.cosine_similarity(gradients, direction, dim=0) > 0.9999
 
 
-def test_every_network_is_compiled_and_nothing_else(monkeypatch):
-    compiled: list[nn.Module] = []
+@pytest.mark.parametrize(("graphs", "mode"), [(False, None), (True, "reduce-overhead")])
+def test_every_network_is_compiled_and_nothing_else(monkeypatch, graphs, mode):
+    compiled: list[tuple[nn.Module, str | None]] = []
     monkeypatch.setattr(torch, "compile", lambda function: function)
-    monkeypatch.setattr(nn.Module, "compile", lambda self, **_: compiled.append(self))
+    monkeypatch.setattr(nn.Module, "compile", lambda self, **options: compiled.append((self, options["mode"])))
     built = method()
-    assert compile_networks(built)
-    assert compiled == [built.G, built.F, built.D_X, built.D_Y]
+    assert compile_networks(built, graphs=graphs)
+    assert compiled == [(network, mode) for network in (built.G, built.F, built.D_X, built.D_Y)]
 
 
 def test_without_a_compiler_training_goes_on_and_one_line_says_so(monkeypatch):

@@ -291,3 +291,17 @@ def test_scores_appear_on_the_page_of_hyperparameters(tmp_path, read_records):
     records = read_records(tmp_path)
     assert [value for _, value in records.scalars["score/psnr"]] == [21.5]
     assert len(records.scalars["loss/D"]) == len(LOGGED)
+
+
+def test_after_twenty_steps_the_forecast_is_corrected_once(tmp_path, capsys):
+    launch(tmp_path, steps=50)
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("measured")]
+    assert len(said) == 1
+    assert re.fullmatch(
+        r"measured  over 20 steps: about \d+ s for the rest, at most [\d,]+ MB of memory in use", said[0]
+    )
+
+
+def test_a_run_of_fewer_steps_needs_no_correction(tmp_path, capsys):
+    launch(tmp_path, steps=20)
+    assert "measured" not in capsys.readouterr().out

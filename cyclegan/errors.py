@@ -4,6 +4,12 @@ The command line turns these into one line on stderr; anything else that escapes
 traceback). Exit codes: 0 done · 1 our bug · 2 bad input · 3 not finite · 4 no space or memory · 130, 143 signals
 """
 
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+FULL = re.compile("out of memory|can't allocate memory|not enough memory")  # CUDA and MPS, Linux, Windows
+
 
 class UserError(Exception):
     """Bad input. The message names the file, the key or the size, and says the remedy."""
@@ -33,3 +39,14 @@ class StoppedError(Exception):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.exit_code = 128 + signal_number
+
+
+@contextmanager
+def enough_memory(otherwise: Callable[[], str]) -> Iterator[None]:
+    """Turn what every device says when it is full into a NoSpaceError with a message of ours."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not FULL.search(str(error)):
+            raise
+        raise NoSpaceError(otherwise()) from error

@@ -14,7 +14,7 @@ from cyclegan.config import dump, load
 from cyclegan.data.cards import find_domain, list_domains, locate
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.sources import Sources, find_sources
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, enough_memory
 from cyclegan.evaluation.settings import CompareConfig
 from cyclegan.methods.settings import CycleGANConfig, MethodConfig
 from cyclegan.provenance import commit, environment
@@ -44,6 +44,12 @@ class Experiment:
         self.method.require_fitting(self.data.crop_size)
 
 
+LESS_MEMORY = (
+    "a step needs more memory than there is; set training.recompute to true, training.accumulate to a divisor of "
+    "data.batch_size, or make data.crop_size smaller; a run that was begun continues"
+)
+
+
 def train(path: Path, overrides: Sequence[str]) -> int:
     """Say what will happen, train or continue, then score."""
     experiment = load(path, Experiment, overrides)
@@ -52,15 +58,17 @@ def train(path: Path, overrides: Sequence[str]) -> int:
     from cyclegan import distributed
     from cyclegan.evaluation.suite import WITHOUT_WEIGHTS
     from cyclegan.precision import choose_device
+    from cyclegan.training.lock import locked
     from cyclegan.training.run import Run, SilentRun
 
     with distributed.joined(choose_device(experiment.training.device)) as device:
         folder = RUNS / sources.domain / experiment.name
-        run: Run = SilentRun(folder)
-        if distributed.rank() == 0:
+        if distributed.rank() > 0:
+            _train(experiment, sources, SilentRun(folder), device)
+            return 0
+        with locked(folder), enough_memory(lambda: f"{path}: {LESS_MEMORY}"):
             run = Run(folder, dump(experiment), environment(), 2 * experiment.data.batch_size)
-        _train(experiment, sources, run, device)
-        if distributed.rank() == 0:
+            _train(experiment, sources, run, device)
             run.add_hyperparameters(settings(experiment), score(folder, metrics=WITHOUT_WEIGHTS))
     return 0
 

@@ -5,11 +5,9 @@ Every result says in its metadata what made it, and with whose weights.
 """
 
 import errno
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from cyclegan.errors import NoSpaceError, UserError
+from cyclegan.errors import NoSpaceError, UserError, enough_memory
 from cyclegan.images import read, write
 from cyclegan.inference.load import Loaded
 from cyclegan.inference.tiles import TiledTranslator
@@ -27,7 +25,6 @@ from cyclegan.pictures import FORMATS, BadPictureError, find_pictures, open_pict
 from cyclegan.protocols import Images, Translator, Watchable
 
 SMALLEST = 96  # px of a tile: below, overlaps are most of the work
-FULL = re.compile("out of memory|can't allocate memory|not enough memory")  # CUDA and MPS, Linux, Windows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +133,7 @@ def _groups(jobs: Iterable[_Job], most: int) -> Iterator[list[_Job]]:
 def _translated(translator: Translator, images: Images, sources: Sequence[Path]) -> Images:
     """One by one, in tiles, and in smaller ones, where there is not enough memory for more."""
     try:
-        with _enough_memory(sources[0]):
+        with enough_memory(lambda: _too_large(sources[0])):
             return translator.translate(images)
     except NoSpaceError:
         if len(images) > 1:
@@ -192,19 +189,10 @@ def _find(sources: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
             raise UserError(f"{source}: does not exist; give picture files or folders")
 
 
-@contextmanager
-def _enough_memory(source: Path) -> Iterator[None]:
-    """Turns what each device says when it is full into an error that names the picture."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not FULL.search(str(error)):
-            raise
-        with open_picture(source) as picture:
-            size = f"{picture.width}×{picture.height}"
-        raise NoSpaceError(
-            f"{source}: {size} pixels need more memory than there is; make the picture smaller"
-        ) from error
+def _too_large(source: Path) -> str:
+    with open_picture(source) as picture:
+        size = f"{picture.width}×{picture.height}"
+    return f"{source}: {size} pixels need more memory than there is; make the picture smaller"
 
 
 def _write(target: Path, image: Images, bits: int, about: str) -> None:

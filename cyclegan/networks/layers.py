@@ -56,8 +56,8 @@ class ResnetBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(n, c, h, w) → (n, c, h, w)."""
         if self.recompute and torch.is_grad_enabled():
-            return features + checkpoint(self.body, features, use_reentrant=False)
-        return features + self.body(features)
+            return checkpoint(self.body, features, use_reentrant=False).add_(features)
+        return self.body(features).add_(features)  # in place, as no layer looks back at what it has put out
 
 
 def normalize(kind: str, channels: int) -> nn.Module:

@@ -1,6 +1,7 @@
 """The run folder: everything that a run leaves behind, and what it says while it runs.
 
 runs/<domain>/<name>/
+    lock               held by the process that trains here: see cyclegan.training.lock
     config.yaml        the resolved settings; a run with settings of other consequences is refused this folder
     environment.json   versions, device and commit
     log.jsonl          one line for each logged step

@@ -98,7 +98,7 @@ MODES = {"cholesky": _cholesky, "pca": _pca, "sym": monge_kantorovich}
 
 def _regular(covariance: Float[Tensor, "3 3"]) -> Float[Tensor, "3 3"]:
     """With a trace of variance in every direction, so that it has a Cholesky factor with an inverse."""
-    least = 1e-6 * covariance.trace().clamp(min=1e-6)
+    least = 1e-10 * covariance.trace().clamp(min=1e-10)
     return covariance + least * torch.eye(3, dtype=covariance.dtype)
 
 

@@ -29,10 +29,16 @@ def cache(tmp_path) -> PictureCache:
 
 
 @pytest.fixture
-def decoded(monkeypatch) -> list:
-    """The files that have been decoded so far."""
+def decoded(paths, monkeypatch) -> list:
+    """Those of our files that have been decoded so far. (Threads of an earlier test may still read ahead.)"""
     names, read = [], folder.read_picture
-    monkeypatch.setattr(folder, "read_picture", lambda path: names.append(path) or read(path))
+
+    def watched(path):
+        if path in paths:
+            names.append(path)
+        return read(path)
+
+    monkeypatch.setattr(folder, "read_picture", watched)
     return names
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from cyclegan.functional.color import (
@@ -95,6 +95,7 @@ def picture(seed: int, spread: float = 0.1) -> torch.Tensor:
 @pytest.mark.parametrize("mode", MODES)
 @settings(deadline=None, max_examples=20)
 @given(seed=seeds)
+@example(seed=364)  # a source that hardly varies in one direction
 def test_every_mode_gives_the_source_the_mean_and_covariance_of_the_target(mode, seed):
     images = random_images(seed)
     source, target = color_moments([images]), color_moments([random_images(seed + 1)])

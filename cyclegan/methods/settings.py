@@ -1,4 +1,4 @@
-"""The settings of every method, with the paper's values as defaults; free of PyTorch, so that `show` starts at once."""
+"""The settings of every method, with the paper's values as defaults; free of PyTorch, so that mistakes show at once."""
 
 import re
 from dataclasses import dataclass, field

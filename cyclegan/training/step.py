@@ -15,7 +15,8 @@ class Parts:
     """A batch in so many parts, one after the other: the gradient of the whole in a part of the memory.
 
     Instance norms and all losses treat every image by itself, so that the average of the parts' gradients is the
-    gradient of the whole, but for rounding. Only the draws of past fakes come in another order.
+    gradient of the whole, but for rounding. Two things differ: the draws of past fakes come in another order, and a
+    penalty of every n-th round (`r1_every`) takes every part for a round: it comes more often and on fewer images.
     """
 
     def __init__(self, count: int) -> None:

@@ -9,6 +9,7 @@ OUT ?= translated
 COMPARISON ?= baselines
 STYLIZER ?= $(if $(filter adain,$(METHOD)),experiments/adain/public.yaml,experiments/gatys/best.yaml)
 PORT ?= 6006
+SIZE ?= change
 ARGS ?=
 
 BIN := $(VENV)/bin
@@ -17,7 +18,7 @@ READY_DEV := $(VENV)/.ready-dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help train tensorboard translate stylize compare evaluate data show figure notebook bench test test-all lint format clean
+.PHONY: help train tensorboard translate stylize compare evaluate data show figure notebook bench test test-all faults lint format clean
 
 help:         ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +65,9 @@ test: $(READY_DEV)     ## fast tests, a few minutes on two cores
 
 test-all: $(READY_DEV) ## all tests, the slow ones too
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "not gpu" $(ARGS)
+
+faults: $(READY_DEV)   ## kill it, damage its files, fill the disk: one line a fault, with its figure (SIZE=nightly: more of each)
+	CYCLEGAN_FAULTS=$(SIZE) OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "not gpu" tests/faults $(ARGS)
 
 lint: $(READY_DEV)     ## style and types
 	$(BIN)/ruff check .

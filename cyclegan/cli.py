@@ -43,14 +43,16 @@ def parser() -> argparse.ArgumentParser:
     _add_set(train)
     train.set_defaults(run=lambda options: _verbs().train(options.experiment, options.set))
 
-    translate = verbs.add_parser("translate", help="translate pictures with a run, a checkpoint or a released file")
+    translate = verbs.add_parser("translate", help="translate pictures and films with a run or a released file")
     translate.add_argument("checkpoint", type=Path, help="runs/photo2painting/cyclegan, or experiments/gatys/best.yaml")
-    translate.add_argument("pictures", type=Path, nargs="+", help="files or folders")
+    translate.add_argument("pictures", type=Path, nargs="+", help="pictures, films, or folders of pictures")
+    translate.add_argument("--frames", action="store_true", help="folders are films; their pictures are the frames")
     translate.add_argument("--to", help="the side to translate to, by name: painting")
     translate.add_argument("--style", type=Path, nargs="+", default=[], help="example pictures, for Gatys and AdaIN")
     translate.add_argument("--weights", type=float, nargs="+", help="how much of each of several styles")
     translate.add_argument("--masks", type=Path, nargs="+", default=[], help="for each style, white where it goes")
     translate.add_argument("--out", type=Path, required=True, help="folder for the results; names and tree are kept")
+    translate.add_argument("--strength", type=float, default=1.0, metavar="0…1", help="how much of the translation")
     translate.add_argument("--bits", type=int, choices=(8, 16), default=8, help="a channel; 16 are written as TIFF")
     translate.add_argument("--precision", choices=("float32", "bfloat16", "auto"), default="float32")
     translate.add_argument("--tile", type=_count, metavar="PIXELS", help="work in squares: less memory, more time")
@@ -65,15 +67,15 @@ def parser() -> argparse.ArgumentParser:
             options.pictures,
             options.out,
             to=options.to,
-            style=options.style,
-            weights=options.weights,
-            masks=options.masks,
-            overrides=options.set,
-            bits=options.bits,
-            precision=options.precision,
-            tile=options.tile,
-            batch=options.batch,
-            every=options.every,
+            frames=options.frames,
+            loading={
+                "style": options.style,
+                "weights": options.weights,
+                "masks": options.masks,
+                "overrides": options.set,
+                "precision": options.precision,
+            },
+            how={name: getattr(options, name) for name in ("bits", "tile", "batch", "every", "strength")},
         )
     )
 

@@ -4,7 +4,7 @@ Each verb returns the exit code. PyTorch is imported inside those that compute, 
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,27 +115,21 @@ def translate(
     out: Path,
     *,
     to: str | None,
-    style: Sequence[Path],
-    weights: Sequence[float] | None,
-    masks: Sequence[Path],
-    overrides: Sequence[str],
-    bits: int,
-    precision: str,
-    tile: int | None,
-    batch: int,
-    every: int | None,
+    frames: bool,
+    loading: Mapping[str, Any],
+    how: Mapping[str, Any],
 ) -> int:
-    """Translate files and folders; bad ones are named at the end."""
+    """Translate files, folders and films; bad ones are named at the end. `loading` and `how` are options of these."""
+    from cyclegan.inference.film import translate_all
     from cyclegan.inference.load import load as load_trained
-    from cyclegan.inference.translate import translate
 
-    examples: dict[str, Any] = {"style": style, "weights": weights, "masks": masks}
-    loaded = load_trained(checkpoint, **examples, overrides=overrides, precision=precision)
+    loaded = load_trained(checkpoint, **loading)
     for damage in loaded.damages:
         print(f"passed over: {damage}", file=sys.stderr)
-    report = translate(loaded, pictures, out, to, bits=bits, every=every, tile=tile, batch=batch)
-    count = len(report.done) + len(report.bad)
-    print(f"{len(report.done)} of {count} pictures translated to {to or loaded.y} in {out}")
+    report = translate_all(loaded, pictures, out, to, frames=frames, **how)
+    count, kind = len(report.done) + len(report.bad), "files" if report.notes else "pictures"
+    print("".join(f"{note}\n" for note in report.notes), end="")
+    print(f"{len(report.done)} of {count} {kind} translated to {to or loaded.y} in {out}")
     for bad in report.bad:
         print(f"error: {bad}", file=sys.stderr)
     return UserError.exit_code if report.bad else 0

@@ -7,9 +7,10 @@ Statistics   An instance norm needs mean and variance over the whole picture. Th
              with 23 norms runs about twelve times. Networks without norms run once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -21,6 +22,7 @@ from cyclegan.errors import UserError
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.protocols import Images
 
+NORMS = (nn.InstanceNorm2d, nn.GroupNorm)  # the latter in frozen networks, of one channel each
 SIDE = 384  # px of a tile without its overlap: a quarter of the memory of a 2048×1536 picture, and less
 
 
@@ -50,26 +52,38 @@ class TiledTranslator:
         """(n, 3, h, w) → (n, 3, h, w), one image at a time."""
         return torch.cat([self._translated(image) for image in images.split(1)])
 
-    def _translated(self, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
-        height, width = image.shape[2:]
-        padded = pad(image, self.whole.padding(height, width), mode="replicate")
+    @torch.no_grad()
+    def fixed(self, images: Sequence[Images]) -> nn.Module:
+        """The network with the statistics of all the images, each of any size, as if they were one picture."""
         network, norms = _with_fixed_norms(self.whole.network)
-        tiles = list(_tiles(padded.shape[2], padded.shape[3], self._side(), self._overlap()))
-        device = next(network.parameters()).device
         for norm in norms:
-            for tile in tiles:
+            for tile, piece in chain.from_iterable(map(self._pieces, images)):
                 norm.tile = tile
                 try:
-                    network(_cut(padded, tile).to(device))
+                    network(piece)
                 except _ReachedError:
                     continue
             norm.finish()
-        result = torch.empty_like(padded)
-        for tile in tiles:
+        return network
+
+    def _translated(self, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+        height, width = image.shape[2:]
+        network = self.fixed([image])
+        result = torch.empty_like(self._padded(image))
+        for tile, piece in self._pieces(image):
             top, left, bottom, right = tile[:4]
-            drawn = network(_cut(padded, tile).to(device)).to(result)
+            drawn = network(piece).to(result)
             result[..., top:bottom, left:right] = drawn[..., *_inside(tile, drawn.shape[2:])]
         return result[..., :height, :width]
+
+    def _pieces(self, image: Float[Tensor, "1 3 h w"]) -> Iterator[tuple[Tile, Float[Tensor, "1 3 _ _"]]]:
+        """Every tile and what the network sees of it."""
+        padded, device = self._padded(image), next(self.whole.network.parameters()).device
+        for tile in _tiles(padded.shape[2], padded.shape[3], self._side(), self._overlap()):
+            yield tile, _cut(padded, tile).to(device)
+
+    def _padded(self, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 _ _"]:
+        return pad(image, self.whole.padding(image.shape[2], image.shape[3]), mode="replicate")
 
     def _side(self) -> int:
         return self.side - self.side % self.whole.stride
@@ -77,6 +91,11 @@ class TiledTranslator:
     def _overlap(self) -> int:
         stride = self.whole.stride
         return -(-reach(self.whole.network) // stride) * stride
+
+
+def has_norms(network: nn.Module) -> bool:
+    """Whether it looks at the statistics of the whole picture."""
+    return any(isinstance(layer, NORMS) for layer in network.modules())
 
 
 def reach(network: nn.Module) -> int:
@@ -117,7 +136,7 @@ class _FixedNorm(nn.Module):
         self.known = False
         self.tile: Tile | None = None
 
-    def forward(self, features: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+    def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Normalized, once the statistics are known."""
         if not self.known:
             assert self.tile is not None
@@ -125,14 +144,15 @@ class _FixedNorm(nn.Module):
             variance, mean = (each.double().cpu() for each in torch.var_mean(inner, dim=(0, 2, 3), correction=0))
             self.count += inner[0, 0].numel()
             self.sums += inner[0, 0].numel() * torch.stack([mean, variance + mean**2])
+            self.like = features.new_empty(0)
             raise _ReachedError
-        return (features - self.mean.to(features)) * self.scale.to(features)
+        return (features - self.mean) * self.scale
 
     def finish(self) -> None:
         """All tiles were seen."""
         mean, square = self.sums / self.count
         scale = ((square - mean**2).clamp(min=0) + self.eps).rsqrt()
-        self.mean, self.scale = mean[:, None, None], scale[:, None, None]
+        self.mean, self.scale = (each[:, None, None].to(self.like) for each in (mean, scale))
         self.known = True
 
 

@@ -13,7 +13,7 @@ Differs    from the authors' code: nothing is added to the variance of the conte
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -185,6 +185,12 @@ class BoundAdaIN(nn.Module):
         else:
             t = _exchange_in_regions(features, styles, _shares(self.masks, features))
         return self.decoder(features.lerp(t, self.alpha)).clamp(-1, 1).to(images.dtype)
+
+    def weakened(self, factor: float) -> "BoundAdaIN":
+        """The same, its α multiplied."""
+        weaker = copy(self)
+        weaker.alpha = factor * self.alpha
+        return weaker
 
     @torch.no_grad()
     def statistics_of(self, style: Style) -> Statistics:

@@ -1,0 +1,202 @@
+"""Films, and folders of frames: a translation that flickers as little as a translation of frames by themselves can.
+
+Statistics   An instance norm scales each frame by its own mean and variance, so that what enters the picture changes
+             all the rest of it. Here both are taken from frames of the whole film, evenly spaced, as if these were one
+             picture: the mean of their means, and the mean of their variances plus the variance of their means. From
+             then on they are fixed, and the translation of a pixel depends on the pixels around it alone. They are
+             gathered layer by layer (see tiles.py), which costs as much as translating some ninety frames by a
+             generator with 23 norms. Cut a film where its scenes differ much: the statistics are those of all of it.
+AdaIN        encodes the style once; the statistics of the content stay those of each frame.
+Passes       Two: for the sample, and to translate; memory holds the sample and a few frames. Reading, translating and
+             writing go on at once. Nothing follows what moves: no optical flow.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from cyclegan.errors import NoSpaceError, UserError, enough_memory
+from cyclegan.images import read
+from cyclegan.inference.flicker import Flicker
+from cyclegan.inference.load import Loaded
+from cyclegan.inference.memory import SMALLEST, translate_in_memory
+from cyclegan.inference.plan import in_natural_order, plan, without_losses
+from cyclegan.inference.tiles import SIDE, TiledTranslator, has_norms
+from cyclegan.inference.translate import Report, groups, prepared, translate, translate_planned
+from cyclegan.inference.video import FILMS, BadFilmError, film_like, read_frames
+from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.pictures import BadPictureError
+from cyclegan.protocols import Images, Translator, Watchable
+
+SAMPLE = 8  # frames, at most, that the statistics are taken from
+
+T = TypeVar("T")
+
+
+def translate_all(
+    loaded: Loaded, sources: Sequence[Path], out: Path, to: str | None = None, *, frames: bool = False, **how: Any
+) -> Report:
+    """Translate films, pictures and folders of pictures, or with `frames` folders of frames; `how` as of translate."""
+    if frames:
+        return translate_frames(loaded, sources, out, to, **how)
+    films = [source for source in sources if source.suffix.lower() in FILMS and not source.is_dir()]
+    pictures = [source for source in sources if source not in films]
+    if not films:
+        return translate(loaded, pictures, out, to, **how)
+    if pictures:
+        plan(pictures, out)  # what is wrong with them is said before the films are worked on
+    report = translate_films(loaded, films, out, to, **how)
+    if pictures:
+        report.add(translate(loaded, pictures, out, to, **how))
+    return report
+
+
+def translate_films(
+    loaded: Loaded,
+    films: Sequence[Path],
+    out: Path,
+    to: str | None = None,
+    *,
+    bits: int = 8,
+    every: int | None = None,
+    tile: int | None = None,
+    batch: int = 1,
+    strength: float = 1.0,
+) -> Report:
+    """Every film becomes <name>.mp4 in `out`, with its sound; a bad one is reported and does not stop the others."""
+    if bits != 8:
+        raise UserError(f"--bits: {films[0]} becomes a film, which has 8 bits a channel")
+    translator = _for_films(loaded.translator(to), films[0], every)
+    report = Report()
+    for target, film in without_losses((out / f"{film.stem}.mp4", film) for film in films).items():
+        try:
+            sample = evenly(frame.image for frame in read_frames(film))
+            if not sample:
+                raise BadFilmError(f"{film}: has no frames; remove or replace it")
+            steady = prepared(steadied(translator, sample, film, tile), tile, strength)
+            report.notes.extend(_translate_film(steady, film, target, sample[0], loaded.signature, batch))
+            report.done.append(target)
+        except BadFilmError as bad:
+            report.bad.append(bad)
+    return report
+
+
+def _translate_film(
+    translator: Translator, film: Path, target: Path, like: Images, about: str, batch: int
+) -> list[str]:
+    """Reads, translates and writes at once; returns what there is to say."""
+    flicker, leaving = Flicker(), deque[Future[None]]()
+    with (
+        film_like(film, target, (like.shape[2], like.shape[3]), about) as sink,
+        ThreadPoolExecutor(1, "reading") as reading,
+        ThreadPoolExecutor(1, "writing") as writing,
+        tqdm(desc=film.name, unit="frame", disable=None) as bar,
+    ):
+        for group in groups(_ahead(read_frames(film), reading), batch):
+            images = torch.cat([frame.image for frame in group])
+            translated = translate_in_memory(translator, images, [film] * len(group))
+            flicker(images, translated)
+            while len(leaving) > batch:
+                leaving.popleft().result()
+            for frame, image in zip(group, translated.split(1), strict=True):
+                leaving.append(writing.submit(sink.write, frame._replace(image=image)))
+            bar.update(len(group))
+        for written in leaving:
+            written.result()
+    left_out = [f"{film}: its sound ({codec}) does not go into an .mp4 and was left out" for codec in sink.left_out]
+    return [f"{film}: {flicker}", *left_out]
+
+
+def translate_frames(
+    loaded: Loaded,
+    folders: Sequence[Path],
+    out: Path,
+    to: str | None = None,
+    *,
+    bits: int = 8,
+    every: int | None = None,
+    tile: int | None = None,
+    batch: int = 1,
+    strength: float = 1.0,
+) -> Report:
+    """Every folder is a film, whose frames are the pictures below it, in the order of the numbers in their names."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"--frames: {folder} is no folder; give folders of frames")
+    plan(folders, out, bits)  # refuses two frames that would become one
+    translator = _for_films(loaded.translator(to), folders[0], every)
+    report = Report()
+    for folder in folders:
+        planned, flicker = in_natural_order(plan([folder], out, bits)), Flicker()
+        steady = prepared(steadied(translator, _readable(evenly(planned.values())), folder, tile), tile, strength)
+        report.add(translate_planned(steady, planned, loaded.signature, bits, None, batch, flicker))
+        report.notes.append(f"{folder}: {flicker}")
+    return report
+
+
+def _for_films(translator: Translator, film: Path, every: int | None) -> Translator:
+    """The same, unless it is none for films."""
+    if isinstance(translator, Watchable):
+        raise UserError(f"{film}: this model optimizes each frame by itself; films want a trained generator, or AdaIN")
+    if every is not None:
+        raise UserError("--every: this model paints in one go; only a method that optimizes has pictures on the way")
+    return translator
+
+
+def steadied(translator: Translator, sample: Sequence[Images], film: Path, tile: int | None = None) -> Translator:
+    """With the statistics of the sample instead of those of each frame, where it has any to be fixed."""
+    if not isinstance(translator, NetworkTranslator) or not has_norms(translator.network) or not sample:
+        return translator
+    whole = max(max(image.shape[2:]) for image in sample) + 2 * max(translator.stride, SMALLEST)
+    return replace(translator, network=_fixed(translator, sample, tile or whole, film))
+
+
+def _fixed(translator: NetworkTranslator, sample: Sequence[Images], side: int, film: Path) -> nn.Module:
+    """In tiles, and in smaller ones, where there is not enough memory for more."""
+    try:
+        with enough_memory(lambda: f"{film}: its frames need more memory than there is; make the film smaller"):
+            return TiledTranslator(translator, side).fixed(sample)
+    except NoSpaceError:
+        if side <= SMALLEST:
+            raise
+        return _fixed(translator, sample, min(SIDE, side // 2), film)
+
+
+def evenly(items: Iterable[T], most: int = SAMPLE) -> list[T]:
+    """Every k-th, for the smallest power of two k that leaves `most` at most; never holds more."""
+    kept: list[T] = []
+    every = 1
+    for i, item in enumerate(items):
+        if i % every:
+            continue
+        if len(kept) == most:
+            kept, every = kept[::2], 2 * every
+        if i % every == 0:
+            kept.append(item)
+    return kept
+
+
+def _readable(paths: Sequence[Path]) -> list[Images]:
+    """The others are named when it is their turn to be translated."""
+    images = []
+    for path in paths:
+        with suppress(BadPictureError):
+            images.append(read(path))
+    return images
+
+
+def _ahead(items: Iterator[T], thread: Executor) -> Iterator[T]:
+    """The same, each fetched while the one before is worked on."""
+    end = object()
+    coming: Future[Any] = thread.submit(next, items, end)
+    while (item := coming.result()) is not end:
+        coming = thread.submit(next, items, end)
+        yield item

@@ -1,0 +1,54 @@
+"""Which picture goes where: names and tree are kept, nothing is lost on the way."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from cyclegan.errors import UserError
+from cyclegan.pictures import FORMATS, find_pictures
+
+
+def plan(sources: Sequence[Path], out: Path, bits: int = 8) -> Mapping[Path, Path]:
+    """target -> source, of files and of every picture below folders."""
+    named = _find(sources)
+    planned = without_losses(
+        (out / (name if bits == 8 else name.with_suffix(".tif")), source) for name, source in named
+    )
+    if not planned:
+        folders = ", ".join(map(str, sources))
+        raise UserError(f"{folders}: no pictures there; a picture ends in one of {' '.join(FORMATS)}")
+    return planned
+
+
+def without_losses(pairs: Iterable[tuple[Path, Path]]) -> Mapping[Path, Path]:
+    """target -> source. Refuses to write over a source, or two sources to one target."""
+    planned: dict[Path, Path] = {}
+    for target, source in pairs:
+        other = planned.setdefault(target, source)
+        if other.resolve() != source.resolve():
+            raise UserError(f"{other} and {source}: both would become {target}; give each an --out of its own")
+    originals = {source.resolve() for source in planned.values()}
+    for target in planned:
+        if target.resolve() in originals:
+            raise UserError(f"{target}: is a source and would be written over; give another --out")
+    return planned
+
+
+def in_natural_order(planned: Mapping[Path, Path]) -> Mapping[Path, Path]:
+    """Sorted by the names of the targets: frame 9 comes before frame 10, however many zeros they have."""
+
+    def key(target: Path) -> list[str | int]:
+        return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", target.as_posix()))]
+
+    return {target: planned[target] for target in sorted(planned, key=key)}
+
+
+def _find(sources: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """(name below the output folder, source) of every picture."""
+    for source in sources:
+        if source.is_dir():
+            yield from ((path.relative_to(source), path) for path in find_pictures(source))
+        elif source.exists():
+            yield Path(source.name), source
+        else:
+            raise UserError(f"{source}: does not exist; give picture files or folders")

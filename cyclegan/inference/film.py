@@ -4,7 +4,7 @@ Statistics   An instance norm scales each frame by its own mean and variance, so
              all the rest of it. Here both are taken from frames of the whole film, evenly spaced, as if these were one
              picture: the mean of their means, and the mean of their variances plus the variance of their means. From
              then on they are fixed, and the translation of a pixel depends on the pixels around it alone. They are
-             gathered layer by layer (see tiles.py), which costs as much as translating some ninety frames by a
+             gathered layer by layer (see tiles.py), which costs as much as translating forty to sixty frames by a
              generator with 23 norms. Cut a film where its scenes differ much: the statistics are those of all of it.
 AdaIN        encodes the style once; the statistics of the content stay those of each frame.
 Passes       Two: for the sample, and to translate; memory holds the sample and a few frames. Reading, translating and

@@ -24,8 +24,8 @@ help:         ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "variables: DOMAIN=$(DOMAIN) METHOD=$(METHOD) RUN=$(RUN) ARGS='--set seed=1'"
 
-train: $(READY)        ## train DOMAIN with METHOD, or continue; then score it
-	$(BIN)/cyclegan train experiments/$(METHOD)/$(DOMAIN).yaml $(ARGS)
+train: $(READY)        ## train DOMAIN with METHOD, or continue; then score it; X=photos Y=paintings: two folders of one's own
+	$(BIN)/cyclegan train $(if $(X)$(Y),--x "$(X)" --y "$(Y)",experiments/$(METHOD)/$(DOMAIN).yaml) $(ARGS)
 
 tensorboard: $(READY)  ## watch all runs at http://localhost:6006 (PORT=)
 	$(BIN)/tensorboard --logdir runs --port $(PORT) --samples_per_plugin images=200,scalars=5000 --reload_interval 15

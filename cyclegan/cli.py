@@ -39,9 +39,11 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(required=True, metavar="verb")
 
     train = verbs.add_parser("train", help="train the experiment of a YAML file, or continue it; then score it")
-    train.add_argument("experiment", type=Path, help="experiments/cyclegan/photo2painting.yaml")
+    train.add_argument("experiment", type=Path, nargs="?", help="experiments/cyclegan/photo2painting.yaml")
+    train.add_argument("--x", type=Path, help="instead of a file: a folder of pictures to translate from …")
+    train.add_argument("--y", type=Path, help="… and one to translate to; a recipe is chosen, shown and saved")
     _add_set(train)
-    train.set_defaults(run=lambda options: _verbs().train(options.experiment, options.set))
+    train.set_defaults(run=_train)
 
     translate = verbs.add_parser("translate", help="translate pictures and films with a run or a released file")
     translate.add_argument("checkpoint", type=Path, help="runs/photo2painting/cyclegan, or experiments/gatys/best.yaml")
@@ -118,14 +120,24 @@ def parser() -> argparse.ArgumentParser:
     fetch.add_argument("domain", help="photo2monet")
     fetch.set_defaults(run=lambda options: _verbs().fetch_data(options.domain))
     check = actions.add_parser("check", help="count and open every picture of a domain or a folder")
-    check.add_argument("target", help="photo2monet, or a folder")
-    check.set_defaults(run=lambda options: _verbs().check_data(options.target))
+    check.add_argument("targets", nargs="+", help="photo2monet, a folder, or the two folders of a training")
+    check.set_defaults(run=lambda options: _verbs().check_data(options.targets))
 
     show = verbs.add_parser("show", help="print the resolved settings of an experiment or of a run")
     show.add_argument("experiment", type=Path, help="a YAML file or a run folder")
     _add_set(show)
     show.set_defaults(run=lambda options: _verbs().show(options.experiment, options.set))
     return top
+
+
+def _train(options: argparse.Namespace) -> int:
+    """A file, or two folders."""
+    folders = (options.x, options.y)
+    if options.experiment is not None and folders == (None, None):
+        return _verbs().train(options.experiment, options.set)
+    if options.experiment is None and None not in folders:
+        return _verbs().train_folders(*folders, options.set)
+    raise UserError("train: give either the YAML file of an experiment, or two folders: --x photos --y paintings")
 
 
 def _count(text: str) -> int:

@@ -13,7 +13,7 @@ from cyclegan import __version__
 from cyclegan.config import dump, load
 from cyclegan.data.cards import find_domain, list_domains, locate
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.sources import Sources, find_sources
+from cyclegan.data.sources import Sources, find_sources, names_of
 from cyclegan.errors import UserError, enough_memory
 from cyclegan.evaluation.settings import CompareConfig
 from cyclegan.methods.settings import CycleGANConfig, MethodConfig
@@ -71,6 +71,35 @@ def train(path: Path, overrides: Sequence[str]) -> int:
             _train(experiment, sources, run, device)
             run.add_hyperparameters(settings(experiment), score(folder, metrics=WITHOUT_WEIGHTS))
     return 0
+
+
+def train_folders(x: Path, y: Path, overrides: Sequence[str]) -> int:
+    """Look at two folders of pictures, choose a recipe for them, show and save it; then train.
+
+    A recipe chosen before is kept, so that the same command continues.
+    """
+    domain = "2".join(names_of(x, y))
+    path = RUNS / domain / "recipe.yaml"
+    if path.exists():
+        data = load(path, Experiment).data
+        if (data.x, data.y) != (x, y):
+            raise UserError(f"{path}: is for {data.x} and {data.y}; rename one of the folders, or remove it")
+        print(f"{path}: chosen before, and kept; remove it to have a new one chosen")
+    else:
+        from cyclegan.data.check import check
+        from cyclegan.precision import choose_device
+        from cyclegan.recipes import choose
+
+        report = check(x, y)
+        print(report)
+        recipe, reasons = choose(report, x, y, choose_device("auto").type)
+        text = dump(Experiment(name="cyclegan", **recipe._asdict()))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"# {reason}\n" for reason in reasons) + text)
+        print(f"\n{path.read_text()}\nsaved as {path}: change it there, and train with\n  cyclegan train {path}\n")
+    code = train(path, overrides)
+    print(f"\ntranslate with\n  cyclegan translate {path.parent / 'cyclegan'} {x} --out translated")
+    return code
 
 
 def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.device") -> None:
@@ -149,11 +178,11 @@ def fetch_data(name: str) -> int:
     return 0
 
 
-def check_data(target: str) -> int:
-    """Count and open every picture of a domain or a folder."""
+def check_data(targets: Sequence[str]) -> int:
+    """Count and open every picture of a domain, a folder, or two folders that are the sides of a training."""
     from cyclegan.data.check import check
 
-    report = check(Path(target) if Path(target).is_dir() else locate(find_domain(target)))
+    report = check(*(Path(name) if Path(name).is_dir() else locate(find_domain(name)) for name in targets))
     print(report)
     return UserError.exit_code if report.bad else 0
 

@@ -140,13 +140,11 @@ def evenly(items: Sequence[Item], count: int | None) -> list[Item]:
 def _assess_direction(
     versions: Mapping[str, Loaded], there: Direction, home: str, sources: Sources, device: torch.device, asked: Asked
 ) -> Report:
-    paths, targets, removed = there.test_sources, there.truths, 0
+    paths, targets, removed, remembered = there.test_sources, there.truths, 0, 0
     if not sources.paired_test:  # pairs were cut apart on purpose, and may be plain
-        twins = near_duplicates(paths, there.train_sources), near_duplicates(targets, there.train_targets)
-        paths, targets = (
-            [p for p in each if p not in twin] for each, twin in zip((paths, targets), twins, strict=True)
-        )
-        removed = sum(map(len, twins))
+        paths, *counts_x = _unseen(paths, there.train_sources)
+        targets, *counts_y = _unseen(targets, there.train_targets)
+        removed, remembered = map(sum, zip(counts_x, counts_y, strict=True))
     trivial = rivals(evenly(there.train_sources, FITTED), evenly(there.train_targets, FITTED))
     runs = {name: loaded.translator(there.to) for name, loaded in versions.items()}
     evaluation = _against_truth(trivial, runs, there, sources.margin) if sources.paired_test else None
@@ -174,7 +172,15 @@ def _assess_direction(
         evaluation=evaluation,
         cycles=cycles,
         removed=removed,
+        remembered=remembered,
     )
+
+
+def _unseen(test: list[Path], train: list[Path]) -> tuple[list[Path], int, int]:
+    """(test pictures that are not nearly training ones, how many were left out, how many stay for want of others)."""
+    twins = near_duplicates(test, train)
+    unseen = [path for path in test if path not in twins]
+    return (unseen, len(twins), 0) if unseen else (test, 0, len(twins))
 
 
 def _against_truth(

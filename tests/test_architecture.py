@@ -21,7 +21,7 @@ FLOORS = [  # from the ground up; what stands on one line are neighbors, which n
     {"networks", "losses", "data"},
     {"methods", "training", "metrics"},
     {"evaluation", "inference"},
-    {"comparison", "scoring"},
+    {"comparison", "recipes", "scoring"},
     {"experiment"},
     {"cli", "__init__"},
     {"__main__"},

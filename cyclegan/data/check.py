@@ -1,83 +1,171 @@
-"""Count and open every picture of a data set or of any folder, so that no damaged one surprises a training.
+"""The doctor: open every picture before a training does, and tell what its pictures would make of that training.
 
-A root with one of trainA trainB testA testB is a data set and must have all four; any other folder is one heap.
+A root with one of trainA trainB testA testB is a data set and must have all four; any other folder is one heap. What
+cannot be used is `bad`; what can, but may disappoint, is a `note`: pictures that are there twice (in one folder, on
+both sides, in training and test), small ones, and how many are grey or transparent.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from cyclegan.data.cards import FOLDERS
+from cyclegan.data.duplicates import pairs, shapes
 from cyclegan.errors import UserError
 from cyclegan.pictures import FORMATS, BadPictureError, find_pictures, open_picture, read_picture
 
 THREADS = 2
-SHOWN = 5  # the commonest sizes and modes
+SHOWN = 5  # the commonest sizes and modes, and pictures named in a note
+SMALL = 64  # pixels of the shorter side, that of the smallest crops anybody trains on
+COLORED = 8  # levels between the channels of a pixel, above which it has a color; JPEG adds some to greys
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Look:
+    """What one picture is like."""
+
+    path: Path
+    part: str  # the folder it was found in
+    width: int  # upright
+    height: int
+    mode: str  # as stored: "RGB", "L", "CMYK", …
+    transparent: bool
+    grey: bool
+    shape: np.ndarray  # see cyclegan.data.duplicates
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was found; `bad` is empty if all is well."""
+    """What was found; `bad` is empty if all pictures can be used."""
 
-    folder: Path
-    counts: dict[str, int]  # sub-folder -> pictures
-    sizes: Counter[str]  # "256×256" -> pictures, upright
-    modes: Counter[str]  # as stored: "RGB", "L", "CMYK", … -> pictures
+    folders: tuple[Path, ...]
+    counts: dict[str, int]  # part -> pictures, bad ones too
+    looks: tuple[Look, ...]
     bad: tuple[str, ...]  # each names a file or a folder, and why
+    bad_pictures: tuple[Path, ...]
+
+    @property
+    def sizes(self) -> Counter[str]:
+        """ "256×256" → pictures."""
+        return Counter(f"{look.width}×{look.height}" for look in self.looks)
+
+    @property
+    def modes(self) -> Counter[str]:
+        """ "RGB" → pictures."""
+        return Counter(look.mode for look in self.looks)
+
+    def notes(self) -> Iterator[str]:
+        """What is allowed and may yet disappoint."""
+        for (one, other), twins in sorted(self._twins().items()):
+            where = f"twice in {one}" if one == other else f"in both {one} and {other}"
+            yield f"{_many(len(twins))} {where}: {_some(f'{a.path} = {b.path}' for a, b in twins)}"
+        small = [look for look in self.looks if min(look.width, look.height) < SMALL]
+        if small:
+            named = _some(f"{look.path} ({look.width}×{look.height})" for look in small)
+            yield f"{_many(len(small))} smaller than {SMALL} pixels: {named}"
+        for part in self.counts:
+            of_part = [look for look in self.looks if look.part == part]
+            grey, clear = sum(look.grey for look in of_part), sum(look.transparent for look in of_part)
+            if grey:
+                yield f"{_many(grey)} of {len(of_part)} in {part} without color"
+            if clear:
+                yield f"{_many(clear)} of {len(of_part)} in {part} with an alpha channel, to be laid on white"
+
+    def _twins(self) -> dict[tuple[str, str], list[tuple[Look, Look]]]:
+        found: dict[tuple[str, str], list[tuple[Look, Look]]] = {}
+        if self.looks:
+            for i, j in pairs(np.stack([look.shape for look in self.looks])):
+                one, other = self.looks[i], self.looks[j]
+                found.setdefault((one.part, other.part), []).append((one, other))
+        return found
 
     def __str__(self) -> str:
         """Some lines for people."""
-        good = self.sizes.total()
         return "\n".join(
             [
-                f"{self.folder}: {good} of {sum(self.counts.values())} pictures can be read",
+                f"{' and '.join(map(str, self.folders))}: "
+                f"{len(self.looks)} of {sum(self.counts.values())} pictures can be read",
                 *(f"  {name:8} {count}" for name, count in self.counts.items()),
                 f"  sizes    {_commonest(self.sizes)}",
                 f"  modes    {_commonest(self.modes)}",
+                *(f"note: {line}" for line in self.notes()),
                 *(f"bad: {line}" for line in self.bad),
             ]
         )
 
 
-def check(folder: Path) -> Report:
-    """Decode every picture below a folder."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder")
-    parts = [folder / name for name in FOLDERS] if any((folder / name).is_dir() for name in FOLDERS) else [folder]
-    files = {part.name: find_pictures(part) for part in parts}
-    seen = _look_at_all([path for paths in files.values() for path in paths])
-    pictures = [look for look in seen if not isinstance(look, BadPictureError)]
+def check(*folders: Path) -> Report:
+    """Decode every picture below one folder, or below two that are the sides of a training."""
+    parts: dict[str, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such folder")
+        official = [folder / name for name in FOLDERS] if any((folder / n).is_dir() for n in FOLDERS) else [folder]
+        parts |= {part.absolute().name if len(folders) == 1 else str(part): part for part in official}
+    files = {name: find_pictures(part) for name, part in parts.items()}
+    seen = _look_at_all([(path, name) for name, paths in files.items() for path in paths])
+    failed = [look for look in seen if isinstance(look, _Failed)]
     return Report(
-        folder=folder,
+        folders=folders,
         counts={name: len(paths) for name, paths in files.items()},
-        sizes=Counter(size for size, _ in pictures),
-        modes=Counter(mode for _, mode in pictures),
+        looks=tuple(look for look in seen if isinstance(look, Look)),
         bad=(
-            *(f"{part}: holds no picture ({' '.join(FORMATS)})" for part in parts if not files[part.name]),
-            *(str(look) for look in seen if isinstance(look, BadPictureError)),
+            *(f"{parts[name]}: holds no picture ({' '.join(FORMATS)})" for name, paths in files.items() if not paths),
+            *(look.why for look in failed),
         ),
+        bad_pictures=tuple(look.path for look in failed),
     )
 
 
-def _look_at_all(paths: Sequence[Path]) -> list[tuple[str, str] | BadPictureError]:
+@dataclass(frozen=True)
+class _Failed:
+    path: Path
+    why: str
+
+
+def _look_at_all(paths: Sequence[tuple[Path, str]]) -> list[Look | _Failed]:
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(tqdm(pool.map(_look, paths), total=len(paths), desc="checking", disable=None, leave=False))
+        looks = pool.map(lambda path: _look(*path), paths)
+        return list(tqdm(looks, total=len(paths), desc="checking", disable=None, leave=False))
 
 
-def _look(path: Path) -> tuple[str, str] | BadPictureError:
-    """Size and mode of a picture, or what is wrong with it."""
+def _look(path: Path, part: str) -> Look | _Failed:
+    """What a picture is like, or what is wrong with it."""
     try:
-        height, width = read_picture(path).shape[:2]
+        array = read_picture(path)
         with open_picture(path) as picture:
-            return f"{width}×{height}", picture.mode
+            mode, transparent = picture.mode, "A" in picture.getbands() or "transparency" in picture.info
     except BadPictureError as error:
-        return error
+        return _Failed(path, str(error))
+    small = np.asarray(Image.fromarray(array).resize((32, 32), Image.Resampling.BOX)).astype(int)
+    return Look(
+        path=path,
+        part=part,
+        width=array.shape[1],
+        height=array.shape[0],
+        mode=mode,
+        transparent=transparent,
+        grey=bool((small.max(axis=2) - small.min(axis=2)).max() <= COLORED),
+        shape=shapes([array])[0],
+    )
 
 
 def _commonest(counts: Counter[str]) -> str:
     shown = ", ".join(f"{name} ({count})" for name, count in counts.most_common(SHOWN))
     return f"{shown}, and {len(counts) - SHOWN} others" if len(counts) > SHOWN else shown or "none"
+
+
+def _many(count: int) -> str:
+    return f"{count:,} picture{'' if count == 1 else 's'}"
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first of them."""
+    every = list(names)
+    return ", ".join(every[:SHOWN]) + (", …" if len(every) > SHOWN else "")

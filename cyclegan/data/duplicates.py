@@ -6,7 +6,7 @@ Near   The grey values of two pictures, reduced to 32×32, correlate to more tha
 Flat   Pictures with almost no shape correlate by chance and are near to none.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from cyclegan.pictures import read_picture
 
 SIDE = 32  # pixels
 NEAR = 0.99
+BLOCK = 512  # pictures
 FLAT = 2.0  # grey levels of deviation below which there is no shape
 
 
@@ -27,6 +28,14 @@ def near_duplicates(pictures: Sequence[Path], others: Sequence[Path]) -> dict[Pa
     resemblance = shapes(map(read_picture, pictures)) @ shapes(map(read_picture, others)).T
     nearest = zip(pictures, resemblance.argmax(axis=1), resemblance.max(axis=1), strict=True)
     return {picture: others[other] for picture, other, correlation in nearest if correlation > NEAR}
+
+
+def pairs(shapes: Float[np.ndarray, "n pixels"]) -> Iterator[tuple[int, int]]:
+    """The positions i < j of any two that are nearly the same; in blocks, as thousands by thousands do not fit."""
+    for start in range(0, len(shapes), BLOCK):
+        for i, j in np.argwhere(shapes[start : start + BLOCK] @ shapes[start:].T > NEAR):
+            if i < j:
+                yield start + int(i), start + int(j)
 
 
 def shapes(pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> Float[np.ndarray, "n pixels"]:

@@ -71,14 +71,14 @@ def _of_domain(name: str) -> Sources:
 
 
 def _of_folders(x: Path | None, y: Path | None) -> Sources:
-    sides = []
+    sides, names = [], []
     for folder in (x, y):
         if folder is None or not folder.is_dir():
             raise UserError(f"{folder}: no such folder; data.x and data.y name two folders of pictures")
-        sides.append((folder.absolute().name, *hold_out(find_pictures(folder), folder)))
-    (name_x, train_x, test_x), (name_y, train_y, test_y) = sides
-    if name_x == name_y:
-        name_x, name_y = "x", "y"
+        sides.append(hold_out(find_pictures(folder), folder))
+        names.append(folder)
+    (train_x, test_x), (train_y, test_y) = sides
+    name_x, name_y = names_of(*names)
     return Sources(
         domain=f"{name_x}2{name_y}",
         x=name_x,
@@ -88,6 +88,12 @@ def _of_folders(x: Path | None, y: Path | None) -> Sources:
         test_x=test_x,
         test_y=test_y,
     )
+
+
+def names_of(x: Path, y: Path) -> tuple[str, str]:
+    """What the sides of two folders are called."""
+    name_x, name_y = x.absolute().name, y.absolute().name
+    return (name_x, name_y) if name_x != name_y else ("x", "y")
 
 
 def hold_out(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:

@@ -43,6 +43,7 @@ class Report:
     evaluation: Evaluation | None = None  # where the truth is known
     cycles: Mapping[str, Sequence[Cycle]] = field(default_factory=dict)  # row -> one for each image
     removed: int = 0  # test pictures that were nearly some of the training, on both sides
+    remembered: int = 0  # likewise, but scored all the same, as there are no others
 
     def tables(self) -> dict[str, list[list[str]]]:
         """By question."""
@@ -58,6 +59,11 @@ class Report:
         said += self.assessment.notes()
         if self.removed:
             said.append(f"{self.removed} test pictures that are nearly pictures of the training were left out.")
+        if self.remembered:
+            said.append(
+                f"{self.remembered} test pictures are nearly pictures of the training, and no others are on their "
+                "side: these numbers tell how well it remembers."
+            )
         return [*said, f"Coming back: {CYCLE_PROTOCOL}."] if self.cycles else said
 
 

@@ -104,7 +104,8 @@ def test_the_report_reads_well(root):
     assert lines[0] == f"{root}: 6 of 7 pictures can be read"
     assert [line.split() for line in lines[1:5]] == [["trainA", "2"], ["trainB", "3"], ["testA", "1"], ["testB", "1"]]
     assert [line.split(maxsplit=1) for line in lines[5:7]] == [["sizes", "8×6 (6)"], ["modes", "RGB (6)"]]
-    assert lines[7].startswith(f"bad: {root}/trainA/0.png: not a readable picture")
+    assert lines[7].startswith("note: 6 pictures smaller than 64 pixels: ")
+    assert lines[-1].startswith(f"bad: {root}/trainA/0.png: not a readable picture")
 
 
 def test_many_sizes_are_summed_up_by_the_commonest(tmp_path):
@@ -113,3 +114,64 @@ def test_many_sizes_are_summed_up_by_the_commonest(tmp_path):
     line = str(check(tmp_path)).splitlines()[2]
     assert line.split(maxsplit=1)[1] == "7×1 (2), 1×1 (1), 2×1 (1), 3×1 (1), 4×1 (1), and 2 others"
     assert isinstance(check(tmp_path), Report)
+
+
+def photograph(path: Path, seed: int, size: tuple[int, int] = (80, 64)) -> Path:
+    """A picture that resembles no other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).integers(256, size=(6, 8, 3), dtype=np.uint8)
+    Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+def test_a_picture_that_is_there_twice_is_told_wherever_its_copies_are(tmp_path):
+    photos, paintings = tmp_path / "photos", tmp_path / "paintings"
+    for i in range(4):
+        photograph(photos / f"{i}.png", i)
+        photograph(paintings / f"{i}.png", 10 + i)
+    assert list(check(photos, paintings).notes()) == []
+
+    photograph(photos / "again.jpg", 1, size=(160, 128))
+    photograph(paintings / "photo.jpg", 2)
+    twice, across = sorted(check(photos, paintings).notes(), key=lambda note: "both" in note)
+    assert twice == f"1 picture twice in {photos}: {photos / '1.png'} = {photos / 'again.jpg'}"
+    assert across == f"1 picture in both {photos} and {paintings}: {photos / '2.png'} = {paintings / 'photo.jpg'}"
+
+
+def test_training_and_test_pictures_are_compared_too(tmp_path):
+    for number, part in enumerate(("trainA", "trainB", "testA", "testB")):
+        photograph(tmp_path / part / "0.png", number)
+    photograph(tmp_path / "testB" / "leak.png", 1)
+    (note,) = check(tmp_path).notes()
+    assert note == f"1 picture in both trainB and testB: {tmp_path}/trainB/0.png = {tmp_path}/testB/leak.png"
+
+
+def test_many_copies_are_counted_and_the_first_named(tmp_path):
+    for i in range(5):
+        photograph(tmp_path / f"{i}.png", 1)
+    (note,) = check(tmp_path).notes()
+    assert note.startswith(f"10 pictures twice in {tmp_path.name}: {tmp_path}/0.png = {tmp_path}/1.png, ")
+    assert note.endswith(", …")
+
+
+def test_grey_and_transparent_pictures_are_counted(tmp_path):
+    for i in range(3):
+        photograph(tmp_path / f"{i}.png", i)
+        Image.open(photograph(tmp_path / f"grey{i}.png", 10 + i)).convert("L").save(tmp_path / f"grey{i}.jpg")
+        (tmp_path / f"grey{i}.png").unlink()
+    Image.open(photograph(tmp_path / "glass.png", 20)).convert("RGBA").save(tmp_path / "glass.png")
+    name = tmp_path.name
+    assert list(check(tmp_path).notes()) == [
+        f"3 pictures of 7 in {name} without color",
+        f"1 picture of 7 in {name} with an alpha channel, to be laid on white",
+    ]
+
+
+def test_of_two_folders_each_bad_file_is_named(tmp_path):
+    photos, paintings = tmp_path / "photos", tmp_path / "paintings"
+    bad = photograph(photos / "0.png", 0), photograph(paintings / "0.png", 1)
+    for path in bad:
+        spoil(path, "cut")
+    report = check(photos, paintings)
+    assert report.counts == {str(photos): 1, str(paintings): 1}
+    assert report.bad_pictures == bad

@@ -1,0 +1,78 @@
+"""A recipe for two folders of pictures, chosen by how many they hold, how large they are and what computes.
+
+What differs between the recipes was measured on the embedded domain and on photo2monet: see experiments/README.md.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from cyclegan.data.check import Report
+from cyclegan.data.settings import UnpairedConfig
+from cyclegan.errors import UserError
+from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.training.settings import OptimizerConfig, TrainingConfig
+
+FEW = 400  # pictures of a side below which the discriminators would learn them by heart
+ENOUGH_TO_VALIDATE = 50
+EPOCHS = 200  # of the larger side, as in the paper …
+STEPS = (40_000, 400_000)  # … within these bounds
+CPU_STEPS = 6_000  # about ten minutes on two cores
+
+
+class Recipe(NamedTuple):
+    """What an experiment is made of, but for its name."""
+
+    method: CycleGANConfig
+    data: UnpairedConfig
+    training: TrainingConfig
+
+
+def choose(report: Report, x: Path, y: Path, device: str) -> tuple[Recipe, list[str]]:
+    """Settings for the pictures of a report on two folders, and the reasons; `device` is cpu, cuda or mps."""
+    counts = [sum(look.part == str(side) for look in report.looks) for side in (x, y)]
+    for side, count in zip((x, y), counts, strict=True):
+        if count < 2:
+            raise UserError(f"{side}: {count} readable pictures found, at least 2 are needed; hundreds are better")
+    shorter = round(median(min(look.width, look.height) for look in report.looks))
+    folders = UnpairedConfig(x=x, y=y, resize="shorter_side")
+    recipe, reasons = _small(folders, shorter) if device == "cpu" else _paper(folders, shorter, max(counts))
+    if min(counts) >= ENOUGH_TO_VALIDATE:
+        recipe = recipe._replace(data=replace(recipe.data, validation=0.1))
+        reasons.append("one picture in ten is kept aside to choose the best weights by")
+    return recipe, reasons
+
+
+def _small(folders: UnpairedConfig, side: int) -> tuple[Recipe, list[str]]:
+    """For a CPU: what photo2painting.yaml has, at the learning rate that photo2monet needed."""
+    load_size = max(64, min(128, side))
+    recipe = Recipe(
+        method=CycleGANConfig(
+            generator=GeneratorConfig(
+                base_channels=16, blocks=4, downsamplings=1, ends="shuffle", start="identity", norm="none"
+            ),
+            discriminator=DiscriminatorConfig(base_channels=32, norm="none"),
+            lambda_cycle=3.0,
+            lambda_identity=0.0,
+            lambda_r1=0.1,
+        ),
+        data=replace(folders, load_size=load_size, crop_size=64, batch_size=4),
+        training=TrainingConfig(
+            steps=CPU_STEPS, optimizer=OptimizerConfig(lr=2e-4), ema=0.995, precision="auto", log_every=200
+        ),
+    )
+    return recipe, [f"no GPU: small networks, crops of 64 px of pictures of {load_size} px; minutes on two cores"]
+
+
+def _paper(folders: UnpairedConfig, side: int, count: int) -> tuple[Recipe, list[str]]:
+    """For a GPU: the paper's, at the size that the pictures have."""
+    crop = 256 if side >= 256 else 128
+    fewest, most = STEPS
+    steps = min(max(EPOCHS * count, fewest), most)
+    recipe = Recipe(
+        method=CycleGANConfig(generator=GeneratorConfig(blocks=9 if crop == 256 else 6)),
+        data=replace(folders, load_size=crop * 9 // 8, crop_size=crop),
+        training=TrainingConfig(steps=steps, precision="auto", sample_every=2_000, save_every=2_000),
+    )
+    return recipe, [f"a GPU: the paper's networks, crops of {crop} px, {steps:,} steps"]

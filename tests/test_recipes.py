@@ -1,0 +1,144 @@
+"""A recipe for two folders: what is chosen for whom, and that it is understood, shown, kept and trained."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cyclegan import cli
+from cyclegan.config import dump, parse
+from cyclegan.data.check import Look, Report
+from cyclegan.errors import UserError
+from cyclegan.experiment import Experiment
+from cyclegan.recipes import choose
+
+X, Y = Path("photos"), Path("paintings")
+
+
+def report(counts: tuple[int, int], side: int = 300) -> Report:
+    looks = [
+        Look(
+            path=folder / f"{i}.png",
+            part=str(folder),
+            width=2 * side,
+            height=side,
+            mode="RGB",
+            transparent=False,
+            grey=False,
+            shape=np.zeros(1024),
+        )
+        for folder, count in zip((X, Y), counts, strict=True)
+        for i in range(count)
+    ]
+    return Report(folders=(X, Y), counts={}, looks=tuple(looks), bad=(), bad_pictures=())
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+@pytest.mark.parametrize("counts", [(2, 2), (40, 40), (40, 7000), (900, 800)])
+@pytest.mark.parametrize("side", [20, 100, 256, 3000])
+def test_every_recipe_is_an_experiment_with_its_reasons(device, counts, side):
+    recipe, reasons = choose(report(counts, side), X, Y, device)
+    experiment = Experiment(name="cyclegan", **recipe._asdict())
+    assert parse(dump(experiment), Experiment, "dumped") == experiment
+    assert reasons
+    assert (experiment.data.x, experiment.data.y) == (X, Y)
+
+
+def test_a_gpu_gets_the_papers_networks_and_a_cpu_small_ones():
+    on_gpu, on_cpu = (choose(report((500, 500)), X, Y, device)[0] for device in ("cuda", "cpu"))
+    assert (on_gpu.method.generator.base_channels, on_gpu.data.crop_size) == (64, 256)
+    assert (on_cpu.method.generator.base_channels, on_cpu.data.crop_size) == (16, 64)
+
+
+@pytest.mark.parametrize(("count", "steps"), [(40, 40_000), (1_000, 200_000), (7_000, 400_000)])
+def test_a_gpu_sees_the_larger_side_two_hundred_times_within_bounds(count, steps):
+    assert choose(report((40, count)), X, Y, "cuda")[0].training.steps == steps
+
+
+def test_pictures_are_kept_aside_only_where_there_are_enough():
+    assert choose(report((49, 500)), X, Y, "cpu")[0].data.validation == 0
+    assert choose(report((50, 500)), X, Y, "cpu")[0].data.validation == 0.1
+
+
+@pytest.mark.parametrize(("counts", "named"), [((1, 9), X), ((9, 0), Y)])
+def test_a_folder_without_pictures_is_named(counts, named):
+    with pytest.raises(UserError, match=f"^{named}: . readable pictures found, at least 2 are needed"):
+        choose(report(counts), X, Y, "cpu")
+
+
+TINY = [
+    "training.steps=2",
+    "method.generator.base_channels=4",
+    "method.generator.blocks=1",
+    "method.discriminator.base_channels=4",
+]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    """A folder with photos of many kinds and paintings in it."""
+    random = np.random.default_rng(0)
+    for side, count in (("photos", 5), ("paintings", 4)):
+        (tmp_path / side / "more").mkdir(parents=True)
+        for i in range(count):
+            noise = Image.fromarray(random.integers(256, size=(6, 8, 3), dtype=np.uint8))
+            noise.resize((90 + 10 * i, 70), Image.Resampling.BICUBIC).save(tmp_path / side / "more" / f"{i}.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(tmp_path / "photos/more/0.png").save(tmp_path / "photos/sideways.jpg", exif=exif)
+    Image.open(tmp_path / "photos/more/1.png").convert("L").save(tmp_path / "photos/grey.webp")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def train(*more: str) -> int:
+    settings = [part for setting in (*TINY, *more) for part in ("--set", setting)]
+    return cli.main(["train", "--x", "photos", "--y", "paintings", *settings])
+
+
+def test_two_folders_are_looked_at_trained_on_and_translated(place, capsys):
+    assert train() == 0
+    said = capsys.readouterr().out
+    assert "photos and paintings: 11 of 11 pictures can be read" in said
+    assert "# no GPU: small networks" in said or "# a GPU" in said
+    recipe = place / "runs" / "photos2paintings" / "recipe.yaml"
+    assert f"saved as {recipe.relative_to(place)}" in said
+    assert recipe.read_text() in said
+    command = said.strip().splitlines()[-1].split()
+    assert command[:2] == ["cyclegan", "translate"]
+
+    assert cli.main(command[1:]) == 0
+    translated = [path.relative_to(place / "translated") for path in (place / "translated").rglob("*.*")]
+    assert {str(path) for path in translated} == {
+        *(f"more/{i}.png" for i in range(5)),
+        *("sideways.jpg", "grey.webp"),
+    }
+    with Image.open(place / "translated" / "sideways.jpg") as upright:
+        assert upright.size == (70, 90)
+    evaluation = (place / "runs/photos2paintings/cyclegan/evaluation/evaluation.md").read_text()
+    assert "1 test pictures are nearly pictures of the training" in evaluation  # grey.webp is 1.png
+
+
+def test_the_same_command_continues_with_the_same_recipe(place, capsys):
+    assert train() == 0
+    (place / "photos" / "more" / "4.png").unlink()
+    capsys.readouterr()
+    assert train("training.steps=2") == 0
+    assert "chosen before, and kept" in capsys.readouterr().out
+
+
+def test_other_folders_of_the_same_names_are_not_taken_for_the_old_ones(place, capsys):
+    assert train() == 0
+    (place / "elsewhere").mkdir()
+    (place / "photos").rename(place / "elsewhere" / "photos")
+    assert cli.main(["train", "--x", "elsewhere/photos", "--y", "paintings"]) == 2
+    assert "runs/photos2paintings/recipe.yaml: is for photos and paintings;" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--x", "photos"], ["a.yaml", "--x", "photos", "--y", "paintings"], ["a.yaml", "--y", "b"]]
+)
+def test_a_file_or_two_folders_are_asked_for(arguments, capsys):
+    assert cli.main(["train", *arguments]) == 2
+    assert "give either the YAML file of an experiment, or two folders" in capsys.readouterr().err

@@ -51,7 +51,9 @@ class Experiment:
         if isinstance(self.method, CycleGANConfig) and self.method.mixes_images:
             for name, off in (("accumulate", 1), ("recompute", False)):
                 if getattr(self.training, name) != off:
-                    raise ValueError(f"training: {name} changes what a batch norm sees; take norm instance, or {off}")
+                    raise ValueError(
+                        f"training: {name} changes what a batch norm sees; take norm instance, or {str(off).lower()}"
+                    )
 
 
 LESS_MEMORY = (

@@ -243,10 +243,3 @@ def test_the_smallest_image_has_a_patch_at_every_scale(layers, scales):
     discriminator = multiscale(scales, layers=layers)
     discriminator(torch.randn(1, 3, side, side)).sum().backward()
     assert all(c.weight.grad is not None for c in convolutions(discriminator))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_several_scales_compile_without_a_break():
-    discriminator, images = multiscale(), torch.randn(1, 3, 32, 32)
-    assert torch.allclose(torch.compile(discriminator, fullgraph=True)(images), discriminator(images), atol=1e-5)

@@ -215,14 +215,3 @@ def test_the_smallest_image_teaches_every_layer(norm, upsampling, downsampling):
 def test_an_image_below_the_smallest_is_refused():
     with pytest.raises((RuntimeError, ValueError)):
         small()(noise(1, 3, 8, 4))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    "options", [{"downsampling": "blur", "upsampling": "blur"}, {"upsampling": "shuffle"}], ids=str
-)
-def test_compiled_it_computes_the_same_without_a_break(options):
-    generator, images = small(norm="group", **options), noise(1, 3, 16, 16)
-    compiled = torch.compile(generator, fullgraph=True)
-    assert torch.allclose(compiled(images), generator(images), atol=1e-5)

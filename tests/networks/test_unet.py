@@ -171,12 +171,3 @@ def test_without_norms_the_features_neither_fade_nor_explode():
         layers.register_forward_hook(lambda layer, inputs, features, of=layers: found.update({of: features.std()}))
     network(noise(2, 3, 64, 64))
     assert all(0.05 < std < 2 for std in found.values())
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", [KINDS[0], KINDS[36]], ids=lambda kind: "-".join(kind.values()))
-def test_compiled_it_computes_the_same_without_a_break(kind):
-    network, image = small(**kind).eval(), noise(2, 3, 32, 32)
-    compiled = torch.compile(network, fullgraph=True)
-    assert torch.allclose(compiled(image), network(image), atol=1e-5)

@@ -34,5 +34,5 @@ def test_the_defaults_are_those_of_the_paper():
 
 
 def test_a_rate_that_drops_after_no_steps_is_refused():
-    with pytest.raises(ValueError, match="^constant_share: must be above 0 for schedule step"):
+    with pytest.raises(ValueError, match=r"^constant_share: must be above 0 for schedule step"):
         TrainingConfig(steps=10, schedule="step", constant_share=0.0)

@@ -21,6 +21,7 @@ class NetworkTranslator:
 
     network: nn.Module
     stride: int
+    smallest: int | None = None  # px of a side that the network takes; None: two strides, for 2×2 features or more
 
     @torch.no_grad()
     def translate(self, images: Images) -> Images:
@@ -37,8 +38,8 @@ class NetworkTranslator:
         return 0, self._missing(width), 0, self._missing(height)
 
     def _missing(self, side: int) -> int:
-        """Pixels to the next multiple of the stride at which the residual blocks see 2×2 pixels or more."""
-        least = max(side, SMALLEST, 2 * self.stride)
+        """Pixels to the next multiple of the stride that the network takes."""
+        least = max(side, SMALLEST, self.smallest or 2 * self.stride)
         return least + -least % self.stride - side
 
 

@@ -67,7 +67,7 @@ test-all: $(READY_DEV) ## all tests, the slow ones too
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "not gpu" $(ARGS)
 
 faults: $(READY_DEV)   ## kill it, damage its files, fill the disk: one line a fault, with its figure (SIZE=nightly: more of each)
-	CYCLEGAN_FAULTS=$(SIZE) OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "not gpu" tests/faults $(ARGS)
+	CYCLEGAN_FAULTS=$(SIZE) OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile -m "not gpu" tests/faults $(ARGS)
 
 lint: $(READY_DEV)     ## style and types
 	$(BIN)/ruff check .

@@ -10,13 +10,16 @@ from cyclegan import __version__
 
 
 def environment() -> dict[str, Any]:
-    """Versions and commit, kept with the run."""
+    """Versions, commit and threads, kept with the run: on the CPU its bits are a function of all of them."""
+    import torch  # what starts without it asks for nothing of this
+
     packages = ("torch", "torchvision", "numpy", "scikit-image", "pillow", "safetensors")
     return {
         "cyclegan": __version__,
         "commit": commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
         **{package: version(package) for package in packages},
     }
 

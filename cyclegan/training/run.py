@@ -3,7 +3,7 @@
 runs/<domain>/<name>/
     lock               held by the process that trains here: see cyclegan.training.lock
     config.yaml        the resolved settings; a run with settings of other consequences is refused this folder
-    environment.json   versions, device and commit
+    environment.json   versions, commit, threads
     log.jsonl          one line for each logged step
     events.out.…       TensorBoard
     samples/           the same held-out pictures every time: step-00001000-x_to_y.png

@@ -1,14 +1,9 @@
-"""Checkpoint: whole or not there, whatever happens while it is written and to what was written."""
+"""Checkpoint: what is written, what is refused, and how all of it comes back. tests/faults kills it on the way."""
 
 import json
-import os
 import resource
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -18,94 +13,9 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from cyclegan.errors import NoSpaceError, NotFiniteError
-from cyclegan.training.checkpoint import Checkpoint, list_checkpoints, verify
+from cyclegan.training.checkpoint import Checkpoint
 
 # Writing
-
-
-@contextmanager
-def effects_recorded(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
-    """Within this context `notify` is told whatever must be in the right order, before it happens."""
-    fsync, rename, rmtree = os.fsync, os.rename, shutil.rmtree
-
-    def recorded_fsync(descriptor: int) -> None:
-        known = {path.stat().st_ino: path.name for path in (folder, *folder.rglob("*"))}
-        notify(f"flush {known[os.fstat(descriptor).st_ino]}")
-        fsync(descriptor)
-
-    def recorded_rename(old: Path, new: Path) -> None:
-        notify(f"rename {Path(old).name} to {Path(new).name}")
-        rename(old, new)
-
-    def recorded_rmtree(path: Path, **options: Any) -> None:
-        if path.exists():
-            notify(f"remove {path.name}")
-        rmtree(path, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", recorded_fsync)
-        patch.setattr(os, "rename", recorded_rename)
-        patch.setattr(shutil, "rmtree", recorded_rmtree)
-        yield
-
-
-SAVING_30 = [
-    "flush state.safetensors",
-    "flush release.safetensors",
-    "flush manifest.json",
-    "flush step-00000030.partial",
-    "rename step-00000030.partial to step-00000030",
-    "flush checkpoints",
-    "remove step-00000010",
-]
-
-
-def test_files_reach_the_disk_before_the_manifest_before_the_name_before_anything_is_removed(folder):
-    happened: list[str] = []
-    with effects_recorded(folder, happened.append):
-        checkpoint_of(folder, Box(weights(3.0))).save(30)
-    assert happened == SAVING_30
-
-
-def test_the_manifest_is_written_after_the_files_it_speaks_of_are_on_the_disk(folder):
-    def look(event: str) -> None:
-        partial = folder / "step-00000030.partial"
-        if event in SAVING_30[:2]:
-            assert not (partial / "manifest.json").exists()
-        if event == SAVING_30[2]:
-            verify(partial)
-
-    with effects_recorded(folder, look):
-        checkpoint_of(folder, Box(weights(3.0))).save(30)
-
-
-def test_at_every_moment_of_a_save_there_are_only_whole_checkpoints(folder):
-    seen = []
-
-    def look(event: str) -> None:
-        for checkpoint in list_checkpoints(folder):
-            verify(checkpoint)
-        seen.append([path.name for path in list_checkpoints(folder)])
-
-    with effects_recorded(folder, look):
-        checkpoint_of(folder, Box(weights(3.0))).save(30)
-    assert seen[:5] == [["step-00000010", "step-00000020"]] * 5
-    assert seen[5:] == [["step-00000010", "step-00000020", "step-00000030"]] * 2
-
-
-@pytest.mark.parametrize("moment", range(len(SAVING_30)), ids=SAVING_30)
-def test_a_save_cut_off_at_any_moment_leaves_the_old_or_the_new_and_the_next_one_tidies_up(folder, moment):
-    def cut_off(event: str) -> None:
-        if event == SAVING_30[moment]:
-            raise KeyboardInterrupt
-
-    with effects_recorded(folder, cut_off), pytest.raises(KeyboardInterrupt):
-        checkpoint_of(folder, Box(weights(3.0))).save(30)
-    assert load(folder) == (2.0 if moment < 5 else 3.0, [])
-    assert not list(folder.glob("*.partial"))
-    checkpoint_of(folder, Box(weights(4.0))).save(40)
-    assert load(folder) == (4.0, [])
-    assert len(names(folder)) == 2
 
 
 def test_what_a_killed_save_left_behind_is_removed_by_the_next_save(folder):

@@ -5,25 +5,18 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
-from fnmatch import fnmatch
-from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from toy import SETTINGS, Crash, Interrupted, Noise, Toy, crash, launch, terminate
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.buffer import ImageBuffer
-from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.unpaired import Unpaired, held_out
 from cyclegan.errors import NotFiniteError, StoppedError
-from cyclegan.methods import METHODS, build
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.methods import METHODS
 from cyclegan.training import loop
 from cyclegan.training.checkpoint import Checkpoint, list_checkpoints, read_tensors, verify
 from cyclegan.training.ema import EMA
@@ -32,13 +25,6 @@ from cyclegan.training.progress import Progress
 from cyclegan.training.signals import stop_requests
 
 STEPS = SETTINGS["steps"]
-NANO = CycleGANConfig(
-    generator=GeneratorConfig(base_channels=4, blocks=1),
-    discriminator=DiscriminatorConfig(base_channels=4, layers=2, norm="spectral"),
-    lambda_r1=1.0,
-    r1_every=3,
-    buffer_size=8,
-)
 
 
 def newest(folder: Path) -> Path:
@@ -136,89 +122,6 @@ def test_whatever_is_not_restored_is_noticed(tmp_path, monkeypatch, whole, first
     monkeypatch.setattr(part, restore, instead)
     launch(tmp_path)
     assert first_difference(whole, newest(tmp_path)) is not None
-
-
-# CycleGAN
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> list[list[Path]]:
-    """Two folders, of seven and of five pictures of noise."""
-    sides = []
-    for side, count in (("x", 7), ("y", 5)):
-        folder = tmp_path_factory.mktemp(side)
-        for i in range(count):
-            pixels = torch.randint(256, (40, 44, 3), generator=torch.Generator().manual_seed(i), dtype=torch.uint8)
-            Image.fromarray(pixels.numpy()).save(folder / f"{i}.png")
-        sides.append(sorted(folder.iterdir()))
-    return sides
-
-
-@pytest.fixture(scope="module")
-def read(pictures) -> Callable[..., Unpaired]:
-    """Makes the reader of the pictures anew."""
-    return lambda **settings: Unpaired(*pictures, reading(**settings), seed=0)
-
-
-def reading(**settings) -> UnpairedConfig:
-    return UnpairedConfig(x=Path("x"), y=Path("y"), load_size=None, crop_size=32, batch_size=2, **settings)
-
-
-@pytest.fixture(scope="module")
-def start(pictures) -> Callable[..., None]:
-    """One launch of a small CycleGAN with every option that has a state."""
-    return partial(launch, build=lambda: build(NANO), held_out=held_out(*pictures, reading(), count=2))
-
-
-@pytest.fixture(scope="module")
-def whole_cyclegan(tmp_path_factory, start, read) -> Path:
-    folder = tmp_path_factory.mktemp("whole-cyclegan")
-    start(folder, read())
-    return newest(folder)
-
-
-@pytest.mark.parametrize("interruptions", [{1: "stop"}, {11: "crash"}, {3: "crash", 5: "stop", 7: "stop"}], ids=str)
-def test_cyclegan_resumes_to_the_bit(tmp_path, start, read, whole_cyclegan, first_difference, interruptions):
-    for at, how in interruptions.items():
-        interrupt(start, tmp_path, at, how, read())
-    start(tmp_path, read())
-    assert first_difference(whole_cyclegan, newest(tmp_path)) is None
-
-
-def test_batch_norms_dropout_and_several_scales_resume_to_the_bit(tmp_path, start, read, first_difference):
-    other = replace(
-        NANO,
-        generator=UnetConfig(base_channels=4, downsamplings=3, norm="batch", dropout=0.5),
-        discriminator=DiscriminatorConfig(base_channels=4, layers=1, scales=2, norm="batch"),
-    )
-    start = partial(start, build=lambda: build(other), schedule="cosine", warmup_steps=3)
-    start(tmp_path / "whole", read())
-    interrupt(start, tmp_path / "cut", 6, "crash", read())
-    start(tmp_path / "cut", read())
-    assert first_difference(newest(tmp_path / "whole"), newest(tmp_path / "cut")) is None
-
-
-def test_cyclegan_resumes_to_the_bit_with_other_readers(tmp_path, start, read, whole_cyclegan, first_difference):
-    interrupt(start, tmp_path, 5, "stop", read(workers=3, cache_mb=0))
-    start(tmp_path, read(workers=1))
-    assert first_difference(whole_cyclegan, newest(tmp_path)) is None
-
-
-def forget(lost: str, method) -> None:
-    """Let the method restore all of its state but the entries of this name."""
-    restore, fresh = method.load_state_dict, {key: value.clone() for key, value in method.state_dict().items()}
-    kept = {key: value for key, value in fresh.items() if fnmatch(key, lost)}
-    assert kept
-    method.load_state_dict = lambda state: restore({**state, **kept})
-
-
-@pytest.mark.parametrize("lost", ["past_x.images", "past_y.images", "round", "F.layers.1.bias", "D_X.*._v"])
-def test_cyclegan_without_a_piece_of_its_state_is_noticed(
-    tmp_path, start, read, whole_cyclegan, first_difference, lost
-):
-    interrupt(start, tmp_path, 7, "stop", read())
-    start(tmp_path, read(), before=partial(forget, lost))
-    assert first_difference(whole_cyclegan, newest(tmp_path)) is not None
 
 
 # What goes wrong

@@ -41,3 +41,13 @@ def load(folder: Path) -> tuple[float, list[DamagedError]]:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def two_saved(folder: Path) -> Path:
+    """Checkpoints of steps 10, which holds 1.0, and 20, which holds 2.0."""
+    box = Box()
+    checkpoint = checkpoint_of(folder, box)
+    for step, value in ((10, 1.0), (20, 2.0)):
+        box.content = weights(value)
+        checkpoint.save(step)
+    return folder

@@ -13,6 +13,12 @@ def _at_least(bound: int, settings: object, *names: str) -> None:
             raise ValueError(f"{name}: must be at least {bound}")
 
 
+def _at_most(bound: int, settings: object, *names: str) -> None:
+    for name in names:
+        if getattr(settings, name) > bound:
+            raise ValueError(f"{name}: must be at most {bound}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig:
     """ResnetGenerator (Sec. 7.2)."""
@@ -28,6 +34,9 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         _at_least(1, self, "base_channels", "downsamplings")
         _at_least(0, self, "blocks")
+        _at_most(1024, self, "base_channels")
+        _at_most(100, self, "blocks")
+        _at_most(8, self, "downsamplings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +49,8 @@ class DiscriminatorConfig:
 
     def __post_init__(self) -> None:
         _at_least(1, self, "base_channels", "layers")
+        _at_most(1024, self, "base_channels")
+        _at_most(8, self, "layers")
 
     @property
     def smallest(self) -> int:

@@ -3,6 +3,7 @@
 Each verb returns the exit code. PyTorch is imported inside those that compute, so that `show` and `data` start at once.
 """
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -39,6 +40,8 @@ class Experiment:
     training: TrainingConfig
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"[^\W_][^/\\]{,99}", self.name) or not self.name.isprintable():
+            raise ValueError("name: must be that of a folder: a letter or digit first, at most 100 in all, no / or \\")
         if self.seed < 0:
             raise ValueError("seed: must be at least 0")
         self.method.require_fitting(self.data.crop_size)
@@ -91,6 +94,7 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
 
     run.say(f"run       {run.folder}")
     run.say(f"images    {sources.x} {len(sources.train_x):,}, {sources.y} {len(sources.train_y):,}")
+    run.leave_out([str(bad) for bad in sources.left_out])
     if distributed.size() > 1:  # no step is rehearsed, which each would do at its own pace
         run.say(f"processes {distributed.size()}, which share out every batch of {data.batch_size}")
     else:
@@ -184,10 +188,11 @@ def show(path: Path, overrides: Sequence[str]) -> int:
         print(f"# no forecast: {error}")
         return 0
     shape = (experiment.data.batch_size, 3, *2 * [experiment.data.crop_size])
-    batch = method.Batch(*(torch.rand(shape, device=device) * 2 - 1 for _ in method.Batch._fields))
     buffered = getattr(experiment.method, "buffer_size", 0)
-    for line in describe(method, batch, experiment.training, device, buffered=buffered):
-        print(f"# {line}")
+    with enough_memory(lambda: f"{path}: {LESS_MEMORY}"):
+        batch = method.Batch(*(torch.rand(shape, device=device) * 2 - 1 for _ in method.Batch._fields))
+        for line in describe(method, batch, experiment.training, device, buffered=buffered):
+            print(f"# {line}")
     return 0
 
 

@@ -49,7 +49,7 @@ def check(folder: Path) -> Report:
         raise UserError(f"{folder}: no such folder")
     parts = [folder / name for name in FOLDERS] if any((folder / name).is_dir() for name in FOLDERS) else [folder]
     files = {part.name: find_pictures(part) for part in parts}
-    seen = _look_at_all([path for paths in files.values() for path in paths])
+    seen = look_at_all([path for paths in files.values() for path in paths])
     pictures = [look for look in seen if not isinstance(look, BadPictureError)]
     return Report(
         folder=folder,
@@ -63,7 +63,8 @@ def check(folder: Path) -> Report:
     )
 
 
-def _look_at_all(paths: Sequence[Path]) -> list[tuple[str, str] | BadPictureError]:
+def look_at_all(paths: Sequence[Path]) -> list[tuple[str, str] | BadPictureError]:
+    """Of every picture its size and mode, or what is wrong with it."""
     with ThreadPoolExecutor(THREADS) as pool:
         return list(tqdm(pool.map(_look, paths), total=len(paths), desc="checking", disable=None, leave=False))
 

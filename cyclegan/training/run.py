@@ -39,6 +39,7 @@ OPERATIONAL = (  # how a run is carried out; what comes of it does not depend on
     *("data.workers", "data.cache_mb", "data.cache_folder"),
     *(f"training.{name}" for name in ("device", "recompute", "log_every", "sample_every", "save_every", "keep")),
 )
+UNKNOWN_ONCE = ("data.on_bad_picture: absent → 'error'",)  # settings younger than some runs, at what was done before
 MEASURED = 20  # steps after which the forecast is corrected
 
 
@@ -58,6 +59,7 @@ class Run:
         path = self.folder / "config.yaml"
         begun = path.read_bytes().decode(errors="surrogateescape") if path.exists() else config
         changes = difference(begun, config, str(path))
+        changes = [change for change in changes if change not in UNKNOWN_ONCE]
         decisive = [change for change in changes if change.partition(":")[0] not in OPERATIONAL]
         if decisive:
             listed = "\n".join(f"  {change}" for change in decisive)
@@ -188,7 +190,7 @@ class Run:
         path = self.folder / "left-out.txt"
         path.unlink(missing_ok=True)
         if bad:
-            self.say(f"left out  {len(bad)} pictures that cannot be read, listed in {path}; the first is {bad[0]}")
+            self.say(f"left out  {len(bad)} of the pictures, listed in {path}: {bad[0]}")
             _replace(path, "".join(f"{line}\n" for line in bad))
 
     def raise_alarm(self, step: int, sentence: str) -> None:

@@ -88,7 +88,7 @@ class Watch:
             self.slowest, self.slowest_name = seconds, name
 
     def __str__(self) -> str:
-        return f"slowest {self.slowest:.2f} s, memory +{self.peak:.0f} MB at most"
+        return f"slowest {self.slowest:.2f} s of CPU, memory +{self.peak:.0f} MB at most"
 
 
 @contextmanager

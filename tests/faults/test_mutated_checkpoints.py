@@ -15,7 +15,9 @@ from mutants import draws, lines, mutate, named, watched
 from PIL import Image
 
 from cyclegan.cli import main
+from cyclegan.config import parse
 from cyclegan.methods import build
+from cyclegan.methods.settings import MethodConfig
 from cyclegan.training.checkpoint import Checkpoint, DamagedError, read_release
 from cyclegan.training.ema import EMA
 from cyclegan.training.progress import Progress
@@ -167,10 +169,7 @@ class Room:
         return "equal"
 
 
-def build_config(run: Path):
-    from cyclegan.config import parse
-    from cyclegan.methods.settings import MethodConfig
-
+def build_config(run: Path) -> MethodConfig:
     return parse(read_release(run / "checkpoints" / NEWER / FILES[1])[1]["method"], MethodConfig, "method")
 
 

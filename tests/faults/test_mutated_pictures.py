@@ -224,7 +224,7 @@ def test_a_bad_picture_is_left_out_said_and_noted_and_nothing_else_changes(train
     bad.write_bytes(content[:60])
     code, out, _ = train(SKIP, "name=skipped")
     assert code == 0
-    assert "left out  1 pictures that cannot be read, listed in runs/summer2winter/skipped/left-out.txt" in out
+    assert "left out  1 of the pictures, listed in runs/summer2winter/skipped/left-out.txt: summer/" in out
     runs = place / "runs" / "summer2winter"
     (noted,) = (runs / "skipped" / "left-out.txt").read_text().splitlines()
     assert noted.startswith(f"summer/{bad.name}: not a readable picture")

@@ -257,6 +257,14 @@ def test_settings_of_no_consequence_may_change_and_are_noted(tmp_path, key, valu
     assert (tmp_path / "config.yaml").read_text() == changed
 
 
+def test_a_run_older_than_a_setting_continues_as_it_was_begun(tmp_path):
+    younger = experiment()
+    Run(tmp_path, younger.replace("  on_bad_picture: error\n", ""), {}, 4)
+    Run(tmp_path, younger, {}, 4)
+    with pytest.raises(UserError, match=r"data\.on_bad_picture: 'error' → 'skip'"):
+        Run(tmp_path, experiment({"on_bad_picture": "skip"}), {}, 4)
+
+
 def test_a_change_of_consequence_is_told_without_those_of_none(tmp_path):
     Run(tmp_path, experiment(), {}, 4)
     with pytest.raises(UserError) as refused:

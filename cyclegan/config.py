@@ -64,9 +64,9 @@ def dump(value: Any) -> str:
     return yaml.dump(dataclasses.asdict(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf)
 
 
-def difference(old: str, new: str) -> list[str]:
-    """What changed between two dumped dataclasses: `training.steps: 100 → 200`."""
-    before, after = dict(_leaves(_compose(old, "old"))), dict(_leaves(_compose(new, "new")))
+def difference(old: str, new: str, name: str = "old") -> list[str]:
+    """What changed between two dumped dataclasses: `training.steps: 100 → 200`; `name` is the file of the old one."""
+    before, after = dict(_leaves(_compose(old, name))), dict(_leaves(_compose(new, "new")))
     changed = [path for path in before | after if before.get(path) != after.get(path)]
     return [f"{path}: {before.get(path, 'absent')} → {after.get(path, 'absent')}" for path in changed]
 

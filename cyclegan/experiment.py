@@ -3,6 +3,7 @@
 Each verb returns the exit code. PyTorch is imported inside those that compute, so that `show` and `data` start at once.
 """
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclegan import __version__
-from cyclegan.config import dump, load
+from cyclegan.config import dump, load, parse
 from cyclegan.data.cards import find_domain, list_domains, locate
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.sources import Sources, find_sources, names_of
-from cyclegan.errors import UserError, enough_memory
+from cyclegan.errors import ConfigError, UserError, enough_memory
 from cyclegan.evaluation.settings import CompareConfig
 from cyclegan.methods.settings import CycleGANConfig, MethodConfig
 from cyclegan.provenance import commit, environment
@@ -39,6 +40,8 @@ class Experiment:
     training: TrainingConfig
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"[^\W_][^/\\]{,99}", self.name) or not self.name.isprintable():
+            raise ValueError("name: must be that of a folder: a letter or digit first, at most 100 in all, no / or \\")
         if self.seed < 0:
             raise ValueError("seed: must be at least 0")
         self.method.require_fitting(self.data.crop_size)
@@ -79,7 +82,7 @@ def train(path: Path, overrides: Sequence[str]) -> int:
             _train(experiment, sources, SilentRun(folder), device)
             return 0
         with locked(folder), enough_memory(lambda: f"{path}: {LESS_MEMORY}"):
-            run = Run(folder, dump(experiment), environment(), 2 * experiment.data.batch_size)
+            run = Run(folder, dump(experiment), environment(), 2 * experiment.data.batch_size, completed)
             _train(experiment, sources, run, device)
             run.add_hyperparameters(settings(experiment), score(folder, metrics=WITHOUT_WEIGHTS))
     return 0
@@ -114,6 +117,14 @@ def train_folders(x: Path, y: Path, overrides: Sequence[str]) -> int:
     return code
 
 
+def completed(text: str) -> str:
+    """The settings of a run that began before some of them existed, with these at their defaults."""
+    try:
+        return dump(parse(text, Experiment, "config.yaml"))
+    except ConfigError:
+        return text
+
+
 def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.device") -> None:
     """Put method, data and judge together, say what will happen, and go."""
     from cyclegan import distributed
@@ -134,6 +145,7 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
 
     run.say(f"run       {run.folder}")
     run.say(f"images    {sources.x} {len(sources.train_x):,}, {sources.y} {len(sources.train_y):,}")
+    run.leave_out([str(bad) for bad in sources.left_out])
     if distributed.size() > 1:  # no step is rehearsed, which each would do at its own pace
         run.say(f"processes {distributed.size()}, which share out every batch of {data.batch_size}")
     else:
@@ -221,10 +233,11 @@ def show(path: Path, overrides: Sequence[str]) -> int:
         print(f"# no forecast: {error}")
         return 0
     shape = (experiment.data.batch_size, 3, *2 * [experiment.data.crop_size])
-    batch = method.Batch(*(torch.rand(shape, device=device) * 2 - 1 for _ in method.Batch._fields))
     buffered = getattr(experiment.method, "buffer_size", 0)
-    for line in describe(method, batch, experiment.training, device, buffered=buffered):
-        print(f"# {line}")
+    with enough_memory(lambda: f"{path}: {LESS_MEMORY}"):
+        batch = method.Batch(*(torch.rand(shape, device=device) * 2 - 1 for _ in method.Batch._fields))
+        for line in describe(method, batch, experiment.training, device, buffered=buffered):
+            print(f"# {line}")
     return 0
 
 

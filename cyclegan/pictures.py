@@ -54,6 +54,8 @@ def find_pictures(folder: Path) -> list[Path]:
 def open_picture(path: Path) -> Iterator[Image.Image]:
     """The file as Pillow sees it, not decoded yet; whatever fails inside the with block becomes a BadPictureError."""
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is no file")  # of a pipe, reading might never end
         with Image.open(path, formats=sorted(set(FORMATS.values()))) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise BadPictureError(_too_large(path, f"{picture.width}×{picture.height}"))

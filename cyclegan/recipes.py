@@ -31,11 +31,11 @@ class Recipe(NamedTuple):
 
 def choose(report: Report, x: Path, y: Path, device: str) -> tuple[Recipe, list[str]]:
     """Settings for the pictures of a report on two folders, and the reasons; `device` is cpu, cuda or mps."""
-    counts = [sum(look.part == str(side) for look in report.looks) for side in (x, y)]
+    counts = [len(report.looks[str(side)]) for side in (x, y)]
     for side, count in zip((x, y), counts, strict=True):
         if count < 2:
             raise UserError(f"{side}: {count} readable pictures found, at least 2 are needed; hundreds are better")
-    shorter = round(median(min(look.width, look.height) for look in report.looks))
+    shorter = round(median(min(look.width, look.height) for look in report.all_looks))
     folders = UnpairedConfig(x=x, y=y, resize="shorter_side")
     recipe, reasons = _small(folders, shorter) if device == "cpu" else _paper(folders, shorter, max(counts))
     if min(counts) >= ENOUGH_TO_VALIDATE:

@@ -17,21 +17,15 @@ X, Y = Path("photos"), Path("paintings")
 
 
 def report(counts: tuple[int, int], side: int = 300) -> Report:
-    looks = [
-        Look(
-            path=folder / f"{i}.png",
-            part=str(folder),
-            width=2 * side,
-            height=side,
-            mode="RGB",
-            transparent=False,
-            grey=False,
-            shape=np.zeros(1024),
-        )
+    def look(path: Path) -> Look:
+        flat = np.zeros(1024)
+        return Look(path=path, width=2 * side, height=side, mode="RGB", transparent=False, grey=False, shape=flat)
+
+    looks = {
+        str(folder): [look(folder / f"{i}.png") for i in range(count)]
         for folder, count in zip((X, Y), counts, strict=True)
-        for i in range(count)
-    ]
-    return Report(folders=(X, Y), counts={}, looks=tuple(looks), bad=(), bad_pictures=())
+    }
+    return Report(folders=(X, Y), counts={}, looks=looks, bad=())
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])

@@ -31,7 +31,6 @@ class Look:
     """What one picture is like."""
 
     path: Path
-    part: str  # the folder it was found in
     width: int  # upright
     height: int
     mode: str  # as stored: "RGB", "L", "CMYK", …
@@ -46,31 +45,34 @@ class Report:
 
     folders: tuple[Path, ...]
     counts: dict[str, int]  # part -> pictures, bad ones too
-    looks: tuple[Look, ...]
+    looks: dict[str, list[Look]]  # part -> the good ones
     bad: tuple[str, ...]  # each names a file or a folder, and why
-    bad_pictures: tuple[Path, ...]
+
+    @property
+    def all_looks(self) -> list[Look]:
+        """At the good pictures of all parts."""
+        return [look for of_part in self.looks.values() for look in of_part]
 
     @property
     def sizes(self) -> Counter[str]:
         """ "256×256" → pictures."""
-        return Counter(f"{look.width}×{look.height}" for look in self.looks)
+        return Counter(f"{look.width}×{look.height}" for look in self.all_looks)
 
     @property
     def modes(self) -> Counter[str]:
         """ "RGB" → pictures."""
-        return Counter(look.mode for look in self.looks)
+        return Counter(look.mode for look in self.all_looks)
 
     def notes(self) -> Iterator[str]:
         """What is allowed and may yet disappoint."""
         for (one, other), twins in sorted(self._twins().items()):
             where = f"twice in {one}" if one == other else f"in both {one} and {other}"
             yield f"{_many(len(twins))} {where}: {_some(f'{a.path} = {b.path}' for a, b in twins)}"
-        small = [look for look in self.looks if min(look.width, look.height) < SMALL]
+        small = [look for look in self.all_looks if min(look.width, look.height) < SMALL]
         if small:
             named = _some(f"{look.path} ({look.width}×{look.height})" for look in small)
             yield f"{_many(len(small))} smaller than {SMALL} pixels: {named}"
-        for part in self.counts:
-            of_part = [look for look in self.looks if look.part == part]
+        for part, of_part in self.looks.items():
             grey, clear = sum(look.grey for look in of_part), sum(look.transparent for look in of_part)
             if grey:
                 yield f"{_many(grey)} of {len(of_part)} in {part} without color"
@@ -78,11 +80,12 @@ class Report:
                 yield f"{_many(clear)} of {len(of_part)} in {part} with an alpha channel, to be laid on white"
 
     def _twins(self) -> dict[tuple[str, str], list[tuple[Look, Look]]]:
+        """Parts → the pictures of the one that are nearly the same as one of the other."""
+        looks = self.all_looks
+        part_of = [part for part, of_part in self.looks.items() for _ in of_part]
         found: dict[tuple[str, str], list[tuple[Look, Look]]] = {}
-        if self.looks:
-            for i, j in pairs(np.stack([look.shape for look in self.looks])):
-                one, other = self.looks[i], self.looks[j]
-                found.setdefault((one.part, other.part), []).append((one, other))
+        for i, j in pairs(np.stack([look.shape for look in looks])) if looks else ():
+            found.setdefault((part_of[i], part_of[j]), []).append((looks[i], looks[j]))
         return found
 
     def __str__(self) -> str:
@@ -90,7 +93,7 @@ class Report:
         return "\n".join(
             [
                 f"{' and '.join(map(str, self.folders))}: "
-                f"{len(self.looks)} of {sum(self.counts.values())} pictures can be read",
+                f"{len(self.all_looks)} of {sum(self.counts.values())} pictures can be read",
                 *(f"  {name:8} {count}" for name, count in self.counts.items()),
                 f"  sizes    {_commonest(self.sizes)}",
                 f"  modes    {_commonest(self.modes)}",
@@ -109,44 +112,34 @@ def check(*folders: Path) -> Report:
         official = [folder / name for name in FOLDERS] if any((folder / n).is_dir() for n in FOLDERS) else [folder]
         parts |= {part.absolute().name if len(folders) == 1 else str(part): part for part in official}
     files = {name: find_pictures(part) for name, part in parts.items()}
-    seen = _look_at_all([(path, name) for name, paths in files.items() for path in paths])
-    failed = [look for look in seen if isinstance(look, _Failed)]
+    seen = {name: look_at_all(paths) for name, paths in files.items()}
     return Report(
         folders=folders,
         counts={name: len(paths) for name, paths in files.items()},
-        looks=tuple(look for look in seen if isinstance(look, Look)),
+        looks={name: [look for look in looks if isinstance(look, Look)] for name, looks in seen.items()},
         bad=(
             *(f"{parts[name]}: holds no picture ({' '.join(FORMATS)})" for name, paths in files.items() if not paths),
-            *(look.why for look in failed),
+            *(str(look) for looks in seen.values() for look in looks if isinstance(look, BadPictureError)),
         ),
-        bad_pictures=tuple(look.path for look in failed),
     )
 
 
-@dataclass(frozen=True)
-class _Failed:
-    path: Path
-    why: str
-
-
-def _look_at_all(paths: Sequence[tuple[Path, str]]) -> list[Look | _Failed]:
+def look_at_all(paths: Sequence[Path]) -> list[Look | BadPictureError]:
+    """What each picture is like, or what is wrong with it."""
     with ThreadPoolExecutor(THREADS) as pool:
-        looks = pool.map(lambda path: _look(*path), paths)
-        return list(tqdm(looks, total=len(paths), desc="checking", disable=None, leave=False))
+        return list(tqdm(pool.map(_look, paths), total=len(paths), desc="checking", disable=None, leave=False))
 
 
-def _look(path: Path, part: str) -> Look | _Failed:
-    """What a picture is like, or what is wrong with it."""
+def _look(path: Path) -> Look | BadPictureError:
     try:
         array = read_picture(path)
         with open_picture(path) as picture:
             mode, transparent = picture.mode, "A" in picture.getbands() or "transparency" in picture.info
     except BadPictureError as error:
-        return _Failed(path, str(error))
+        return error
     small = np.asarray(Image.fromarray(array).resize((32, 32), Image.Resampling.BOX)).astype(int)
     return Look(
         path=path,
-        part=part,
         width=array.shape[1],
         height=array.shape[0],
         mode=mode,

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+MOST = 16384  # pictures of a batch, and pixels of a side: beyond all that is read
+
 
 @dataclass(frozen=True, kw_only=True)
 class UnpairedConfig:
@@ -20,6 +22,7 @@ class UnpairedConfig:
     crop_size: int = 256  # then a random square of this is cut out
     flip: bool = True  # and mirrored every other time
     batch_size: int = 1
+    on_bad_picture: Literal["error", "skip"] = "error"  # skip: all are opened first, and the bad ones are left out
     validation: float = 0.0  # share of the training pictures that is kept aside, by hash, to choose the best weights by
     workers: int = 2  # threads that read ahead; no effect on what is drawn
     cache_mb: int = 2048  # memory for decoded pictures; no effect on what is drawn
@@ -31,6 +34,10 @@ class UnpairedConfig:
         for name in ("crop_size", "batch_size", "workers", "load_size"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1")
+            if getattr(self, name) is not None and getattr(self, name) > MOST:
+                raise ValueError(f"{name}: must be at most {MOST}")
+        if self.cache_mb < 0:
+            raise ValueError("cache_mb: must be at least 0")
         if not 0 <= self.validation < 1:
             raise ValueError("validation: must lie in 0…1, 1 excluded")
         if self.load_size is not None and self.load_size < self.crop_size:

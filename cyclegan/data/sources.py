@@ -1,4 +1,9 @@
-"""Which picture files a training reads and which it must never see: those of a domain, or of any two folders."""
+"""Which picture files a training reads and which it must never see: those of a domain, or of any two folders.
+
+Bad ones    end the training that comes to one. Where they are to be skipped, every file is decoded before the first
+            step and the bad ones leave the lists, so that what is drawn remains a function of the step alone, whatever
+            reads it and however often it is resumed. More than 1 % of a side is no accident, and ends it at once.
+"""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -7,10 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cyclegan.data.cards import find_domain, folders, locate
+from cyclegan.data.check import look_at_all
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import UserError
-from cyclegan.pictures import find_pictures
+from cyclegan.pictures import BadPictureError, find_pictures
 
+MAX_BAD = 0.01  # of the pictures of a side, that may be skipped
 HELD_OUT = 20  # of the pictures of a plain folder, one in so many is kept from training
 
 
@@ -29,6 +36,7 @@ class Sources:
     validation_y: list[Path] = field(default_factory=list)
     paired_test: bool = False  # the test pictures of the two sides correspond one to one
     margin: int = 0  # pixels of their border that are not scored
+    left_out: list[BadPictureError] = field(default_factory=list)  # the files that are skipped, and why
 
     def directions(self) -> list["Direction"]:
         """X → Y and Y → X."""
@@ -50,6 +58,8 @@ class Direction(NamedTuple):
 def find_sources(config: UnpairedConfig) -> Sources:
     """The files of a domain, or of the two folders x and y; some of the training ones kept aside where asked to."""
     sources = _of_domain(config.domain) if config.domain is not None else _of_folders(config.x, config.y)
+    if config.on_bad_picture == "skip":
+        sources = _leave_out_bad(sources)
     if not config.validation:
         return sources
     train_x, validation_x = _set_aside(sources.train_x, config.validation)
@@ -67,6 +77,7 @@ def _of_domain(name: str) -> Sources:
         **files,
         paired_test=domain.card.paired_test,
         margin=domain.card.margin,
+        left_out=[],
     )
 
 
@@ -94,6 +105,33 @@ def names_of(x: Path, y: Path) -> tuple[str, str]:
     """What the sides of two folders are called."""
     name_x, name_y = x.absolute().name, y.absolute().name
     return (name_x, name_y) if name_x != name_y else ("x", "y")
+
+
+def _leave_out_bad(sources: Sources) -> Sources:
+    """The same without the pictures that cannot be read; of two test pictures that correspond, both go."""
+    sides = [(sources.x, sources.train_x, sources.test_x), (sources.y, sources.train_y, sources.test_y)]
+    bad: dict[Path, BadPictureError] = {}
+    for name, train, test in sides:
+        looks = zip([*train, *test], look_at_all([*train, *test]), strict=True)
+        found = {path: look for path, look in looks if isinstance(look, BadPictureError)}
+        if len(found) > MAX_BAD * (len(train) + len(test)):
+            raise UserError(
+                f"data.on_bad_picture: {len(found)} of {len(train) + len(test)} pictures of {name} cannot be read, "
+                f"more than {MAX_BAD:.0%}, as {next(iter(found.values()))}"
+            )
+        bad |= found
+    test_x, test_y = ([path for path in paths if path not in bad] for paths in (sources.test_x, sources.test_y))
+    if sources.paired_test:
+        pairs = [pair for pair in zip(sources.test_x, sources.test_y, strict=True) if bad.keys().isdisjoint(pair)]
+        test_x, test_y = [x for x, _ in pairs], [y for _, y in pairs]
+    return replace(
+        sources,
+        train_x=[path for path in sources.train_x if path not in bad],
+        train_y=[path for path in sources.train_y if path not in bad],
+        test_x=test_x,
+        test_y=test_y,
+        left_out=list(bad.values()),
+    )
 
 
 def hold_out(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:

@@ -34,9 +34,10 @@ from cyclegan.networks.frozen import frozen
 from cyclegan.pictures import read_picture, to_rgb
 from cyclegan.precision import choose_device, choose_precision
 from cyclegan.protocols import Images, Stylizer, Trainable, Translator
-from cyclegan.training.checkpoint import DamagedError, list_checkpoints, newest_checkpoint, read_tensors, verify
+from cyclegan.training.checkpoint import DamagedError, list_checkpoints, newest_checkpoint, read_release, verify
 
 FORMAT = 1  # of the description in a release; raised when an older library could no longer read it
+KNOWN = {"format": int, "method": str, "x": str, "y": str, "step": int}  # what a description must say
 RELEASE = "release.safetensors"
 SIGNED = ("seed", "sha256", "decoder")  # of a network of others, what its pictures say of it
 ROUNDING = 1e-3  # what resampling and half precision may add to the range of a tensor
@@ -126,13 +127,15 @@ def load(
     if Path(path).suffix in (".yaml", ".yml"):
         return _load_settings(Path(path), chosen, examples, overrides)
     file, damages = _find_release(Path(path))
-    tensors, metadata = read_tensors(file, str(chosen))
-    about = _checked(metadata.get("about"), file)
+    tensors, said = read_release(file, str(chosen))
+    about = _checked(said, file)
     config: MethodConfig = parse(about["method"], MethodConfig, f"{file}: method", overrides)
     with torch.device("meta"):  # no time for random weights that the saved ones replace
         method = build(config)
     try:
         nn.ModuleDict(method.networks()).load_state_dict(tensors, assign=True)
+        if any(tensor.dtype != torch.float32 for tensor in tensors.values()):
+            raise RuntimeError("weights are kept in float32")
     except RuntimeError as error:
         raise DamagedError(
             f"{file}: its weights do not fit the method it describes; take another checkpoint"
@@ -221,9 +224,12 @@ def _checked(about: Any, file: Path) -> Mapping[str, Any]:
     """The description of a release, if it is one that we can read."""
     if not isinstance(about, Mapping) or "format" not in about:
         raise UserError(f"{file}: does not describe itself; give a run folder or the {RELEASE} of a checkpoint")
-    if about["format"] > FORMAT:
-        written_by = f"cyclegan {about['library']} in format {about['format']}"
+    wrong = [key for key, kind in KNOWN.items() if type(about.get(key)) is not kind]
+    if "format" not in wrong and about["format"] > FORMAT:
+        written_by = f"cyclegan {about.get('library')} in format {about['format']}"
         raise UserError(f"{file}: was written by {written_by}, newer than this library; update cyclegan")
+    if wrong:
+        raise DamagedError(f"{file}: its description lacks {', '.join(wrong)}; take another checkpoint")
     return about
 
 

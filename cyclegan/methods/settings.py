@@ -18,6 +18,12 @@ def _at_least(bound: int, settings: object, *names: str) -> None:
             raise ValueError(f"{name}: must be at least {bound}")
 
 
+def _at_most(bound: int, settings: object, *names: str) -> None:
+    for name in names:
+        if getattr(settings, name) > bound:
+            raise ValueError(f"{name}: must be at most {bound}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig:
     """ResnetGenerator (Sec. 7.2)."""
@@ -36,6 +42,9 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         _at_least(1, self, "base_channels", "downsamplings")
         _at_least(0, self, "blocks")
+        _at_most(1024, self, "base_channels")
+        _at_most(100, self, "blocks")
+        _at_most(8, self, "downsamplings")
         if self.ends == "shuffle" and self.downsamplings == 1:
             for name, default in (("downsampling", "strided"), ("upsampling", "transposed")):
                 if getattr(self, name) != default:
@@ -68,6 +77,8 @@ class UnetConfig:
     def __post_init__(self) -> None:
         _at_least(1, self, "base_channels")
         _at_least(2, self, "downsamplings")
+        _at_most(1024, self, "base_channels")
+        _at_most(10, self, "downsamplings")
         if not 0 <= self.dropout < 1:
             raise ValueError("dropout: must lie in 0…1, 1 excluded")
 
@@ -95,6 +106,8 @@ class DiscriminatorConfig:
     def __post_init__(self) -> None:
         _at_least(1, self, "base_channels", "scales")
         _at_least(0, self, "layers")
+        _at_most(1024, self, "base_channels")
+        _at_most(8, self, "layers", "scales")
 
     @property
     def smallest(self) -> int:

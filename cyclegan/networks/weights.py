@@ -5,18 +5,22 @@ Looked for  in $CYCLEGAN_WEIGHTS if it is set, in ~/.cache/cyclegan, and where t
 Compared    with all 64 digits of the SHA-256, or with those that its publisher has put into the name of the file, or
             with none where nothing is published; `Weights` says which, and what the file's is.
 Parsed      .safetensors, and .pth by torch.load(weights_only=True): tensors and containers, nothing that could run.
+            It is the only place that calls torch.load, and looks into the zip first: torch.load would unpack what is
+            compressed, a thousandfold if need be, and believe any size that a tensor claims.
 """
 
 import hashlib
 import os
 import tempfile
 import urllib.request
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -28,6 +32,8 @@ from cyclegan.errors import UserError
 CACHE = Path("~/.cache/cyclegan")
 CHUNK = 1 << 20
 TIMEOUT = 30  # seconds without a byte
+MAX_MEMBERS = 10_000  # of the zip that a .pth is
+MAX_GROWTH = 1.02  # its contents by its length: torch.save does not compress
 
 _may_fetch = ContextVar("may_fetch", default=True)
 
@@ -95,7 +101,7 @@ SOURCES = {
     ),
     "squeezenet": Source(
         files={
-            "squeezenet1_1-b8a52dc0.pth": "b8a52dc0",
+            "squeezenet1_1-b8a52dc0.pth": "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
             "squeezenet1_1_torchvision.safetensors": "96a4b662bedd50905054b1e43e048305ea292e69541106a7dcd14a2c129d4e08",
         },
         url="https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
@@ -103,14 +109,18 @@ SOURCES = {
     ),
     "lpips_squeeze": Source(
         files={
-            "squeeze.pth": "",
+            "squeeze.pth": "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76",
             "lpips_squeeze_linear_v0.1.safetensors": "7b35c219aaf55e4be5486ee08f40bb7b92b7bba3130e7d90425b3d5a87de2097",
         },
         url="https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/squeeze.pth",
         licence="BSD-2-Clause, R. Zhang",
     ),
     "inception": Source(
-        files={"weights-inception-2015-12-05-6726825d.pth": "6726825d"},
+        files={
+            "weights-inception-2015-12-05-6726825d.pth": (
+                "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+            )
+        },
         url=(
             "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
             "weights-inception-2015-12-05-6726825d.pth"
@@ -142,15 +152,45 @@ def where_from(name: str) -> str:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The named tensors of a .safetensors or .pth file, on the CPU; nothing in the file is executed."""
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        tensors = load_file(path) if path.suffix == ".safetensors" else _load_pth(path)
     except Exception as error:  # both parsers raise many classes on damaged files
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WrongWeightsError(f"{path}: not a file of weights ({reason[:120]}); fetch it anew") from error
+        raise WrongWeightsError(f"{path}: not a file of weights ({_reason(error)}); fetch it anew") from error
     if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise WrongWeightsError(f"{path}: holds something else than named tensors; give a state dictionary")
     return dict(tensors)
+
+
+def _reason(error: Exception) -> str:
+    """In one line. What PyTorch says of files that could execute is advice to let them, and not repeated."""
+    said = (str(error).splitlines() or [type(error).__name__])[0]
+    if said.startswith("Weights only load failed"):
+        return "it holds more than tensors, or less"
+    return "".join(character if character.isprintable() else "?" for character in said[:120])
+
+
+def _load_pth(path: Path) -> Any:
+    """What torch.save has written, if no tensor claims more than there is: one number can be shown a billion times."""
+    _require_plain(path)
+    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    for name, tensor in tensors.items() if isinstance(tensors, Mapping) else ():
+        if isinstance(tensor, Tensor) and tensor.nbytes > tensor.untyped_storage().nbytes():
+            raise ValueError(f"{name} claims more than the file holds")
+    return tensors
+
+
+def _require_plain(path: Path) -> None:
+    """Refuse a zip that torch.save would not write; what is no zip is of the time before, and has nothing to unpack."""
+    with path.open("rb") as file:
+        if file.read(2) != b"PK":
+            return
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if len(members) > MAX_MEMBERS:
+        raise ValueError(f"{len(members):,} members are more than {MAX_MEMBERS:,}")
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise ValueError("its members are compressed")
+    if sum(member.file_size for member in members) > MAX_GROWTH * path.stat().st_size:
+        raise ValueError("its contents are larger than the file")
 
 
 def hash_file(path: Path) -> str:

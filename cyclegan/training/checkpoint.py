@@ -2,7 +2,7 @@
 
 Folder     step-00001000/ holds state.safetensors (everything a resumed run needs), release.safetensors (the averaged
            networks with a description in the metadata, all that translation needs) and manifest.json (bytes and
-           SHA-256 of both).
+           SHA-256 of both). A release is handed on alone, too, and so carries a SHA-256 of its own.
 Commit     Written to step-00001000.partial, each file flushed to the disk, the manifest last; then renamed. An older
            checkpoint is removed only after that. A killed run leaves the previous checkpoint as it was.
 Reading    The newest folder whose manifest verifies; a damaged one is named and passed over. Tensors are read by
@@ -26,6 +26,8 @@ from torch import Tensor
 from cyclegan.errors import NoSpaceError, NotFiniteError, UserError
 
 PARTIAL = ".partial"
+MANIFEST_BYTES = 10_000  # many times what a manifest has
+MESSAGE = 200  # characters of what another library says of a file
 
 
 class DamagedError(UserError):
@@ -65,7 +67,7 @@ class Checkpoint:
         try:
             partial.mkdir(parents=True)
             write_tensors(partial / "state.safetensors", tensors, {"tree": tree})
-            write_tensors(partial / "release.safetensors", self.release, {"about": {**self.about, "step": step}})
+            write_release(partial / "release.safetensors", self.release, {**self.about, "step": step})
             manifest = {path.name: fingerprint(path) for path in sorted(partial.iterdir())}
             (partial / "manifest.json").write_text(json.dumps(manifest, indent=1))
             _flush(partial / "manifest.json")
@@ -102,10 +104,16 @@ class Checkpoint:
         return damages
 
     def _restore(self, checkpoint: Path) -> None:
-        tensors, metadata = read_tensors(checkpoint / "state.safetensors")
-        state = _fill(metadata["tree"], tensors)
-        for name, part in self.parts.items():
-            part.load_state_dict(state[name])
+        file = checkpoint / "state.safetensors"
+        tensors, metadata = read_tensors(file)
+        try:
+            state = _fill(metadata["tree"], tensors)
+            for name, part in self.parts.items():
+                part.load_state_dict(state[name])
+        except (AttributeError, LookupError, RecursionError, RuntimeError, TypeError, ValueError) as error:
+            raise DamagedError(
+                f"{file}: is whole but no state of this run ({_one_line(error)}); move the checkpoints away"
+            ) from error
 
     def _prune(self, newest: Path) -> None:
         """Remove all but the newest checkpoints; those of later steps were passed over as damaged and go, too."""
@@ -142,22 +150,38 @@ def verify(checkpoint: Path) -> None:
     """Raise DamagedError unless every file of the manifest is there with its bytes."""
     manifest = checkpoint / "manifest.json"
     try:
-        expected = json.loads(manifest.read_bytes())
+        _require_file(manifest)
+        with manifest.open("rb") as file:
+            expected = json.loads(file.read(MANIFEST_BYTES))
         names = {"state.safetensors", "release.safetensors"}
         if not isinstance(expected, dict) or set(expected) != names:
             raise ValueError("it does not list the two files of a checkpoint")
         found = {name: fingerprint(checkpoint / name) for name in names}
     except (OSError, ValueError, RecursionError) as error:
-        raise DamagedError(f"{manifest}: {error}; remove this checkpoint") from error
+        raise DamagedError(f"{manifest}: {_one_line(error)}; remove this checkpoint") from error
     for name in sorted(names):
         if found[name] != expected[name]:
             raise DamagedError(f"{checkpoint / name}: not the bytes that were saved; remove this checkpoint")
 
 
+def write_release(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Networks and what is to be known of them, in a file that can be handed on alone: it carries its own SHA-256."""
+    write_tensors(path, tensors, {"about": {**about, "sha256": _seal(tensors, about)}})
+
+
+def read_release(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], Any]:
+    """The inverse of write_release, its SHA-256 compared; older files carry none."""
+    tensors, metadata = read_tensors(path, device)
+    about = metadata.get("about")
+    if isinstance(about, dict) and "sha256" in about and about.pop("sha256") != _seal(tensors, about):
+        raise DamagedError(f"{path}: not what was saved, by the sha256 it carries; take another copy")
+    return tensors, about
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     """One .safetensors file with JSON metadata, flushed to the disk. Refuses tensors that are not finite."""
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        if not _is_finite(tensor):
             raise NotFiniteError(f"{name}: holds NaN or infinity, so no checkpoint is written; the last one is good")
     save_file(
         {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
@@ -169,19 +193,50 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 
 def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The inverse of write_tensors."""
+    """The inverse of write_tensors, which writes no NaN and no infinity either."""
     try:
+        _require_file(path)
         with safe_open(path, framework="pt", device=device) as file:
             metadata = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 - no mapping
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except Exception as error:  # safetensors has an error class of its own, JSON another
-        raise DamagedError(f"{path}: not a readable checkpoint ({error})") from error
+        raise DamagedError(f"{path}: not a readable checkpoint ({_one_line(error)})") from error
+    for name, tensor in tensors.items():
+        if not _is_finite(tensor):
+            raise DamagedError(f"{path}: {_one_line(name)} holds NaN or infinity; take another checkpoint")
+    return tensors, metadata
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
     """Bytes and SHA-256 of a file."""
+    _require_file(path)
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _seal(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    """SHA-256 over all that is said, and over name, type, shape and bytes of every tensor."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
+
+
+def _require_file(path: Path) -> None:
+    """Of a pipe or a device, reading might never end."""
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no file")
+
+
+def _one_line(error: object) -> str:
+    """What others say, which may be long, and hold whatever the file holds."""
+    said = " ".join(str(error).split())
+    return "".join(c if c.isprintable() else "?" for c in said[:MESSAGE]) or type(error).__name__
 
 
 def _strip(value: Any, at: tuple[str, ...], tensors: dict[str, Tensor]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from torch import Tensor
 
 from cyclegan.protocols import Preview
-from cyclegan.training.checkpoint import write_tensors
+from cyclegan.training.checkpoint import write_release
 
 PATIENCE = 2  # looks in a row at which something must be wrong before it is said
 
@@ -48,7 +48,7 @@ class Best:
             return False
         self.distance, self.step = distance, step
         partial = self.path.with_name(self.path.name + ".partial")
-        write_tensors(partial, self.release, {"about": {**self.about, "step": step, "validation": dict(validation)}})
+        write_release(partial, self.release, {**self.about, "step": step, "validation": dict(validation)})
         os.replace(partial, self.path)
         return True
 

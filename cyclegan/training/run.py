@@ -8,6 +8,7 @@ runs/<domain>/<name>/
     events.out.…       TensorBoard
     samples/           the same held-out pictures every time: step-00001000-x_to_y.png
     checkpoints/       see cyclegan.training.checkpoint
+    left-out.txt       the pictures that could not be read, if they are to be skipped, and why
     best.safetensors   the networks that validated best, where pictures were kept aside for that
     evaluation/        what the test pictures say, written at the end
 """
@@ -16,7 +17,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,18 +45,27 @@ MEASURED = 20  # steps after which the forecast is corrected
 class Run:
     """A folder opened for one training."""
 
-    def __init__(self, folder: Path, config: str, environment: Mapping[str, Any], images_per_step: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: str,
+        environment: Mapping[str, Any],
+        images_per_step: int,
+        completed: Callable[[str], str] = str,
+    ) -> None:
+        """`completed` adds to the settings of an older run those that are younger, at their defaults."""
         self.folder = folder
         self.images_per_step = images_per_step
         self.checkpoints = folder / "checkpoints"
-        self._claim(config)
+        self._claim(config, completed)
         (folder / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
         self.config = config
 
-    def _claim(self, config: str) -> None:
+    def _claim(self, config: str, completed: Callable[[str], str]) -> None:
         """Write the settings, unless a run is here whose outcome they would change."""
         path = self.folder / "config.yaml"
-        changes = difference(path.read_text(), config) if path.exists() else []
+        begun = path.read_bytes().decode(errors="surrogateescape") if path.exists() else config
+        changes = difference(completed(begun), config, str(path))
         operational = set(OPERATIONAL)
         if "\n  schedule: plateau\n" in config:
             operational.remove("training.sample_every")  # its looks decide on the learning rate
@@ -184,6 +194,14 @@ class Run:
             self.board.add_scalar(f"validation/{name}", value, step)
         self.board.flush()
 
+    def leave_out(self, bad: Sequence[str]) -> None:
+        """Say and note which pictures are skipped: a line each, with the reason."""
+        path = self.folder / "left-out.txt"
+        path.unlink(missing_ok=True)
+        if bad:
+            self.say(f"left out  {len(bad)} of the pictures, listed in {path}: {bad[0]}")
+            _replace(path, "".join(f"{line}\n" for line in bad))
+
     def raise_alarm(self, step: int, sentence: str) -> None:
         """To the screen and TensorBoard."""
         self.say(f"alarm     {sentence}")
@@ -230,6 +248,9 @@ class SilentRun(Run):
     def log(self, step: int, losses: Losses, learning_rate: float, players: Mapping[str, list[str]]) -> None:
         """Nothing is written."""
 
+    def leave_out(self, bad: Sequence[str]) -> None:
+        """Nothing is written."""
+
     def say(self, line: str) -> None:
         """Nothing is said."""
 
@@ -244,12 +265,14 @@ def training_hours(folder: Path) -> float | None:
 
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The lines of a log and what they say, up to one that was cut off in the middle."""
-    for line in path.read_text().splitlines() if path.exists() else []:
+    """The lines of a log and what they say, without those that were cut off in the middle or damaged."""
+    for line in path.read_bytes().decode(errors="replace").split("\n") if path.exists() else []:
         try:
-            yield line, json.loads(line)
-        except ValueError:
-            return
+            record = json.loads(line)
+            float(record["speed"]["steps_per_second"]), float(record["step"])
+        except (ValueError, TypeError, LookupError, RecursionError):
+            continue
+        yield line, record
 
 
 def _replace(path: Path, text: str) -> None:

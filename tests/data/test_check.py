@@ -174,4 +174,4 @@ def test_of_two_folders_each_bad_file_is_named(tmp_path):
         spoil(path, "cut")
     report = check(photos, paintings)
     assert report.counts == {str(photos): 1, str(paintings): 1}
-    assert report.bad_pictures == bad
+    assert [line.split(": ")[0] for line in report.bad] == [str(path) for path in bad]

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.sources import find_sources
+from cyclegan.data.sources import Sources, _leave_out_bad, find_sources
+from cyclegan.errors import UserError
 
 
 @pytest.fixture
@@ -50,3 +51,65 @@ def test_both_parts_get_at_least_one(config, share):
 def test_a_share_is_a_share(share):
     with pytest.raises(ValueError, match="validation: must lie in"):
         UnpairedConfig(domain="photo2painting", validation=share)
+
+
+# Bad pictures
+
+
+def many(folder: Path, count: int) -> list[Path]:
+    folder.mkdir()
+    paths = [folder / f"{i:03d}.png" for i in range(count)]
+    for path in paths:
+        Image.new("RGB", (1, 1)).save(path)
+    return paths
+
+
+@pytest.fixture
+def paired(tmp_path) -> Sources:
+    """Two hundred pictures of each side, of which a hundred test pictures correspond."""
+    x, y = many(tmp_path / "x", 200), many(tmp_path / "y", 200)
+    sides = {"train_x": x[:100], "train_y": y[:100], "test_x": x[100:], "test_y": y[100:]}
+    return Sources(domain="x2y", x="x", y="y", **sides, paired_test=True)
+
+
+def test_good_pictures_all_stay(paired):
+    assert _leave_out_bad(paired) == paired
+
+
+def test_a_bad_picture_leaves_its_list_and_of_two_that_correspond_both_go(paired):
+    for path in (paired.train_x[7], paired.test_x[3], paired.test_y[5]):
+        path.write_bytes(b"no picture")
+    kept = _leave_out_bad(paired)
+    assert kept.train_x == paired.train_x[:7] + paired.train_x[8:]
+    assert kept.train_y == paired.train_y
+    for name in ("test_x", "test_y"):
+        whole = getattr(paired, name)
+        assert getattr(kept, name) == [path for i, path in enumerate(whole) if i not in (3, 5)]
+    assert [str(bad).split(": ")[0] for bad in kept.left_out] == [
+        str(path) for path in (paired.train_x[7], paired.test_x[3], paired.test_y[5])
+    ]
+
+
+def test_up_to_a_hundredth_of_a_side_may_be_bad(paired):
+    for path in paired.train_y[:2]:
+        path.write_bytes(b"")
+    assert len(_leave_out_bad(paired).left_out) == 2
+    paired.test_y[0].write_bytes(b"")
+    with pytest.raises(UserError, match=r"3 of 200 pictures of y cannot be read, more than 1%, as .*y/000\.png"):
+        _leave_out_bad(paired)
+
+
+def test_by_default_no_picture_is_opened(config, monkeypatch):
+    monkeypatch.setattr("cyclegan.data.sources.look_at_all", lambda _: pytest.fail("opened"))
+    assert find_sources(config).left_out == []
+
+
+def test_validation_pictures_are_taken_from_the_good_ones(config):
+    count = 240
+    for i in range(60, count):
+        Image.new("RGB", (1, 1)).save(Path(str(config.x)) / f"{i}.png")
+    bad = find_sources(replace(config, validation=0.2)).validation_x[0]
+    bad.write_bytes(b"")
+    kept = find_sources(replace(config, validation=0.2, on_bad_picture="skip"))
+    assert bad not in kept.train_x + kept.validation_x + kept.test_x
+    assert len(kept.train_x) + len(kept.validation_x) + len(kept.test_x) == count - 1

@@ -16,7 +16,7 @@ from cyclegan.images import from_bytes, to_bytes
 from cyclegan.methods import build
 from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.pictures import write_picture
-from cyclegan.training.checkpoint import Checkpoint, DamagedError, read_tensors, write_tensors
+from cyclegan.training.checkpoint import Checkpoint, DamagedError, read_release, write_release
 from cyclegan.training.ema import EMA
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig
@@ -134,7 +134,7 @@ def test_a_tensor_that_is_no_image_is_refused(painter, tensor, message):
 
 
 def test_the_networks_hold_the_average_in_evaluation_mode(painter, run):
-    tensors, _ = read_tensors(run.file)
+    tensors, _ = read_release(run.file)
     loaded = {f"{name}.{key}": p for name, net in painter.networks.items() for key, p in net.state_dict().items()}
     assert loaded.keys() == tensors.keys()
     assert all(torch.equal(loaded[key], tensors[key]) for key in tensors)
@@ -206,13 +206,13 @@ def test_a_newer_format_asks_for_a_newer_library(tmp_path, save_run):
 
 @pytest.mark.parametrize("change", ["missing", "extra", "shape"])
 def test_weights_that_do_not_fit_the_description_are_refused(run, tmp_path, change):
-    tensors, metadata = read_tensors(run.file)
+    tensors, about = read_release(run.file)
     name = next(iter(tensors))
     if change == "missing":
         del tensors[name]
     else:
         tensors[name if change == "shape" else "H.weight"] = torch.zeros(5)
-    write_tensors(tmp_path / "odd.safetensors", tensors, metadata)
+    write_release(tmp_path / "odd.safetensors", tensors, about)
     with pytest.raises(DamagedError, match=r"odd\.safetensors: its weights do not fit the method"):
         load(tmp_path / "odd.safetensors")
 

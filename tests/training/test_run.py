@@ -19,7 +19,7 @@ from toy import SETTINGS, Crash, Interrupted, Noise, crash, launch
 from cyclegan.config import dump
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import UserError
-from cyclegan.experiment import Experiment
+from cyclegan.experiment import Experiment, completed
 from cyclegan.training.checkpoint import Checkpoint
 from cyclegan.training.run import OPERATIONAL, Run, training_hours
 from cyclegan.training.settings import TrainingConfig
@@ -264,6 +264,24 @@ def test_how_often_a_plateau_is_looked_at_is_of_consequence(tmp_path):
     Run(tmp_path, looked_at(10), {}, 4)
     with pytest.raises(UserError, match=r"training\.sample_every: 10 → 20"):
         Run(tmp_path, looked_at(20), {}, 4)
+
+
+def test_a_run_older_than_a_setting_continues_as_it_was_begun(tmp_path):
+    younger = experiment()
+    assert younger.count("  on_bad_picture: error\n") == 1
+    (tmp_path / "config.yaml").write_text(younger.replace("  on_bad_picture: error\n", ""))
+    with pytest.raises(UserError, match=r"data\.on_bad_picture: absent → 'error'"):
+        Run(tmp_path, younger, {}, 4)
+    with pytest.raises(UserError, match=r"data\.on_bad_picture: 'error' → 'skip'"):
+        Run(tmp_path, experiment({"on_bad_picture": "skip"}), {}, 4, completed)
+    Run(tmp_path, younger, {}, 4, completed)
+    assert (tmp_path / "config.yaml").read_text() == younger
+
+
+def test_settings_that_cannot_be_completed_are_told_as_they_are(tmp_path):
+    (tmp_path / "config.yaml").write_text("name: nano\ncolor: blue\n")
+    with pytest.raises(UserError, match="color: 'blue' → absent"):
+        Run(tmp_path, experiment(), {}, 4, completed)
 
 
 def test_a_change_of_consequence_is_told_without_those_of_none(tmp_path):

@@ -1,0 +1,106 @@
+"""The doors through which a file could become code, or come from anywhere: few, known, and each with its lock."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import cyclegan
+from cyclegan.data.cards import all_cards
+from cyclegan.networks.weights import SOURCES
+
+PACKAGE = Path(cyclegan.__file__).parent
+MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "tarfile", "code"}
+BUILTINS = {"eval", "exec", "compile", "__import__"}
+CALLS = (  # the ends of dotted names
+    *("torch.load", "jit.load", "package.PackageImporter", "export.load", "cpp_extension.load", "add_safe_globals"),
+    *("hub.load", "hub.load_state_dict_from_url", "hub.download_url_to_file", "model_zoo.load_url"),
+    *("yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load", "yaml.unsafe_load_all"),
+    *("extractall", ".extract", "os.system", "os.popen", "unpack_archive", "_create_unverified_context", "urlretrieve"),
+    *("urlopen", "subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_output", "import_module"),
+)
+LOCKED = {  # module -> the doors it has, and why they may be there
+    "networks/weights.py": ["torch.load", "urllib.request.urlopen"],  # weights_only, looked into first; by SHA-256
+    "data/fetch.py": ["urllib.request.urlopen"],  # by the SHA-256 and the size of the card
+    "provenance.py": ["subprocess.run"],  # git, by a list of words of ours
+    "distributed.py": ["import_module"],  # of a name of ours
+    "methods/__init__.py": ["import_module"],  # of one of three names of ours: MethodConfig knows no other
+}
+
+
+def dotted(node: ast.expr) -> str:
+    """a.b.c of an expression; what is not a name is left out."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def doors(tree: ast.AST) -> Iterator[str]:
+    """Every import and call of that kind in a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] in MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name for name in names if node.module.split(".")[0] in MODULES or name.endswith(CALLS[:-1]))
+        elif isinstance(node, ast.Call):
+            name, words = dotted(node.func), {word.arg: word.value for word in node.keywords}
+            if name in BUILTINS or name.endswith(CALLS):
+                yield name
+            yield from (f"{name}({word})" for word in ("allow_pickle", "shell", "verify") if word in words)
+
+
+def found_in(package: Path) -> dict[str, list[str]]:
+    """The doors of every module that has any."""
+    paths = sorted(package.rglob("*.py"))
+    found = {p.relative_to(package).as_posix(): sorted(doors(ast.parse(p.read_text(encoding="utf-8")))) for p in paths}
+    return {name: names for name, names in found.items() if names}
+
+
+def test_there_are_no_other_doors():
+    assert found_in(PACKAGE) == {name: sorted(names) for name, names in LOCKED.items()}
+
+
+def test_the_only_torch_load_asks_for_tensors_only():
+    tree = ast.parse((PACKAGE / "networks" / "weights.py").read_text(encoding="utf-8"))
+    (call,) = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and dotted(node.func) == "torch.load")
+    assert {word.arg: ast.unparse(word.value) for word in call.keywords}["weights_only"] == "True"
+
+
+@pytest.mark.parametrize(
+    ("line", "door"),
+    [
+        ("import torch\ntorch.load(path, weights_only=True)", "torch.load"),
+        ("from torch import load", "torch.load"),
+        ("import pickle", "pickle"),
+        ("def late():\n    from pickle import loads", "pickle.loads"),
+        ("np.load(path, allow_pickle=True)", "np.load(allow_pickle)"),
+        ("yaml.load(text, Loader=Loader)", "yaml.load"),
+        ("torch.hub.load('owner/name', 'model')", "torch.hub.load"),
+        ("torch.jit.load(path)", "torch.jit.load"),
+        ("zipfile.ZipFile(path).extractall(folder)", ".extractall"),
+        ("archive.extract(member, folder)", "archive.extract"),
+        ("eval(text)", "eval"),
+        ("exec(text)", "exec"),
+        ("os.system(text)", "os.system"),
+        ("subprocess.run(text, shell=True)", "subprocess.run"),
+        ("urllib.request.urlopen(url)", "urllib.request.urlopen"),
+    ],
+)
+def test_a_new_door_is_noticed(line, door):
+    assert door in list(doors(ast.parse(line)))
+
+
+@pytest.mark.parametrize("line", ["network.eval()", "re.compile(pattern)", "load(path)", "np.load(path)", "x.loads(y)"])
+def test_what_is_none_is_not(line):
+    assert list(doors(ast.parse(line))) == []
+
+
+def test_whatever_is_fetched_is_known_before():
+    for card in all_cards():
+        assert card.made or (len(card.archive.sha256) == 64 and card.archive.bytes > 0)
+    for name, source in SOURCES.items():
+        digits = next(iter(source.files.values()))
+        assert len(digits) == 64 or name == "caffe", name  # of which its publisher has put 8 digits into the name
+        assert len(digits) >= 8

@@ -148,7 +148,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # both parsers raise many classes on damaged files
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WrongWeightsError(f"{path}: not a file of weights ({reason[:120]}); fetch it anew") from error
-    if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
+    if not isinstance(tensors, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in tensors.items()
+    ):
         raise WrongWeightsError(f"{path}: holds something else than named tensors; give a state dictionary")
     return dict(tensors)
 

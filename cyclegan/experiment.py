@@ -42,6 +42,18 @@ class Experiment:
         if self.seed < 0:
             raise ValueError("seed: must be at least 0")
         self.method.require_fitting(self.data.crop_size)
+        judged = isinstance(self.method, CycleGANConfig) and self.data.validation
+        if self.training.schedule == "plateau" and not judged:
+            remedy = (
+                "give data.validation a share of them" if isinstance(self.method, CycleGANConfig) else "take linear"
+            )
+            raise ValueError(f"training: schedule plateau is judged by pictures that are kept aside; {remedy}")
+        if isinstance(self.method, CycleGANConfig) and self.method.mixes_images:
+            for name, off in (("accumulate", 1), ("recompute", False)):
+                if getattr(self.training, name) != off:
+                    raise ValueError(
+                        f"training: {name} changes what a batch norm sees; take norm instance, or {str(off).lower()}"
+                    )
 
 
 LESS_MEMORY = (
@@ -85,6 +97,8 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     from cyclegan.training.seeding import seed_step
 
     data, training = experiment.data, experiment.training
+    if distributed.size() > 1 and getattr(experiment.method, "mixes_images", False):
+        raise UserError("method: a batch norm needs the whole batch in one process; take norm instance, or one process")
     seed_step(experiment.seed, step=0)
     method = build(experiment.method).to(device)
     batches = Unpaired(sources.train_x, sources.train_y, data, experiment.seed, method.Batch)

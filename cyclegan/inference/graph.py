@@ -19,7 +19,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from cyclegan.errors import UserError
-from cyclegan.methods.bind import NetworkTranslator, padded
+from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.protocols import Images
 
 KINDS = {"uint8": torch.uint8, "float32": torch.float32}
@@ -45,14 +45,14 @@ class Graph(nn.Module):
     def __init__(self, translator: NetworkTranslator, kind: torch.dtype) -> None:
         super().__init__()
         self.network = translator.network
-        self.stride = translator.stride
+        self.padded = translator.padded
         self.kind = kind
 
     def forward(self, image: Pixels) -> Pixels:
         """(n, 3, h, w) in 0 … 255 → the same. Padding and cutting gather rows and columns, which asks for no guard."""
         height, width = image.shape[-2:]
-        rows = torch.arange(padded(height, self.stride)).clamp(max=height - 1)
-        columns = torch.arange(padded(width, self.stride)).clamp(max=width - 1)
+        rows = torch.arange(self.padded(height)).clamp(max=height - 1)
+        columns = torch.arange(self.padded(width)).clamp(max=width - 1)
         drawn = self.network(from_pixels(image.index_select(2, rows).index_select(3, columns)))
         return to_pixels(drawn.index_select(2, torch.arange(height)).index_select(3, torch.arange(width)), self.kind)
 

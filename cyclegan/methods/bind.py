@@ -24,6 +24,7 @@ class NetworkTranslator:
 
     network: nn.Module
     stride: int
+    smallest: int | None = None  # px of a side that the network takes; None: two strides, for 2×2 features or more
 
     @torch.no_grad()
     def translate(self, images: Images) -> Images:
@@ -37,13 +38,13 @@ class NetworkTranslator:
 
     def padding(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Pixels to add: left, right, above, below."""
-        return 0, int(padded(width, self.stride)) - width, 0, int(padded(height, self.stride)) - height
+        return 0, int(self.padded(width)) - width, 0, int(self.padded(height)) - height
 
-
-def padded(side: Side, stride: int) -> Side:
-    """The next multiple of the stride at which the residual blocks see 2×2 pixels or more."""
-    least = torch.sym_max(side, max(SMALLEST, 2 * stride))  # not max, which would fix an open side
-    return (least + stride - 1) // stride * stride
+    def padded(self, side: Side) -> Side:
+        """The next multiple of the stride that the network takes."""
+        smallest = max(SMALLEST, self.smallest or 2 * self.stride)
+        least = torch.sym_max(side, smallest)  # not max, which would fix an open side
+        return (least + self.stride - 1) // self.stride * self.stride
 
 
 def require_fitting_controls(styles: int, weights: Sequence[float | int] | None, masks: Tensor | None) -> None:

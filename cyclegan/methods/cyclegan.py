@@ -25,9 +25,8 @@ from cyclegan.losses.adversarial import lsgan_discriminator, lsgan_generator
 from cyclegan.losses.reconstruction import reconstruction
 from cyclegan.losses.regularization import r1_penalty
 from cyclegan.methods.bind import NetworkTranslator, evaluating
+from cyclegan.methods.players import build_discriminator, build_generator
 from cyclegan.methods.settings import CycleGANConfig
-from cyclegan.networks.patchgan import PatchDiscriminator
-from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.protocols import Images, Losses, Minimize, Preview
 
 
@@ -40,10 +39,10 @@ class CycleGAN(nn.Module):
     def __init__(self, config: CycleGANConfig) -> None:
         super().__init__()
         self.config = config
-        self.G = ResnetGenerator(**vars(config.generator))
-        self.F = ResnetGenerator(**vars(config.generator))
-        self.D_X = PatchDiscriminator(**vars(config.discriminator))
-        self.D_Y = PatchDiscriminator(**vars(config.discriminator))
+        self.G = build_generator(config.generator)
+        self.F = build_generator(config.generator)
+        self.D_X = build_discriminator(config.discriminator)
+        self.D_Y = build_discriminator(config.discriminator)
         self.past_x = ImageBuffer(config.buffer_size)
         self.past_y = ImageBuffer(config.buffer_size)
         self.register_buffer("round", torch.zeros((), dtype=torch.int64))
@@ -62,12 +61,12 @@ class CycleGAN(nn.Module):
     @property
     def x_to_y(self) -> NetworkTranslator:
         """G as a Translator."""
-        return NetworkTranslator(self.G, self.G.stride)
+        return NetworkTranslator(self.G, self.G.stride, self.G.smallest)
 
     @property
     def y_to_x(self) -> NetworkTranslator:
         """F as a Translator."""
-        return NetworkTranslator(self.F, self.F.stride)
+        return NetworkTranslator(self.F, self.F.stride, self.F.smallest)
 
     def training_step(self, batch: UnpairedBatch, minimize: Minimize) -> Losses:
         """One round of Eq. (3): the generators move, then the discriminators."""

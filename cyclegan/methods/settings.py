@@ -4,6 +4,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+Norm = Literal["instance", "batch", "layer", "group", "none"]
+Init = Literal["normal", "xavier", "kaiming", "orthogonal"]  # normal: of 0.02, or He's where there is no norm
+Downsampling = Literal["strided", "blur"]
+Upsampling = Literal["transposed", "resize", "shuffle", "blur"]
+
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 
@@ -17,34 +22,84 @@ def _at_least(bound: int, settings: object, *names: str) -> None:
 class GeneratorConfig:
     """ResnetGenerator (Sec. 7.2)."""
 
+    name: Literal["resnet"] = "resnet"
     base_channels: int = 64  # width after the first layer, c7s1-64
     blocks: int = 9  # residual blocks: 9 at 256 px, 6 at 128 px
     downsamplings: int = 2
-    upsampling: Literal["transposed", "resize"] = "transposed"
-    norm: Literal["instance", "none"] = "instance"
+    downsampling: Downsampling = "strided"
+    upsampling: Upsampling = "transposed"
+    norm: Norm = "instance"
+    init: Init = "normal"
     ends: Literal["conv7", "shuffle"] = "conv7"
     start: Literal["noise", "identity"] = "noise"
 
     def __post_init__(self) -> None:
         _at_least(1, self, "base_channels", "downsamplings")
         _at_least(0, self, "blocks")
+        if self.ends == "shuffle" and self.downsamplings == 1:
+            for name, default in (("downsampling", "strided"), ("upsampling", "transposed")):
+                if getattr(self, name) != default:
+                    raise ValueError(f"{name}: is done by ends shuffle alone; take it out, or set downsamplings to 2")
+
+    @property
+    def stride(self) -> int:
+        """Pixels of which the sides of an image must be a multiple."""
+        return 2**self.downsamplings
+
+    @property
+    def smallest(self) -> int:
+        """Pixels of the smallest side."""
+        return 2 * self.stride
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnetConfig:
+    """UnetGenerator (Isola et al. 2017)."""
+
+    name: Literal["unet"] = "unet"
+    base_channels: int = 64
+    downsamplings: int = 8  # down to a single pixel: 8 at 256 px, 7 at 128 px
+    downsampling: Downsampling = "strided"
+    upsampling: Upsampling = "transposed"
+    norm: Norm = "instance"
+    init: Init = "normal"
+    dropout: float = 0.0  # pix2pix: 0.5
+
+    def __post_init__(self) -> None:
+        _at_least(1, self, "base_channels")
+        _at_least(2, self, "downsamplings")
+        if not 0 <= self.dropout < 1:
+            raise ValueError("dropout: must lie in 0…1, 1 excluded")
+
+    @property
+    def stride(self) -> int:
+        """Pixels of which the sides of an image must be a multiple."""
+        return 2**self.downsamplings
+
+    @property
+    def smallest(self) -> int:
+        """Pixels of the smallest side."""
+        return self.stride
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorConfig:
-    """PatchDiscriminator (Sec. 7.2)."""
+    """PatchDiscriminator (Sec. 7.2), or several of them."""
 
     base_channels: int = 64
-    layers: int = 3  # 70×70 patches
-    norm: Literal["instance", "spectral", "none"] = "instance"
+    layers: int = 3  # 70×70 patches; 0: pixels
+    scales: int = 1  # pix2pixHD: 3, each judging a copy of half the size of the one before
+    norm: Literal["instance", "batch", "layer", "group", "spectral", "none"] = "instance"
+    init: Init = "normal"
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "base_channels", "layers")
+        _at_least(1, self, "base_channels", "scales")
+        _at_least(0, self, "layers")
 
     @property
     def smallest(self) -> int:
-        """Pixels of a side that give a grid of 1×1 scores."""
-        return 3 * 2**self.layers
+        """Pixels of a side that give a grid of 1×1 scores; of pixels 2×2, as a norm wants more than one."""
+        return (3 * 2**self.layers if self.layers else 2) * 2 ** (self.scales - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +107,7 @@ class CycleGANConfig:
     """CycleGAN (Zhu et al. 2017)."""
 
     name: Literal["cyclegan"] = "cyclegan"
-    generator: GeneratorConfig = GeneratorConfig()
+    generator: GeneratorConfig | UnetConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     lambda_cycle: float = 10.0  # λ of Eq. (3)
     lambda_identity: float = 0.5  # times λ; 0 switches the term off (Sec. 5.2)
@@ -66,10 +121,15 @@ class CycleGANConfig:
 
     def require_fitting(self, crop_size: int) -> None:
         """Raise ValueError for crops that the networks cannot take or judge."""
-        stride = 2**self.generator.downsamplings
-        if crop_size % stride or crop_size < self.discriminator.smallest:
-            needs = f"a multiple of {stride} and at least {self.discriminator.smallest}"
+        stride, smallest = self.generator.stride, max(self.generator.smallest, self.discriminator.smallest)
+        if crop_size % stride or crop_size < smallest:
+            needs = f"a multiple of {stride} and at least {smallest}"
             raise ValueError(f"data: crop_size {crop_size} does not fit these networks; make it {needs}")
+
+    @property
+    def mixes_images(self) -> bool:
+        """Whether what becomes of an image depends on the others of its batch."""
+        return "batch" in (self.generator.norm, self.discriminator.norm)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cyclegan.errors import UserError
-from cyclegan.networks.layers import initialize_
+from cyclegan.networks.initialization import initialize_
 from cyclegan.networks.weights import find_weights, read_tensors
 
 MIRRORED = {  # of the encoder, deepest first: the layer -> the channels that its mirror image takes and gives

@@ -1,19 +1,22 @@
-"""Building blocks of the generators and the discriminators: residual block, up-sampling, initialization.
+"""Building blocks of the generators and the discriminators: padding, residual block, norms.
 
-Every convolution before an instance norm keeps its bias, although the norm removes it: so the parameters are
-those of the published networks, one for one, and released weights fit.
+Every convolution before an instance norm keeps its bias, although the norm removes it, and none before a batch norm
+has one: so the parameters are those of the published networks, one for one, and released weights fit.
 
 Training keeps of every block four tensors, where the usual order of layers keeps six: padding remembers a shape
 instead of its input, and ReLU comes after the padding, which gives the same and lets it share one tensor with the
 convolution.
 """
 
+from math import gcd
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
+
+GROUPS = 32  # of a group norm (Wu & He 2018), or the most that divide both
 
 
 class ReflectionPad(nn.ReflectionPad2d):
@@ -48,9 +51,11 @@ class ResnetBlock(nn.Module):
 
     def __init__(self, channels: int, norm: str = "instance") -> None:
         super().__init__()
+        conv, bias = nn.Conv2d, has_bias(norm)
         self.body = nn.Sequential(
-            *(ReflectionPad(1), nn.Conv2d(channels, channels, 3), normalize(norm, channels)),
-            *(ReflectionPad(1), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 3), normalize(norm, channels)),
+            *(ReflectionPad(1), conv(channels, channels, 3, bias=bias), normalize(norm, channels)),
+            *(ReflectionPad(1), nn.ReLU(inplace=True)),
+            *(conv(channels, channels, 3, bias=bias), normalize(norm, channels)),
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -61,40 +66,25 @@ class ResnetBlock(nn.Module):
 
 
 def normalize(kind: str, channels: int) -> nn.Module:
-    """`instance`: zero mean, unit variance in each channel of each image, not affine. Otherwise nothing is done."""
-    return nn.InstanceNorm2d(channels) if kind == "instance" else nn.Identity()
+    """Zero mean and unit variance, of what, `kind` says; for any other kind, as spectral or none, nothing is done.
 
-
-def upsample(channels: int, out_channels: int, kind: str, norm: str = "instance", relu: bool = True) -> nn.Sequential:
-    """uk: twice the height and width. `transposed` is the paper's; `resize` (nearest, conv3) draws no checkerboard.
-
-    Without its ReLU it is for one that comes after the padding of what follows.
+    instance  Each channel of each image; not affine.
+    batch     Each channel of all images together, later by running statistics; affine, as the next two.
+    layer     All channels of each image.
+    group     Groups of its channels.
     """
-    grow: list[nn.Module]
-    if kind == "transposed":
-        grow = [nn.ConvTranspose2d(channels, out_channels, 3, stride=2, padding=1, output_padding=1)]
-    else:
-        grow = [nn.Upsample(scale_factor=2), ReflectionPad(1), nn.Conv2d(channels, out_channels, 3)]
-    return nn.Sequential(*grow, normalize(norm, out_channels), *[nn.ReLU(inplace=True)] * relu)
+    match kind:
+        case "instance":
+            return nn.InstanceNorm2d(channels)
+        case "batch":
+            return nn.BatchNorm2d(channels)
+        case "layer":
+            return nn.GroupNorm(1, channels)
+        case "group":
+            return nn.GroupNorm(gcd(GROUPS, channels), channels)
+    return nn.Identity()
 
 
-def initialize_(network: nn.Module, norm: str, last_std: float = 0.02) -> None:
-    """Weights of all convolutions from N(0, 0.02²), biases 0 (CycleGAN, Sec. 7.1).
-
-    Without instance norms nothing rescales the features of such small weights: there all but the last convolution
-    get He's variance (He et al. 2015, Eq. 10), and every residual branch starts at a tenth, so that the sum does not
-    grow with depth.
-    """
-    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
-    branch_ends = {block.body[5] for block in network.modules() if isinstance(block, ResnetBlock)}
-    for layer in convolutions:
-        if layer is convolutions[-1]:
-            nn.init.normal_(layer.weight, 0.0, last_std)
-        elif norm == "instance":
-            nn.init.normal_(layer.weight, 0.0, 0.02)
-        else:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        if norm != "instance" and layer in branch_ends:
-            layer.weight.data.mul_(0.1)
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
+def has_bias(norm: str) -> bool:
+    """Whether a convolution before this norm has a bias."""
+    return norm != "batch"

@@ -1,38 +1,50 @@
-"""PatchDiscriminator: scores overlapping patches of an image as real or fake; the 70×70 PatchGAN at three layers.
+"""Discriminators that score every patch of an image as real or fake; the 70×70 PatchGAN at three layers.
 
-Paper      Zhu et al. 2017, Sec. 7.2: C64-C128-C256-C512, leaky ReLU of slope 0.2, no norm in the first layer.
-Scores     (n, 3, h, w) → (n, 1, ⌊h/2^layers⌋ − 2, ⌊w/2^layers⌋ − 2), one per patch, unbounded, float32 also under
-           autocast.
-Numbers    2,764,737 parameters; 30×30 scores for 256 px; field of 16, 34, 70, 142 px at 1, 2, 3, 4 layers.
+Paper      Zhu et al. 2017, Sec. 7.2: C64-C128-C256-C512, leaky ReLU of slope 0.2, no norm in the first layer. Without
+           layers the PixelGAN of Isola et al. 2017, Sec. 6.1.2: C64-C128 of 1×1, which sees every pixel by itself.
+           Several scales as in pix2pixHD (Wang et al. 2018, Sec. 3.2): one discriminator for the image, one for a copy
+           of half the size …, with fields that are twice as wide each time.
+Scores     (n, 3, h, w) → (n, scales, ⌊h/2^layers⌋ − 2, ⌊w/2^layers⌋ − 2), one per patch, or (n, scales, h, w) for
+           pixels; unbounded, float32 also under autocast.
+Numbers    2,764,737 parameters; 30×30 scores for 256 px; field of 1, 16, 34, 70, 142 px at 0, 1, 2, 3, 4 layers.
 Differs    from the paper's text, as the authors' code does: C512 and the scoring convolution have stride 1; with
            the stride 2 that the text gives to every Ck the field would not be 70.
+           From pix2pixHD: its losses add up the scales, and average the patches of each. Here every place of the finest
+           grid has one score of each scale, that of the nearest patch. So any loss and penalty that is a mean over
+           scores, of whatever form, is the mean over the scales of its means over the places.
 """
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate
 from torch.nn.utils.parametrizations import spectral_norm
 
-from cyclegan.networks.layers import initialize_, normalize
+from cyclegan.networks.initialization import initialize_
+from cyclegan.networks.layers import has_bias, normalize
 from cyclegan.protocols import Images
 
 
 class PatchDiscriminator(nn.Module):
-    """`layers` strided convolutions, one of stride 1, and a scoring one; all 4×4, zero padded by 1."""
+    """`layers` strided convolutions, one of stride 1, and a scoring one; all 4×4, zero padded by 1. 0 layers: 1×1."""
 
-    def __init__(self, *, base_channels: int = 64, layers: int = 3, norm: str = "instance") -> None:
+    def __init__(
+        self, *, base_channels: int = 64, layers: int = 3, norm: str = "instance", init: str = "normal"
+    ) -> None:
         super().__init__()
-        widths = [base_channels * min(2**i, 8) for i in range(layers + 1)]
+        widths = [base_channels * min(2**i, 8) for i in range(max(layers, 1) + 1)]
         strides = [2] * (layers - 1) + [1]
+        kernel = {"kernel_size": 4, "padding": 1} if layers else {"kernel_size": 1}
         self.layers = nn.Sequential(
-            nn.Conv2d(3, widths[0], 4, stride=2, padding=1),
+            nn.Conv2d(3, widths[0], stride=2 if layers else 1, **kernel),  # type: ignore[arg-type]
             nn.LeakyReLU(0.2, inplace=True),
-            *(_c(*ends, stride, norm) for ends, stride in zip(pairwise(widths), strides, strict=True)),
-            nn.Conv2d(widths[-1], 1, 4, padding=1),
+            *(_c(*ends, norm, stride=stride, **kernel) for ends, stride in zip(pairwise(widths), strides, strict=True)),
+            nn.Conv2d(widths[-1], 1, **kernel),  # type: ignore[arg-type]
         )
-        initialize_(self, norm)
+        initialize_(self, norm, init)
         if norm == "spectral":
             for layer in self.modules():
                 if isinstance(layer, nn.Conv2d):
@@ -43,7 +55,24 @@ class PatchDiscriminator(nn.Module):
         return self.layers(images).to(torch.promote_types(images.dtype, torch.float32))
 
 
-def _c(channels: int, out_channels: int, stride: int, norm: str) -> nn.Sequential:
-    """Ck: 4×4 convolution, instance norm, leaky ReLU."""
-    conv = nn.Conv2d(channels, out_channels, 4, stride, padding=1)
+class MultiscaleDiscriminator(nn.Module):
+    """A PatchDiscriminator for each of several scales, each half the one before."""
+
+    def __init__(self, *, scales: int = 2, **options: Any) -> None:
+        super().__init__()
+        self.scales = nn.ModuleList(PatchDiscriminator(**options) for _ in range(scales))
+
+    def forward(self, images: Images) -> Float[Tensor, "n scales grid_h grid_w"]:
+        """(n, 3, h, w) in [-1, 1] → at every place of the finest grid one score of each scale."""
+        finest = self.scales[0](images)
+        scores = [finest]
+        for discriminator in self.scales[1:]:
+            images = avg_pool2d(images, 3, stride=2, padding=1, count_include_pad=False)  # pix2pixHD's
+            scores.append(interpolate(discriminator(images), finest.shape[2:], mode="nearest-exact"))
+        return torch.cat(scores, dim=1)
+
+
+def _c(channels: int, out_channels: int, norm: str, **shape: int) -> nn.Sequential:
+    """Ck: convolution, norm, leaky ReLU."""
+    conv = nn.Conv2d(channels, out_channels, bias=has_bias(norm), **shape)  # type: ignore[arg-type]
     return nn.Sequential(conv, normalize(norm, out_channels), nn.LeakyReLU(0.2, inplace=True))

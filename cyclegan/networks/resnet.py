@@ -5,6 +5,7 @@ Images     (n, 3, h, w) in [-1, 1] → the same; h and w multiples of `stride` =
 Numbers    7,837,699 parameters with 6 blocks, 11,378,179 with 9.
 Differs    from the paper's text, as the authors' code does: the last layer has no norm and ends in tanh; the strided
            convolutions are zero padded, all others reflection padded.
+           `downsampling: blur` and three ways of `upsampling` draw no checkerboards (cyclegan.networks.resampling).
            Two options of ours, off by default, make a small network fit a CPU: `ends: shuffle` trades the two 7×7
            convolutions at full size for 3×3 ones on 2×2 pixels at once (the first down-sampling and the last
            up-sampling are then free), and `start: identity` adds the output to the input before the tanh, so that
@@ -16,7 +17,9 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn, tanh
 
-from cyclegan.networks.layers import ReflectionPad, ResnetBlock, initialize_, normalize, upsample
+from cyclegan.networks.initialization import initialize_
+from cyclegan.networks.layers import ReflectionPad, ResnetBlock, has_bias, normalize
+from cyclegan.networks.resampling import BlurPool, upsample
 from cyclegan.protocols import Images
 
 SATURATION = 0.98  # atanh(±1) is infinite: a copied input keeps this share of its range
@@ -31,24 +34,27 @@ class ResnetGenerator(nn.Module):
         base_channels: int = 64,
         blocks: int = 9,
         downsamplings: int = 2,
+        downsampling: str = "strided",
         upsampling: str = "transposed",
         norm: str = "instance",
+        init: str = "normal",
         ends: str = "conv7",
         start: str = "noise",
     ) -> None:
         super().__init__()
         self.stride = 2**downsamplings
+        self.smallest = 2 * self.stride  # residual blocks reflect at the borders, which takes 2×2 features
         self.starts_at_identity = start == "identity"
         shuffled = ends == "shuffle"
         widths = [base_channels * 2**i for i in range(1 if shuffled else 0, downsamplings + 1)]
         self.layers = nn.Sequential(
             *(_shuffle_stem(widths[0], norm) if shuffled else _conv7_stem(widths[0], norm)),
-            *(_down(narrow, wide, norm) for narrow, wide in pairwise(widths)),
+            *(_down(narrow, wide, norm, downsampling) for narrow, wide in pairwise(widths)),
             *(ResnetBlock(widths[-1], norm) for _ in range(blocks)),
             *(upsample(wide, narrow, upsampling, norm, narrow > widths[0]) for wide, narrow in pairwise(widths[::-1])),
             *(_shuffle_head(widths[0], relu=len(widths) > 1) if shuffled else _conv7_head(widths[0])),
         )
-        initialize_(self, norm, last_std=0.0 if self.starts_at_identity else 0.02)
+        initialize_(self, norm, init, zero_last=self.starts_at_identity)
 
     def forward(self, images: Images) -> Images:
         """(n, 3, h, w) → (n, 3, h, w), both in [-1, 1]."""
@@ -61,7 +67,8 @@ class ResnetGenerator(nn.Module):
 
 def _conv7_stem(channels: int, norm: str) -> list[nn.Module]:
     """c7s1-k."""
-    return [ReflectionPad(3), nn.Conv2d(3, channels, 7), normalize(norm, channels), nn.ReLU(inplace=True)]
+    conv = nn.Conv2d(3, channels, 7, bias=has_bias(norm))
+    return [ReflectionPad(3), conv, normalize(norm, channels), nn.ReLU(inplace=True)]
 
 
 def _conv7_head(channels: int) -> list[nn.Module]:
@@ -71,8 +78,8 @@ def _conv7_head(channels: int) -> list[nn.Module]:
 
 def _shuffle_stem(channels: int, norm: str) -> list[nn.Module]:
     """Four pixels become twelve channels at half the size."""
-    conv = [ReflectionPad(1), nn.Conv2d(12, channels, 3), normalize(norm, channels), nn.ReLU(inplace=True)]
-    return [nn.PixelUnshuffle(2), *conv]
+    conv = nn.Conv2d(12, channels, 3, bias=has_bias(norm))
+    return [nn.PixelUnshuffle(2), ReflectionPad(1), conv, normalize(norm, channels), nn.ReLU(inplace=True)]
 
 
 def _shuffle_head(channels: int, relu: bool) -> list[nn.Module]:
@@ -85,7 +92,8 @@ def _pad_and_relu(padding: int) -> nn.Sequential:
     return nn.Sequential(ReflectionPad(padding), nn.ReLU(inplace=True))
 
 
-def _down(channels: int, out_channels: int, norm: str) -> nn.Sequential:
+def _down(channels: int, out_channels: int, norm: str, downsampling: str) -> nn.Sequential:
     """dk: half the height and width, zero padded."""
-    conv = nn.Conv2d(channels, out_channels, 3, stride=2, padding=1)
-    return nn.Sequential(conv, normalize(norm, out_channels), nn.ReLU(inplace=True))
+    blurred = downsampling == "blur"
+    conv = nn.Conv2d(channels, out_channels, 3, stride=1 if blurred else 2, padding=1, bias=has_bias(norm))
+    return nn.Sequential(conv, normalize(norm, out_channels), nn.ReLU(inplace=True), *[BlurPool()] * blurred)

@@ -1,7 +1,8 @@
 """Exponential moving average of weights: what is sampled, evaluated and released.
 
 w̄ ← d w̄ + (1 − d) w after each step, with d = min(decay, (1 + t) / (10 + t)) at update t = 0, 1, …: the warm-up
-keeps the random first weights from lingering for 1 / (1 − decay) steps.
+keeps the random first weights from lingering for 1 / (1 − decay) steps. The running statistics of batch norms are
+averaged alike, as they are those of weights that are; what is counted is copied.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from torch import nn
 
 
 class EMA:
-    """The averages of all weights of some networks."""
+    """The averages of all weights of some networks, and of their statistics."""
 
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
         self.decay = decay
@@ -25,7 +26,12 @@ class EMA:
     def update(self) -> None:
         """Take the present weights into the average."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        torch._foreach_lerp_(list(self.average.values()), [v.detach() for v in self.live.values()], 1 - decay)
+        pairs = [(average, self.live[key].detach()) for key, average in self.average.items()]
+        averages, lives = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+        torch._foreach_lerp_(averages, lives, 1 - decay)
+        for average, live in pairs:
+            if not average.is_floating_point():
+                average.copy_(live)
         self.updates += 1
 
     @contextmanager
@@ -54,4 +60,5 @@ class EMA:
 
 
 def _weights(network: nn.Module) -> dict[str, torch.Tensor]:
-    return dict(network.named_parameters())
+    """With the buffers that belong to them."""
+    return network.state_dict(keep_vars=True)

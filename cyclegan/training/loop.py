@@ -1,7 +1,7 @@
 """The one training loop: it knows the protocol `Trainable` and nothing of any method.
 
-Everything is a function of the step: learning rate, seeds, batches, names of checkpoints. Run it again and it
-continues; on the CPU the weights are then bit-identical to those of a run that was never interrupted.
+Everything is a function of the step: learning rate (but for a plateau's), seeds, batches, names of checkpoints. Run it
+again and it continues; on the CPU the weights are then bit-identical to those of a run that was never interrupted.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from cyclegan.training.judging import Alarms, Best, Judge, Verdict
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.progress import Progress
 from cyclegan.training.run import Run
-from cyclegan.training.schedules import factor
+from cyclegan.training.schedules import Schedule
 from cyclegan.training.seeding import seed_step
 from cyclegan.training.settings import TrainingConfig
 from cyclegan.training.signals import stop_requests
@@ -55,11 +55,11 @@ def train(
     optimizers = Optimizers(method.players(), config.optimizer, config.accumulate)
     in_parts = Parts(config.accumulate)
     ema = EMA(method.networks(), config.ema)
-    progress = Progress()
+    progress, schedule = Progress(), Schedule(config, device)
     best = Best(run.folder / "best.safetensors", ema.average, about)
     alarms = Alarms()
     parts: dict[str, Part] = {"method": method, "optimizers": optimizers, "ema": ema, "progress": progress}
-    checkpoint = Checkpoint(run.checkpoints, config.keep, ema.average, about, **parts, best=best)
+    checkpoint = Checkpoint(run.checkpoints, config.keep, ema.average, about, **parts, **schedule.parts(), best=best)
     with distributed.first_goes_first():  # it also clears away what an interrupted save has left
         for damage in checkpoint.load_latest():
             run.say(f"passed over: {damage}")
@@ -72,7 +72,7 @@ def train(
     with run.recording(progress.step, config.steps, device), stop_requests() as stop, progress.named_in_errors():
         while progress.step < config.steps:
             seed_step(seed, progress.step)
-            rate = optimizers.scale_learning_rate(factor(config, progress.step))
+            rate = optimizers.scale_learning_rate(schedule.factor(progress.step))
             with run.waiting_for_data():
                 batch = to(batches.batch_at(progress.step), device)
             with autocast(precision, device):
@@ -91,7 +91,7 @@ def train(
                 run.save_samples(progress.step, preview, verdict)
                 for sentence in alarms.heard(verdict.alarms, progress.step):
                     run.raise_alarm(progress.step, sentence)
-                best.offer(verdict.validation, progress.step)
+                schedule.hear(verdict.validation, best.offer(verdict.validation, progress.step))
             # looked at once: what comes while saving waits for the next step
             stopping = distributed.largest(stop.signal_number or 0, device)
             if writes and (progress.step % config.save_every == 0 or last or stopping):

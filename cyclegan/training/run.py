@@ -56,7 +56,10 @@ class Run:
         """Write the settings, unless a run is here whose outcome they would change."""
         path = self.folder / "config.yaml"
         changes = difference(path.read_text(), config) if path.exists() else []
-        decisive = [change for change in changes if change.partition(":")[0] not in OPERATIONAL]
+        operational = set(OPERATIONAL)
+        if "\n  schedule: plateau\n" in config:
+            operational.remove("training.sample_every")  # its looks decide on the learning rate
+        decisive = [change for change in changes if change.partition(":")[0] not in operational]
         if decisive:
             listed = "\n".join(f"  {change}" for change in decisive)
             raise UserError(

@@ -1,15 +1,71 @@
-"""Learning rates as functions of the step."""
+"""Learning rates as functions of the step; of how validation goes, too, where that is asked for."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import cos, pi
+from typing import Any
+
+import torch
+
+from cyclegan import distributed
 from cyclegan.training.settings import TrainingConfig
 
 INVERSE_DECAY = 5e-5  # of AdaIN's learning rate, per step
 
 
-def factor(config: TrainingConfig, step: int) -> float:
-    """Factor of the learning rate at a 0-based step."""
-    if config.schedule == "inverse":
-        return inverse_decay(step)
-    return linear_decay(step, config.steps, config.constant_share)
+@dataclass
+class Schedule:
+    """Says which share of the configured learning rate a step has."""
+
+    config: TrainingConfig
+    device: torch.device
+    waited: int = 0  # looks in a row at which validation was no better
+    drops: int = 0  # of a plateau schedule
+
+    def factor(self, step: int) -> float:
+        """At a 0-based step."""
+        return warm_up(step, self.config.warmup_steps) * self._decay(step)
+
+    def _decay(self, step: int) -> float:
+        config = self.config
+        match config.schedule:
+            case "linear":
+                return linear_decay(step, config.steps, config.constant_share)
+            case "cosine":
+                return cosine_decay(step, config.steps, config.constant_share)
+            case "inverse":
+                return inverse_decay(step)
+            case "step":
+                return config.decay ** (step // max(1, round(config.constant_share * config.steps)))
+            case "plateau":
+                self.drops = distributed.largest(self.drops, self.device)  # only the first process looks at the run
+                return config.decay**self.drops
+        return 1.0
+
+    def hear(self, validation: Mapping[str, float], better: bool) -> None:
+        """A look at the run has found its validation better than ever before, or not; or there was none."""
+        if not validation:
+            return
+        self.waited = 0 if better else self.waited + 1
+        if self.waited == self.config.patience:
+            self.waited, self.drops = 0, self.drops + 1
+
+    def parts(self) -> "dict[str, Schedule]":
+        """What a checkpoint keeps of it: nothing, where all is a function of the step."""
+        return {"schedule": self} if self.config.schedule == "plateau" else {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was heard."""
+        return {"waited": self.waited, "drops": self.drops}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of state_dict."""
+        self.waited, self.drops = state["waited"], state["drops"]
+
+
+def warm_up(step: int, steps: int) -> float:
+    """A factor that rises linearly, to reach 1 at the last of so many steps."""
+    return min(1.0, (step + 1) / steps) if steps else 1.0
 
 
 def inverse_decay(step: int) -> float:
@@ -25,3 +81,8 @@ def linear_decay(step: int, steps: int, constant_share: float) -> float:
     """
     decay_steps = steps - round(constant_share * steps)
     return min(1.0, (steps - step) / decay_steps) if decay_steps else 1.0
+
+
+def cosine_decay(step: int, steps: int, constant_share: float) -> float:
+    """The same, but falling along half a wave: (1 + cos π t) / 2 (Loshchilov & Hutter 2017, Eq. 5, no restarts)."""
+    return (1 - cos(pi * linear_decay(step, steps, constant_share))) / 2

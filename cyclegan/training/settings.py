@@ -24,8 +24,11 @@ class TrainingConfig:
 
     steps: int
     optimizer: OptimizerConfig = OptimizerConfig()
-    schedule: Literal["linear", "inverse"] = "linear"  # inverse: lr / (1 + 5e-5 t), as AdaIN
-    constant_share: float = 0.5  # linear: of the steps at the full learning rate, which then falls to 0
+    schedule: Literal["linear", "cosine", "step", "plateau", "inverse", "constant"] = "linear"  # inverse: as AdaIN
+    constant_share: float = 0.5  # of the steps at the full rate, which then falls to 0; step: from drop to drop
+    decay: float = 0.1  # step, plateau: what the rate is multiplied by at each drop
+    patience: int = 5  # plateau: drops after so many looks (sample_every) in a row without a better validation
+    warmup_steps: int = 0  # at first, over which the rate rises linearly to what the schedule says
     ema: float = 0.999  # decay of the average of the weights; ours, the paper keeps the last weights
     precision: Literal["float32", "bfloat16", "auto"] = "float32"  # auto: bfloat16 where the device computes in it
     compile: bool = False  # networks as a whole, by TorchInductor: a minute at the start, then faster
@@ -39,13 +42,19 @@ class TrainingConfig:
     keep: int = 2  # newest checkpoints kept
 
     def __post_init__(self) -> None:
-        for name in ("steps", "accumulate", "log_every", "sample_every", "save_every"):
+        for name in ("steps", "patience", "accumulate", "log_every", "sample_every", "save_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1")
+        if self.warmup_steps < 0:
+            raise ValueError("warmup_steps: must be at least 0")
         if self.keep < 2:
             raise ValueError("keep: must be at least 2, so that a damaged checkpoint has an older one to fall back on")
         if not 0 <= self.constant_share <= 1:
             raise ValueError("constant_share: must lie in 0…1")
+        if self.schedule == "step" and not self.constant_share:
+            raise ValueError("constant_share: must be above 0 for schedule step, which drops the rate after each")
+        if not 0 < self.decay < 1:
+            raise ValueError("decay: must lie between 0 and 1")
         if self.cuda_graphs and not self.compile:
             raise ValueError("cuda_graphs: are made of compiled networks; set compile to true as well")
         if not 0 <= self.ema < 1:

@@ -14,9 +14,10 @@ from cyclegan.protocols import Losses, Minimize, Trainable
 class Parts:
     """A batch in so many parts, one after the other: the gradient of the whole in a part of the memory.
 
-    Instance norms and all losses treat every image by itself, so that the average of the parts' gradients is the
-    gradient of the whole, but for rounding. Two things differ: the draws of past fakes come in another order, and a
-    penalty of every n-th round (`r1_every`) takes every part for a round: it comes more often and on fewer images.
+    All norms but batch norms, which `Experiment` refuses here, and all losses treat every image by itself, so that the
+    average of the parts' gradients is the gradient of the whole, but for rounding. Two things differ: the draws of past
+    fakes and of dropout come in another order, and a penalty of every n-th round (`r1_every`) takes every part for a
+    round: it comes more often and on fewer images.
     """
 
     def __init__(self, count: int) -> None:
@@ -47,6 +48,8 @@ class Parts:
 def recompute_blocks(method: Trainable, recompute: bool) -> None:
     """Whether residual blocks keep only their inputs, and are computed a second time for the gradient."""
     assert isinstance(method, nn.Module)
-    for module in method.modules():
-        if isinstance(module, ResnetBlock):
-            module.recompute = recompute
+    blocks = [module for module in method.modules() if isinstance(module, ResnetBlock)]
+    if recompute and not blocks:
+        raise UserError("training.recompute: is for residual blocks, of which this method has none; set it to false")
+    for block in blocks:
+        block.recompute = recompute

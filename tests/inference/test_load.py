@@ -9,10 +9,17 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from cyclegan import load
+from cyclegan.config import dump
+from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import UserError
 from cyclegan.images import from_bytes, to_bytes
+from cyclegan.methods import build
+from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.pictures import write_picture
-from cyclegan.training.checkpoint import DamagedError, read_tensors, write_tensors
+from cyclegan.training.checkpoint import Checkpoint, DamagedError, read_tensors, write_tensors
+from cyclegan.training.ema import EMA
+from cyclegan.training.optimizers import Optimizers
+from cyclegan.training.settings import OptimizerConfig
 
 ORIENTATION = 0x0112  # the EXIF tag
 
@@ -208,3 +215,29 @@ def test_weights_that_do_not_fit_the_description_are_refused(run, tmp_path, chan
     write_tensors(tmp_path / "odd.safetensors", tensors, metadata)
     with pytest.raises(DamagedError, match=r"odd\.safetensors: its weights do not fit the method"):
         load(tmp_path / "odd.safetensors")
+
+
+NETWORKS = [
+    {"generator": GeneratorConfig(base_channels=2, blocks=1, norm="batch")},
+    {"generator": GeneratorConfig(base_channels=2, blocks=1, norm="group", upsampling="blur", downsampling="blur")},
+    {"generator": UnetConfig(base_channels=2, downsamplings=3, norm="batch", dropout=0.5, upsampling="shuffle")},
+    {"generator": UnetConfig(base_channels=2, downsamplings=3, init="orthogonal")},
+]
+
+
+@pytest.mark.parametrize("networks", NETWORKS, ids=lambda networks: networks["generator"].name)
+def test_a_released_network_of_any_kind_translates_as_it_did_in_training(tmp_path, noise, networks):
+    config = CycleGANConfig(discriminator=DiscriminatorConfig(base_channels=2, layers=1, scales=2), **networks)
+    torch.manual_seed(0)
+    method = build(config)
+    optimizers, ema = Optimizers(method.players(), OptimizerConfig(lr=0.01)), EMA(method.networks(), 0.5)
+    for _ in range(3):
+        method.training_step(UnpairedBatch(*(torch.rand(2, 3, 16, 16) * 2 - 1 for _ in "xy")), optimizers.minimize)
+        ema.update()
+    about = {"format": 1, "library": "0.1.0", "method": dump(config), "x": "photo", "y": "painting"}
+    Checkpoint(tmp_path, 2, ema.average, about, method=method, ema=ema).save(3)
+    images = from_bytes(noise)
+    with ema.in_place():
+        expected = method.x_to_y.translate(images)
+    assert torch.equal(load(tmp_path, device="cpu")(images), expected)
+    assert not torch.equal(method.x_to_y.translate(images), expected)

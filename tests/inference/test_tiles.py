@@ -10,6 +10,7 @@ from cyclegan.inference.tiles import TiledTranslator, reach
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.networks.frozen import frozen
 from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.networks.unet import UnetGenerator
 
 KINDS = [
     {},
@@ -18,12 +19,21 @@ KINDS = [
     {"ends": "shuffle", "downsamplings": 2, "norm": "none"},
     {"start": "identity"},
     {"upsampling": "resize"},
+    {"upsampling": "shuffle", "norm": "layer"},
+    {"upsampling": "blur", "downsampling": "blur"},
+    {"norm": "group"},
+    {"norm": "batch"},
+    {"unet": True},
+    {"unet": True, "norm": "group", "upsampling": "blur", "downsampling": "blur"},
 ]
 
 
-def network(blocks: int = 1, **kind) -> ResnetGenerator:
+def network(blocks: int = 1, unet: bool = False, **kind) -> ResnetGenerator | UnetGenerator:
     torch.manual_seed(0)
-    built = ResnetGenerator(base_channels=4, blocks=blocks, **kind).eval()
+    if unet:
+        built = UnetGenerator(base_channels=4, downsamplings=3, **kind).eval()
+    else:
+        built = ResnetGenerator(base_channels=4, blocks=blocks, **kind).eval()
     with torch.no_grad():
         for parameter in built.parameters():
             if parameter.ndim > 1:

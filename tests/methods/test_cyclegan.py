@@ -59,7 +59,7 @@ def changed(method: nn.Module, before: dict[str, Tensor]) -> set[str]:
 class Copy(nn.Module):
     """A generator that returns its input."""
 
-    stride = 4
+    stride, smallest = 4, 8
 
     def __init__(self, sign: float = 1.0) -> None:
         super().__init__()

@@ -2,7 +2,15 @@
 
 import pytest
 
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.config import dump, parse
+from cyclegan.errors import ConfigError
+from cyclegan.methods.settings import (
+    CycleGANConfig,
+    DiscriminatorConfig,
+    GeneratorConfig,
+    MethodConfig,
+    UnetConfig,
+)
 
 
 @pytest.mark.parametrize(
@@ -12,7 +20,10 @@ from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, Gener
         (GeneratorConfig, "downsamplings", 1),
         (GeneratorConfig, "blocks", 0),
         (DiscriminatorConfig, "base_channels", 1),
-        (DiscriminatorConfig, "layers", 1),
+        (DiscriminatorConfig, "layers", 0),
+        (DiscriminatorConfig, "scales", 1),
+        (UnetConfig, "base_channels", 1),
+        (UnetConfig, "downsamplings", 2),
         (CycleGANConfig, "r1_every", 1),
         (CycleGANConfig, "buffer_size", 0),
         (CycleGANConfig, "lambda_cycle", 0.0),
@@ -31,3 +42,55 @@ def test_the_defaults_are_those_of_the_paper():
     assert (config.lambda_cycle, config.lambda_identity, config.buffer_size) == (10, 0.5, 50)
     assert (config.generator.base_channels, config.generator.blocks, config.generator.downsamplings) == (64, 9, 2)
     assert (config.discriminator.base_channels, config.discriminator.layers) == (64, 3)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.0])
+def test_a_dropout_that_is_no_share_is_refused(dropout):
+    with pytest.raises(ValueError, match="dropout: must lie in 0…1, 1 excluded"):
+        UnetConfig(dropout=dropout)
+
+
+@pytest.mark.parametrize("option", [{"upsampling": "resize"}, {"downsampling": "blur"}], ids=str)
+def test_resampling_that_nothing_would_do_is_refused(option):
+    (name,) = option
+    with pytest.raises(ValueError, match=f"{name}: is done by ends shuffle alone"):
+        GeneratorConfig(ends="shuffle", downsamplings=1, **option)
+    assert GeneratorConfig(ends="shuffle", downsamplings=2, **option)
+
+
+SMALL = DiscriminatorConfig(layers=0)
+
+
+@pytest.mark.parametrize(
+    ("generator", "discriminator", "stride", "smallest"),
+    [
+        (GeneratorConfig(), DiscriminatorConfig(), 4, 24),
+        (GeneratorConfig(downsamplings=3), SMALL, 8, 16),
+        (GeneratorConfig(downsamplings=1), SMALL, 2, 4),
+        (GeneratorConfig(downsamplings=1), DiscriminatorConfig(layers=0, scales=3), 2, 8),
+        (UnetConfig(downsamplings=4), SMALL, 16, 16),
+        (UnetConfig(), DiscriminatorConfig(scales=2), 256, 256),
+        (GeneratorConfig(), DiscriminatorConfig(scales=3), 4, 96),
+    ],
+)
+def test_crops_must_fit_both_networks(generator, discriminator, stride, smallest):
+    config = CycleGANConfig(generator=generator, discriminator=discriminator)
+    config.require_fitting(smallest)
+    for crop in (smallest - stride, smallest + 1):
+        with pytest.raises(ValueError, match=f"make it a multiple of {stride} and at least {smallest}"):
+            config.require_fitting(crop)
+
+
+@pytest.mark.parametrize("text", ["{base_channels: 8}", "{}", "{name: resnet, base_channels: 8}"])
+def test_a_generator_without_a_name_is_a_resnet(text):
+    config = parse(f"{{name: cyclegan, generator: {text}}}", MethodConfig, "old.yaml")
+    assert isinstance(config.generator, GeneratorConfig)
+    assert parse(dump(config), MethodConfig, "new.yaml") == config
+
+
+def test_a_unet_takes_its_own_settings_and_no_others():
+    config = parse("{name: cyclegan, generator: {name: unet, downsamplings: 7}}", MethodConfig, "unet.yaml")
+    assert config.generator == UnetConfig(downsamplings=7)
+    assert parse(dump(config), MethodConfig, "new.yaml") == config
+    with pytest.raises(ConfigError, match=r"generator\.blocks: unknown key"):
+        parse("{name: cyclegan, generator: {name: unet, blocks: 7}}", MethodConfig, "unet.yaml")

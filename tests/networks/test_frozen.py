@@ -6,6 +6,7 @@ from torch import nn
 
 from cyclegan.networks.frozen import frozen
 from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.networks.unet import UnetGenerator
 
 
 def images(n: int = 1, side: int = 32) -> torch.Tensor:
@@ -13,11 +14,24 @@ def images(n: int = 1, side: int = 32) -> torch.Tensor:
 
 
 @pytest.fixture(
-    params=[{}, {"norm": "none"}, {"ends": "shuffle"}, {"start": "identity"}, {"upsampling": "resize"}], ids=str
+    params=[
+        *({}, {"norm": "none"}, {"norm": "batch"}, {"norm": "layer"}, {"norm": "group"}),
+        *({"ends": "shuffle"}, {"start": "identity"}),
+        *({"upsampling": "resize"}, {"upsampling": "shuffle"}, {"upsampling": "blur", "downsampling": "blur"}),
+        *({"unet": True}, {"unet": True, "norm": "batch", "downsampling": "blur"}),
+    ],
+    ids=str,
 )
-def network(request) -> ResnetGenerator:
+def network(request) -> nn.Module:
     torch.manual_seed(0)
-    built = ResnetGenerator(base_channels=8, blocks=2, **request.param)
+    options = {"base_channels": 8, **request.param}
+    built = (
+        UnetGenerator(downsamplings=4, **options)
+        if options.pop("unet", False)
+        else ResnetGenerator(blocks=2, **options)
+    )
+    built(images(4))  # something for batch norms to remember
+    built.eval()
     with torch.no_grad():
         for parameter in built.parameters():
             parameter.mul_(1.5)  # away from the small numbers of the start

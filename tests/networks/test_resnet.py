@@ -8,11 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from cyclegan.networks.layers import ResnetBlock, upsample
+from cyclegan.networks.layers import ResnetBlock
 from cyclegan.networks.resnet import ResnetGenerator
 
 OPTIONS = {"ends": ["conv7", "shuffle"], "upsampling": ["transposed", "resize"], "downsamplings": [1, 2, 3]}
-SHAPES = [dict(zip(OPTIONS, values, strict=True)) for values in itertools.product(*OPTIONS.values())]
+OTHERS = {"downsampling": ["blur"], "upsampling": ["shuffle", "blur"], "downsamplings": [1, 3]}
+SHAPES = [
+    dict(zip(options, values, strict=True))
+    for options in (OPTIONS, OTHERS)
+    for values in itertools.product(*options.values())
+]
+NORMS = ["instance", "batch", "layer", "group", "none"]
 
 
 def small(seed: int = 0, **options: object) -> ResnetGenerator:
@@ -101,8 +107,10 @@ def test_multiples_of_the_stride_keep_their_size_and_the_range(options, count, r
         {"base_channels": 5},
         {"blocks": 2},
         {"downsamplings": 1},
-        {"upsampling": "resize"},
-        {"norm": "none"},
+        {"downsampling": "blur"},
+        *({"upsampling": kind} for kind in ("resize", "shuffle", "blur")),
+        *({"norm": kind} for kind in NORMS[1:] if kind != "group"),
+        *({"init": law} for law in ("xavier", "kaiming", "orthogonal")),
         {"ends": "shuffle"},
         {"start": "identity"},
     ],
@@ -113,7 +121,7 @@ def test_every_option_changes_the_output(option):
     assert (small(**option)(image) - small()(image)).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("norm", ["instance", "none"])
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("ends", ["conv7", "shuffle"])
 def test_a_start_at_identity_copies_all_but_the_extremes(ends, norm):
     image = noise(2, 3, 16, 24)
@@ -149,14 +157,6 @@ def test_without_norms_the_features_neither_fade_nor_explode():
     assert not any(convolution.bias.any() for convolution in (*inner, last))
 
 
-def test_resized_features_draw_no_checkerboard_and_transposed_ones_do():
-    flat = torch.ones(1, 3, 8, 8)
-    torch.manual_seed(0)
-    resized, transposed = (upsample(3, 2, kind, "none")(flat)[..., 4:-4, 4:-4] for kind in ("resize", "transposed"))
-    assert resized.std(dim=(2, 3)).max() < 1e-6
-    assert transposed.std(dim=(2, 3)).max() > 1e-2
-
-
 @pytest.mark.parametrize(("ends", "widest"), [("conv7", 32), ("shuffle", 16)])
 def test_shuffled_ends_spare_the_convolutions_at_full_size(ends, widest):
     generator, sizes = small(ends=ends), []
@@ -170,3 +170,59 @@ def test_an_image_is_translated_alike_alone_and_in_a_batch():
     generator, images = small(), noise(3, 3, 16, 16)
     alone = torch.cat([generator(image) for image in images.split(1)])
     assert torch.allclose(generator(images), alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", [norm for norm in NORMS if norm != "batch"])
+def test_every_norm_but_batch_norm_treats_an_image_by_itself(norm):
+    generator, images = small(norm=norm), noise(3, 3, 16, 16)
+    alone = torch.cat([generator(image) for image in images.split(1)])
+    assert torch.allclose(generator(images), alone, atol=1e-6)
+
+
+def test_groups_of_a_group_norm_are_not_its_channels_where_there_are_enough():
+    wide = {"base_channels": 64, "downsamplings": 1}
+    image = noise(1, 3, 16, 16)
+    assert (small(norm="group", **wide)(image) - small(**wide)(image)).abs().max() > 1e-3
+    assert {norm.num_groups for norm in small(norm="group").modules() if isinstance(norm, nn.GroupNorm)} == {4, 8, 16}
+
+
+@pytest.mark.parametrize(("norm", "parameters"), [("batch", 11_383_427), ("layer", 11_388_675), ("group", 11_388_675)])
+def test_affine_norms_add_two_numbers_a_channel_and_batch_norms_replace_the_bias(norm, parameters):
+    features = 64 + 128 + 256 + 18 * 256 + 128 + 64
+    assert parameters == 11_378_179 + (1 if norm == "batch" else 2) * features
+    with torch.device("meta"):
+        assert sum(p.numel() for p in ResnetGenerator(norm=norm).parameters()) == parameters
+
+
+def test_a_batch_norm_remembers_what_it_has_seen():
+    generator, images = small(norm="batch"), noise(4, 3, 16, 16)
+    before = generator.eval()(images)
+    generator.train()(0.5 * images)
+    assert not torch.equal(generator.eval()(images), before)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("upsampling", ["transposed", "resize", "shuffle", "blur"])
+@pytest.mark.parametrize("downsampling", ["strided", "blur"])
+def test_the_smallest_image_teaches_every_layer(norm, upsampling, downsampling):
+    generator = small(norm=norm, upsampling=upsampling, downsampling=downsampling)
+    assert generator.smallest == 8
+    generator(noise(1, 3, 8, 8)).square().sum().backward()
+    assert all(parameter.grad is not None for parameter in generator.parameters())
+    assert all(convolution.weight.grad.any() for convolution in convolutions(generator))
+
+
+def test_an_image_below_the_smallest_is_refused():
+    with pytest.raises((RuntimeError, ValueError)):
+        small()(noise(1, 3, 8, 4))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "options", [{"downsampling": "blur", "upsampling": "blur"}, {"upsampling": "shuffle"}], ids=str
+)
+def test_compiled_it_computes_the_same_without_a_break(options):
+    generator, images = small(norm="group", **options), noise(1, 3, 16, 16)
+    compiled = torch.compile(generator, fullgraph=True)
+    assert torch.allclose(compiled(images), generator(images), atol=1e-5)

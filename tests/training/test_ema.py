@@ -39,7 +39,7 @@ def networks(seed: int = 0) -> dict[str, nn.Module]:
 
 
 def weights(nets: dict[str, nn.Module]) -> list[Tensor]:
-    return [parameter.detach().clone() for net in nets.values() for parameter in net.parameters()]
+    return [value.detach().clone() for net in nets.values() for value in net.state_dict().values()]
 
 
 def walk(nets: dict[str, nn.Module], ema: EMA, steps: range) -> None:
@@ -86,11 +86,26 @@ def test_the_average_of_a_constant_is_that_constant(decay, value, updates):
     assert ema.average["G.w"].item() == pytest.approx(value, rel=1e-5)
 
 
-def test_it_averages_every_weight_of_every_network_and_no_buffer():
+def test_it_averages_every_weight_and_every_statistic_of_every_network():
     assert set(EMA(networks(), 0.9).average) == {
         *("G.weight", "G.bias"),
         *("F.0.weight", "F.0.bias", "F.1.weight", "F.1.bias"),
+        *("F.1.running_mean", "F.1.running_var", "F.1.num_batches_tracked"),
     }
+
+
+def test_running_statistics_are_averaged_and_counts_copied():
+    norm = nn.BatchNorm2d(1)
+    ema = EMA({"G": norm}, 0.15)
+    for mean in (1.0, 2.0):
+        norm.running_mean.fill_(mean)
+        norm.num_batches_tracked += 1
+        ema.update()
+    assert ema.average["G.running_mean"].item() == pytest.approx(0.15 * 0.9 + 0.85 * 2)
+    assert ema.average["G.num_batches_tracked"] == 2
+    with ema.in_place():
+        assert norm.running_mean.item() == pytest.approx(0.15 * 0.9 + 0.85 * 2)
+    assert norm.running_mean.item() == 2.0
 
 
 def test_an_update_leaves_the_networks_alone_and_the_average_off_the_graph():

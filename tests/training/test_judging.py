@@ -6,9 +6,11 @@ import pytest
 import torch
 from toy import Crash, Interrupted, Noise, crash, launch
 
+from cyclegan.cli import main
 from cyclegan.protocols import Preview
 from cyclegan.training.checkpoint import read_tensors
 from cyclegan.training.judging import Alarms, Best, Verdict
+from cyclegan.training.schedules import Schedule
 
 LOOKS = dict(steps=12, sample_every=2, save_every=4)
 
@@ -81,3 +83,38 @@ def test_best_wants_a_distance(tmp_path):
     assert best.offer({"there": 1.0, "back": 2.0}, 2)
     assert not best.offer({"there": 3.0, "back": 0.0}, 3)
     assert (best.distance, best.step) == (3.0, 2)
+
+
+STUBBORN = dict(schedule="plateau", patience=2, decay=0.1, log_every=2, **LOOKS)
+
+
+def test_a_plateau_lowers_the_learning_rate_where_validation_stays(tmp_path, read_records):
+    launch(tmp_path, judge=Scripted([5, 4, 4, 4, 3, 3]), **STUBBORN)
+    rates = [record["learning_rate"] for record in read_records(tmp_path).log]
+    assert rates == pytest.approx([2e-4, 2e-4, 2e-4, 2e-4, 2e-5, 2e-5])  # looks are made after steps 2, 4 … 12
+
+
+@pytest.mark.parametrize("forgetful", [False, True])
+def test_an_interrupted_plateau_ends_with_the_same_bits(tmp_path, monkeypatch, first_difference, forgetful):
+    launch(tmp_path / "whole", judge=Scripted([4, 4, 4, 4, 4, 4]), **STUBBORN)
+    with pytest.raises(Crash):
+        launch(tmp_path / "cut", Interrupted(Noise(), 10, crash), judge=Scripted([4] * 4), **STUBBORN)
+    if forgetful:
+        monkeypatch.setattr(Schedule, "load_state_dict", lambda self, state: None)
+    launch(tmp_path / "cut", judge=Scripted([4, 4]), **STUBBORN)
+    ends = (tmp_path / run / "checkpoints" / "step-00000012" for run in ("whole", "cut"))
+    assert (first_difference(*ends) is None) != forgetful
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [((), "give data.validation a share of them"), (("method={name: adain}", "data.validation=0.1"), "take linear")],
+)
+def test_a_plateau_that_nobody_would_see_is_refused_with_one_line(tmp_path, capsys, settings, remedy):
+    (tmp_path / "it.yaml").write_text(
+        "name: it\ndata: {domain: photo2painting}\ntraining: {steps: 1, schedule: plateau}\n"
+    )
+    assert main(["show", str(tmp_path / "it.yaml"), *(word for each in settings for word in ("--set", each))]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "training: schedule plateau is judged by pictures that are kept aside" in said
+    assert said.endswith(remedy)

@@ -5,6 +5,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.unpaired import Unpaired, held_out
 from cyclegan.errors import NotFiniteError, StoppedError
 from cyclegan.methods import METHODS, build
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.training import loop
 from cyclegan.training.checkpoint import Checkpoint, list_checkpoints, read_tensors, verify
 from cyclegan.training.ema import EMA
@@ -182,6 +183,19 @@ def test_cyclegan_resumes_to_the_bit(tmp_path, start, read, whole_cyclegan, firs
         interrupt(start, tmp_path, at, how, read())
     start(tmp_path, read())
     assert first_difference(whole_cyclegan, newest(tmp_path)) is None
+
+
+def test_batch_norms_dropout_and_several_scales_resume_to_the_bit(tmp_path, start, read, first_difference):
+    other = replace(
+        NANO,
+        generator=UnetConfig(base_channels=4, downsamplings=3, norm="batch", dropout=0.5),
+        discriminator=DiscriminatorConfig(base_channels=4, layers=1, scales=2, norm="batch"),
+    )
+    start = partial(start, build=lambda: build(other), schedule="cosine", warmup_steps=3)
+    start(tmp_path / "whole", read())
+    interrupt(start, tmp_path / "cut", 6, "crash", read())
+    start(tmp_path / "cut", read())
+    assert first_difference(newest(tmp_path / "whole"), newest(tmp_path / "cut")) is None
 
 
 def test_cyclegan_resumes_to_the_bit_with_other_readers(tmp_path, start, read, whole_cyclegan, first_difference):

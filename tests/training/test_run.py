@@ -257,6 +257,15 @@ def test_settings_of_no_consequence_may_change_and_are_noted(tmp_path, key, valu
     assert (tmp_path / "config.yaml").read_text() == changed
 
 
+def test_how_often_a_plateau_is_looked_at_is_of_consequence(tmp_path):
+    def looked_at(every: int) -> str:
+        return experiment({"validation": 0.1}, {"schedule": "plateau", "sample_every": every})
+
+    Run(tmp_path, looked_at(10), {}, 4)
+    with pytest.raises(UserError, match=r"training\.sample_every: 10 → 20"):
+        Run(tmp_path, looked_at(20), {}, 4)
+
+
 def test_a_change_of_consequence_is_told_without_those_of_none(tmp_path):
     Run(tmp_path, experiment(), {}, 4)
     with pytest.raises(UserError) as refused:

@@ -7,8 +7,9 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from cyclegan.cli import main
 from cyclegan.data.batches import UnpairedBatch
+from cyclegan.errors import UserError
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig, TrainingConfig
 from cyclegan.training.step import Parts, recompute_blocks
@@ -96,6 +97,36 @@ def test_a_batch_that_cannot_be_parted_is_refused_with_one_line(tmp_path, monkey
     )
     assert main(["train", "odd.yaml", "--set", "data.crop_size=32", "--set", "data.load_size=null"]) == 2
     assert "training.accumulate: 4 images do not make 3 equal parts" in capsys.readouterr().err
+
+
+REFUSED = {  # what is asked for -> what is said
+    "training.accumulate=2": "training: accumulate changes what a batch norm sees; take norm instance, or 1",
+    "training.recompute=true": "training: recompute changes what a batch norm sees; take norm instance, or False",
+}
+
+
+@pytest.mark.parametrize("norm", ["method.generator.norm=batch", "method.discriminator.norm=batch"])
+@pytest.mark.parametrize("asked", REFUSED)
+def test_a_batch_norm_is_seen_in_one_piece_or_not_at_all(tmp_path, asked, norm, capsys):
+    (tmp_path / "it.yaml").write_text("name: it\ndata: {domain: photo2painting, batch_size: 4}\ntraining: {steps: 1}\n")
+    assert main(["show", str(tmp_path / "it.yaml"), "--set", norm, "--set", asked]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert REFUSED[asked].replace("False", "false") in said
+
+
+def test_a_batch_norm_is_not_shared_out_among_processes(tmp_path, monkeypatch, capsys):
+    (tmp_path / "it.yaml").write_text("name: it\ndata: {domain: photo2painting}\ntraining: {steps: 1, device: cpu}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cyclegan.distributed.size", lambda: 2)
+    assert main(["train", "it.yaml", "--set", "method.generator.norm=batch"]) == 2
+    assert "method: a batch norm needs the whole batch in one process" in capsys.readouterr().err
+
+
+def test_blocks_that_are_not_there_are_not_computed_twice():
+    built = CycleGAN(CycleGANConfig(generator=UnetConfig(base_channels=2, downsamplings=2)))
+    recompute_blocks(built, False)
+    with pytest.raises(UserError, match=r"training\.recompute: is for residual blocks, of which this method has none"):
+        recompute_blocks(built, True)
 
 
 def test_no_parts_at_all_are_refused():

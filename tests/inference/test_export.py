@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,8 @@ from cyclegan.inference.export import TOLERANCE, export
 from cyclegan.inference.translate import translate
 from cyclegan.methods import build
 from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.methods.settings import AdaINConfig
-from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.methods.players import build_generator
+from cyclegan.methods.settings import AdaINConfig, GeneratorConfig, UnetConfig
 from cyclegan.training.checkpoint import read_tensors, write_tensors
 
 exporting = sys.modules[export.__module__]  # the function hides its module
@@ -97,13 +98,17 @@ def test_a_graph_describes_itself_and_names_no_file_of_ours(graph):
         {"downsamplings": 1, "norm": "none", "ends": "shuffle", "start": "identity"},
         {"downsamplings": 3, "upsampling": "resize"},
         {"base_channels": 64, "blocks": 9},
+        {"norm": "batch", "downsampling": "blur", "upsampling": "shuffle"},
+        {"name": "unet", "downsamplings": 4, "norm": "batch"},
+        {"name": "unet", "downsamplings": 3, "upsampling": "blur"},
     ],
-    ids=["shuffle", "resize", "paper"],
+    ids=["shuffle", "resize", "paper", "batch", "unet", "blurred unet"],
 )
 def test_every_kind_of_generator_becomes_a_graph(settings, tmp_path):
     torch.manual_seed(0)
-    network = ResnetGenerator(**{"base_channels": 4, "blocks": 2, **settings})
-    translator = NetworkTranslator(network, network.stride)
+    kind = UnetConfig if settings.get("name") == "unet" else partial(GeneratorConfig, blocks=2)
+    network = build_generator(kind(**{"base_channels": 4, **settings}))
+    translator = NetworkTranslator(network, network.stride, network.smallest)
     for suffix, (write, read) in exporting.GRAPHS.items():
         write(exporting._traced(translator, torch.float32), tmp_path / f"graph{suffix}", "{}")
         run = read(tmp_path / f"graph{suffix}")

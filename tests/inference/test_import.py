@@ -20,6 +20,7 @@ from cyclegan.provenance import commit
 from cyclegan.training.checkpoint import read_tensors
 
 DESCRIPTION = 0x010E  # the EXIF tag
+NORMS = [nn.InstanceNorm2d, nn.BatchNorm2d, nn.Identity]
 
 
 class Block(nn.Module):
@@ -61,12 +62,56 @@ class Published(nn.Module):
         return self.model(x)
 
 
+class Level(nn.Module):
+    """One size of the U-Net as published: down, what is inside, up, and beside it what came in."""
+
+    def __init__(self, outer: int, inner: int, inside: "Level | None", norm: type[nn.Module], outermost: bool) -> None:
+        super().__init__()
+        bias = norm is nn.InstanceNorm2d
+        self.outermost = outermost
+        down = nn.Conv2d(3 if outermost else outer, inner, 4, stride=2, padding=1, bias=bias)
+        wide = inner if inside is None else 2 * inner
+        up = nn.ConvTranspose2d(wide, 3 if outermost else outer, 4, stride=2, padding=1, bias=bias or outermost)
+        if outermost:
+            layers = [down, inside, nn.ReLU(True), up, nn.Tanh()]
+        elif inside is None:
+            layers = [nn.LeakyReLU(0.2, True), down, nn.ReLU(True), up, norm(outer)]
+        else:
+            layers = [nn.LeakyReLU(0.2, True), down, norm(inner), inside, nn.ReLU(True), up, norm(outer)]
+        self.model = nn.Sequential(*layers, *([nn.Dropout(0.5)] if inside is not None and not outermost else []))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x) if self.outermost else torch.cat([x, self.model(x)], 1)
+
+
+class PublishedUnet(nn.Module):
+    """The U-Net as published."""
+
+    def __init__(self, channels: int = 2, depth: int = 5, norm: type[nn.Module] = nn.InstanceNorm2d) -> None:
+        super().__init__()
+        widths = [channels * min(2**i, 8) for i in range(depth)]
+        level = None
+        for i in range(depth - 1, 0, -1):
+            level = Level(widths[i - 1], widths[i], level, norm, outermost=False)
+        self.model = Level(3, widths[0], level, norm, outermost=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x)
+
+
 def published(seed: int = 0, **structure: object) -> Published:
     """Weights and biases drawn so that every one of them shows."""
     torch.manual_seed(seed)
-    network = Published(**structure)
+    return drawn(Published(**structure))
+
+
+def drawn(network: nn.Module) -> nn.Module:
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.2)
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.running_mean, std=0.2)
+            nn.init.uniform_(layer.running_var, 0.5, 2.0)
     return network.eval()
 
 
@@ -84,7 +129,7 @@ def images() -> torch.Tensor:
     blocks=st.integers(1, 3),
     channels=st.integers(1, 6),
     dropout=st.booleans(),
-    norm=st.sampled_from([nn.InstanceNorm2d, nn.Identity]),
+    norm=st.sampled_from(NORMS),
     spread=st.booleans(),
     zipped=st.booleans(),
     seed=st.integers(0, 99),
@@ -99,7 +144,46 @@ def test_every_generator_gives_what_it_gives_there(
     config, ours = read_generator(file)
     assert (config.blocks, config.base_channels) == (blocks, channels)
     with torch.no_grad():
-        assert torch.allclose(ours(images), network(images), atol=1e-5, rtol=0)
+        assert torch.allclose(ours.eval()(images), network(images), atol=1e-5, rtol=0)
+
+
+@given(
+    depth=st.integers(2, 5),
+    channels=st.integers(1, 3),
+    norm=st.sampled_from(NORMS),
+    spread=st.booleans(),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_unet_gives_what_it_gives_there(tmp_path, depth, channels, norm, spread, seed):
+    torch.manual_seed(seed)
+    network = drawn(PublishedUnet(channels, depth, norm))
+    config, ours = read_generator(save(network, tmp_path / "a.pth", "module." if spread else ""))
+    assert (config.name, config.downsamplings, config.base_channels) == ("unet", depth, channels)
+    images = torch.rand(2, 3, 64, 96) * 2 - 1
+    with torch.no_grad():
+        assert torch.allclose(ours.eval()(images), network(images), atol=1e-5, rtol=0)
+
+
+def test_counters_that_old_batch_norms_have_not_are_not_missed(tmp_path, images):
+    network = published(norm=nn.BatchNorm2d)
+    state = {key: tensor for key, tensor in network.state_dict().items() if "num_batches" not in key}
+    torch.save(state, tmp_path / "old.pth")
+    with torch.no_grad():
+        assert torch.allclose(
+            read_generator(tmp_path / "old.pth")[1].eval()(images), network(images), atol=1e-5, rtol=0
+        )
+
+
+@pytest.mark.slow
+def test_the_published_unet_fits_and_translates(tmp_path):
+    network = drawn(PublishedUnet(64, 8, nn.BatchNorm2d))
+    convert(save(network, tmp_path / "label2facade.pth"), tmp_path / "a.safetensors")
+    loaded = load(tmp_path / "a.safetensors", "cpu")
+    assert sum(p.numel() for p in loaded.networks["G"].parameters()) == 54_413_955
+    images = torch.rand(1, 3, 256, 256) * 2 - 1
+    with torch.no_grad():
+        assert torch.allclose(loaded(images), network(images), atol=1e-5, rtol=0)
 
 
 @pytest.mark.slow
@@ -110,7 +194,7 @@ def test_the_published_sizes_fit(tmp_path, blocks):
     assert sum(p.numel() for p in ours.parameters()) == {6: 7_837_699, 9: 11_378_179}[blocks]
     images = torch.rand(1, 3, 256, 256) * 2 - 1
     with torch.no_grad():
-        assert torch.allclose(ours(images), network(images), atol=1e-5, rtol=0)
+        assert torch.allclose(ours.eval()(images), network(images), atol=1e-5, rtol=0)
 
 
 def test_running_statistics_of_old_files_are_dropped_as_that_code_did_not_look_at_them(tmp_path, images):
@@ -123,14 +207,16 @@ def test_running_statistics_of_old_files_are_dropped_as_that_code_did_not_look_a
             state[f"{name}.num_batches_tracked"] = torch.tensor(7)
     torch.save(state, tmp_path / "old.pth")
     with torch.no_grad():
-        assert torch.allclose(read_generator(tmp_path / "old.pth")[1](images), network(images), atol=1e-5, rtol=0)
+        assert torch.allclose(
+            read_generator(tmp_path / "old.pth")[1].eval()(images), network(images), atol=1e-5, rtol=0
+        )
 
 
 def test_half_precision_is_read_as_it_is(tmp_path, images):
     network = published().half()
     _, ours = read_generator(save(network, tmp_path / "a.pth"))
     with torch.no_grad():
-        assert torch.allclose(ours(images), network.float()(images), atol=1e-5, rtol=0)
+        assert torch.allclose(ours.eval()(images), network.float()(images), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("out", ["zebra.safetensors", "zebra"])
@@ -139,7 +225,7 @@ def test_an_import_is_a_release_that_translates_like_theirs(tmp_path, monkeypatc
     network = published()
     file = save(network, Path("latest_net_G_A.pth"))
     assert main(["import", str(file), "--x", "horse", "--y", "zebra", "--out", out]) == 0
-    assert capsys.readouterr().out == f"{out}: horse → zebra, 2 blocks, 4 channels at full size\n"
+    assert capsys.readouterr().out == f"{out}: horse → zebra, a ResNet with 2 blocks of 4 channels at full size\n"
     levels = np.random.default_rng(0).integers(0, 256, (40, 24, 3), dtype=np.uint8)
     Image.fromarray(levels).save("horse.png")
     assert main(["translate", out, "horse.png", "--out", "out"]) == 0
@@ -172,10 +258,6 @@ def changed(path: Path, change: object) -> None:
     torch.save(state, path)
 
 
-def unet(path: Path) -> None:
-    torch.save({"model.model.0.weight": torch.zeros(4, 3, 4, 4)}, path)
-
-
 ODD = {
     "empty": (lambda path: path.write_bytes(b""), "not a file of weights"),
     "text": (lambda path: path.write_text("weights"), "not a file of weights"),
@@ -186,11 +268,19 @@ ODD = {
     "a pickle that would run": (lambda path: path.write_bytes(pickle.dumps(Runs())), "not a file of weights"),
     "a list": (lambda path: torch.save([torch.zeros(1)], path), "something else than named tensors"),
     "wrapped": (lambda path: torch.save({"net": {"a": torch.zeros(1)}}, path), "something else than named tensors"),
-    "nothing": (lambda path: torch.save({}, path), "is no ResNet generator of"),
+    "nothing": (lambda path: torch.save({}, path), "is no generator of"),
     "numbers for names": (lambda path: torch.save({0: torch.zeros(1)}, path), "something else than named tensors"),
-    "a discriminator": (lambda path: save(nn.Sequential(nn.Conv2d(3, 4, 4)), path), "is no ResNet generator of"),
-    "a U-Net": (unet, "is a U-Net"),
-    "batch norms": (lambda path: save(published(norm=nn.BatchNorm2d), path), "has batch norms"),
+    "a discriminator": (lambda path: save(nn.Sequential(nn.Conv2d(3, 4, 4)), path), "is no generator of"),
+    "a U-Net of one layer": (
+        lambda path: torch.save({"model.model.0.weight": torch.zeros(4, 3, 4, 4)}, path),
+        "is no generator of",
+    ),
+    "a U-Net without its middle": (
+        lambda path: torch.save(
+            {key: value for key, value in PublishedUnet(depth=3).state_dict().items() if ".3.model.3." not in key}, path
+        ),
+        "lacks model.model.1.model.3.model.3.weight",
+    ),
     "no last layer": (lambda path: changed(path, lambda state: state.pop("model.19.weight")), "lacks model.19.weight"),
     "a bias missing": (lambda path: changed(path, lambda state: state.pop("model.4.bias")), "lacks model.4.bias"),
     "the first bias missing": (
@@ -203,7 +293,7 @@ ODD = {
     ),
     "a block missing": (
         lambda path: changed(path, lambda state: [state.pop(k) for k in list(state) if k.startswith("model.10.")]),
-        "is no ResNet generator of",
+        "is no generator of",
     ),
     "one too many": (
         lambda path: changed(path, lambda state: state.update({"model.5.filt": torch.zeros(1)})),
@@ -211,15 +301,15 @@ ODD = {
     ),
     "gray": (
         lambda path: changed(path, lambda state: state.update({"model.1.weight": torch.zeros(4, 1, 7, 7)})),
-        "is no ResNet generator of three channels (size mismatch for layers.1.weight",
+        "is no generator of three channels (size mismatch for layers.1.weight",
     ),
     "a number for the first": (
         lambda path: changed(path, lambda state: state.update({"model.1.weight": torch.tensor(1.0)})),
-        "is no ResNet generator of",
+        "is no generator of",
     ),
     "no channels": (
         lambda path: changed(path, lambda state: state.update({"model.1.weight": torch.zeros(0, 3, 7, 7)})),
-        "is no ResNet generator of",
+        "is no generator of",
     ),
     "NaN": (
         lambda path: changed(path, lambda state: state["model.4.weight"].fill_(torch.nan)),

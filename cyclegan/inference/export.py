@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch.export import Dim, ExportedProgram
+from torch.fx.experimental import _config
 
 from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.inference.graph import (
@@ -116,7 +117,8 @@ def difference(translator: NetworkTranslator, run: Callable[[Pixels], Pixels], k
 def _traced(translator: NetworkTranslator, kind: torch.dtype) -> ExportedProgram:
     """The graph, without the names of our source files that tracing leaves in it."""
     graph = Graph(translator, kind).eval().requires_grad_(False)
-    program = torch.export.export(graph, (torch.zeros(CHECKED[1], dtype=kind),), dynamic_shapes=OPEN)
+    with _config.patch(backed_size_oblivious=True):  # or a U-Net, 1×1 in its middle, could not have its smallest size
+        program = torch.export.export(graph, (torch.zeros(CHECKED[1], dtype=kind),), dynamic_shapes=OPEN)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)
     return program

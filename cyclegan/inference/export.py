@@ -115,9 +115,12 @@ def difference(translator: NetworkTranslator, run: Callable[[Pixels], Pixels], k
 
 
 def _traced(translator: NetworkTranslator, kind: torch.dtype) -> ExportedProgram:
-    """The graph, without the names of our source files that tracing leaves in it."""
+    """The graph, without the names of our source files that tracing leaves in it.
+
+    Sizes are taken for any number, 1 too: a U-Net has 1×1 features in its middle at the smallest size it takes.
+    """
     graph = Graph(translator, kind).eval().requires_grad_(False)
-    with _config.patch(backed_size_oblivious=True):  # or a U-Net, 1×1 in its middle, could not have its smallest size
+    with _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         program = torch.export.export(graph, (torch.zeros(CHECKED[1], dtype=kind),), dynamic_shapes=OPEN)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)

@@ -41,7 +41,7 @@ def convert(file: Path, out: Path, x: str | None = None, y: str | None = None) -
     about = {
         "format": FORMAT,
         "library": __version__,
-        "domain": f"{x}2{y}",
+        "domain": None,  # whatever the names of its sides, the file does not say which pictures it has seen
         "x": x,
         "y": y,
         "channels": 3,
@@ -49,7 +49,7 @@ def convert(file: Path, out: Path, x: str | None = None, y: str | None = None) -
         "method": dump(CycleGANConfig(generator=config)),
         "networks": ["G"],
         "commit": commit(),
-        "step": 0,  # the file does not say
+        "step": 0,  # the file does not say how many
         "imported": {"file": file.name, "sha256": hash_file(file)},
     }
     with placed(out) as partial:

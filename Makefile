@@ -89,6 +89,6 @@ $(READY): requirements.txt pyproject.toml
 	$(INSTALL) --no-deps --editable .
 	@touch $@
 
-$(READY_DEV): requirements-dev.txt $(READY)
+$(READY_DEV): requirements-dev.txt requirements-export.txt $(READY)
 	$(INSTALL) -r requirements-dev.txt
 	@touch $@

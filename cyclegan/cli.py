@@ -112,6 +112,22 @@ def parser() -> argparse.ArgumentParser:
     _add_set(compare)
     compare.set_defaults(run=lambda options: _verbs().compare(options.comparison, options.set))
 
+    export = verbs.add_parser("export", help="write a trained generator as .onnx or .pt2, or as a release for the hub")
+    export.add_argument("checkpoint", type=Path, help="runs/photo2painting/cyclegan")
+    export.add_argument("--to", help="the side to translate to, by name: painting")
+    export.add_argument("--out", type=Path, required=True, help="painting.onnx, .pt2, .safetensors, or a new folder")
+    export.add_argument("--pixels", choices=("uint8", "float32"), help="of a graph, by default uint8; both are 0 … 255")
+    export.set_defaults(
+        run=lambda options: _verbs().export(options.checkpoint, options.out, to=options.to, pixels=options.pixels)
+    )
+
+    bring = verbs.add_parser("import", help="make a release of weights that pytorch-CycleGAN-and-pix2pix has trained")
+    bring.add_argument("file", type=Path, help="horse2zebra.pth, or checkpoints/<name>/latest_net_G_A.pth")
+    bring.add_argument("--x", help="what goes in, by name: horse; by default what the file name says")
+    bring.add_argument("--y", help="what comes out: zebra")
+    bring.add_argument("--out", type=Path, required=True, help="runs/horse2zebra.safetensors, or a new folder")
+    bring.set_defaults(run=lambda options: _verbs().convert(options.file, options.out, x=options.x, y=options.y))
+
     data = verbs.add_parser("data", help="list, fetch and check data sets")
     actions = data.add_subparsers(required=True, metavar="action")
     listing = actions.add_parser("list", help="every domain and whether it is here")

@@ -184,10 +184,26 @@ def translate(
     report = translate_all(loaded, pictures, out, to, frames=frames, **how)
     count, kind = len(report.done) + len(report.bad), "files" if report.notes else "pictures"
     print("".join(f"{note}\n" for note in report.notes), end="")
-    print(f"{len(report.done)} of {count} {kind} translated to {to or loaded.y} in {out}")
+    print(f"{len(report.done)} of {count} {kind} translated to {to or loaded.to} in {out}")
     for bad in report.bad:
         print(f"error: {bad}", file=sys.stderr)
     return UserError.exit_code if report.bad else 0
+
+
+def export(checkpoint: Path, out: Path, *, to: str | None, pixels: str | None) -> int:
+    """Write a trained generator for other programs, or a release of it."""
+    from cyclegan.inference.export import export
+
+    print(export(checkpoint, out, to, pixels))
+    return 0
+
+
+def convert(file: Path, out: Path, *, x: str | None, y: str | None) -> int:
+    """Make a release of a generator that the authors' PyTorch code has trained."""
+    from cyclegan.inference.official import convert
+
+    print(convert(file, out, x, y))
+    return 0
 
 
 def list_data() -> int:

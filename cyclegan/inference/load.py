@@ -4,7 +4,8 @@
     painter("photo.jpg").save("painting.jpg")
     painter(image, to="photo")
 
-Reads      a run folder (its newest whole checkpoint), a checkpoint folder, or a released .safetensors file.
+Reads      a run folder (its newest whole checkpoint), a checkpoint folder, a released .safetensors file or folder, an
+           exported .onnx file. Not .pt2: to read one is to run what its author has written into it.
 Images     any size in, the same size out; tensors (n, 3, h, w) or (3, h, w), RGB in [-1, 1].
 """
 
@@ -27,6 +28,7 @@ from cyclegan.config import load as read_config
 from cyclegan.errors import UserError
 from cyclegan.functional.color import luma
 from cyclegan.images import from_bytes, read, to_bytes
+from cyclegan.inference.graph import read_graph
 from cyclegan.methods import build
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.methods.settings import CycleGANConfig, MethodConfig
@@ -39,8 +41,13 @@ from cyclegan.training.checkpoint import DamagedError, list_checkpoints, newest_
 FORMAT = 1  # of the description in a release; raised when an older library could no longer read it
 KNOWN = {"format": int, "method": str, "x": str, "y": str, "step": int}  # what a description must say
 RELEASE = "release.safetensors"
+WEIGHTS = "model.safetensors"  # of a folder for the hub
 SIGNED = ("seed", "sha256", "decoder")  # of a network of others, what its pictures say of it
 ROUNDING = 1e-3  # what resampling and half precision may add to the range of a tensor
+
+
+class ExampleMissingError(UserError):
+    """A method that paints after an example was given none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +77,8 @@ class Loaded:
         made_by = [f"cyclegan {__version__}", config.name]
         if self.step:
             made_by.append(f"{self.about.get('domain')}, {self.step} steps")
+        if imported := self.about.get("imported"):
+            made_by.append(f"weights of {imported['file']}, sha256 {imported['sha256']}")
         if self.pretrained:
             said = (f"{key} {self.pretrained[key]}" for key in SIGNED if self.pretrained.get(key))
             made_by.append(", ".join([f"VGG-19 with {self.pretrained['name']} weights", *said]))
@@ -80,9 +89,14 @@ class Loaded:
         """How many steps it was trained."""
         return self.about["step"]
 
+    @property
+    def to(self) -> str:
+        """The side it translates to where none is named: Y, or the only one."""
+        return self.y if self.y in self.translators else next(iter(self.translators))
+
     def translator(self, to: str | None = None) -> Translator:
-        """What translates to a side, by default Y; for images on any device."""
-        side = self.y if to is None else to
+        """What translates to a side; for images on any device."""
+        side = self.to if to is None else to
         if side not in self.translators:
             likely = get_close_matches(side.lower(), self.translators, n=1)
             hint = f"; did you mean '{likely[0]}'?" if likely else ""
@@ -124,8 +138,14 @@ def load(
     """
     examples = _Examples(style, weights, masks)
     chosen = choose_device(device)
-    if Path(path).suffix in (".yaml", ".yml"):
-        return _load_settings(Path(path), chosen, examples, overrides)
+    match Path(path).suffix:
+        case ".yaml" | ".yml":
+            return _load_settings(Path(path), chosen, examples, overrides)
+        case ".onnx":
+            changed = {"style": any(examples), "set": overrides, "precision": precision != "float32"}
+            return _load_graph(Path(path), [name for name, given in changed.items() if given])
+        case ".pt2":
+            raise UserError(f"{path}: reading a .pt2 can run code of its author; give the .onnx or the release instead")
     file, damages = _find_release(Path(path))
     tensors, said = read_release(file, str(chosen))
     about = _checked(said, file)
@@ -133,10 +153,12 @@ def load(
     with torch.device("meta"):  # no time for random weights that the saved ones replace
         method = build(config)
     try:
-        nn.ModuleDict(method.networks()).load_state_dict(tensors, assign=True)
-        if any(tensor.dtype != torch.float32 for tensor in tensors.values()):
+        networks = _networks(method, about)
+        kinds = {name: tensor.dtype for name, tensor in networks.state_dict().items()}
+        networks.load_state_dict(tensors, assign=True)
+        if any(tensor.dtype != kinds[name] for name, tensor in tensors.items()):
             raise RuntimeError("weights are kept in float32")
-    except RuntimeError as error:
+    except (RuntimeError, KeyError, TypeError) as error:
         raise DamagedError(
             f"{file}: its weights do not fit the method it describes; take another checkpoint"
         ) from error
@@ -165,14 +187,38 @@ def _load_settings(path: Path, device: torch.device, examples: "_Examples", over
 def _loaded(
     method: Any, about: Mapping[str, Any], examples: "_Examples", device: torch.device, damages: Sequence[DamagedError]
 ) -> Loaded:
-    networks = method.networks() if isinstance(method, Trainable) else {}
+    networks = _networks(method, about) if isinstance(method, Trainable) else nn.ModuleDict()
+    translators = examples.translators(method, about, device)
     return Loaded(
         about=about,
-        networks={name: network.to(device).eval() for name, network in networks.items()},
-        translators=examples.translators(method, about, device),
+        networks=dict(networks.to(device).eval()),
+        translators={side: one for side, one in translators.items() if _is_whole(one)},
         pretrained=method.pretrained if isinstance(method, Stylizer) else {},
         damages=tuple(damages),
     )
+
+
+def _networks(method: Trainable, about: Mapping[str, Any]) -> nn.ModuleDict:
+    """Those that the file holds: all of the method, or some that the description names."""
+    networks = method.networks()
+    return nn.ModuleDict({name: networks[name] for name in about.get("networks") or networks})
+
+
+def _is_whole(translator: Translator) -> bool:
+    """Whether its network was in the file; what was not has no weights."""
+    network = translator.network if isinstance(translator, NetworkTranslator) else nn.Identity()
+    return not any(parameter.is_meta for parameter in network.parameters())
+
+
+def _load_graph(path: Path, changed: Sequence[str]) -> Loaded:
+    """An exported graph, which is what it is."""
+    if changed:
+        raise UserError(f"--{changed[0]}: {path} was exported with its settings; give the release it was made from")
+    if not path.is_file():
+        raise UserError(f"{path}: does not exist; `cyclegan export` writes one")
+    about, translator = read_graph(path)
+    translators = {about["to"]: translator}
+    return Loaded(about=_checked(about, path), networks={}, translators=translators, pretrained={}, damages=())
 
 
 class _Examples(NamedTuple):
@@ -189,7 +235,7 @@ class _Examples(NamedTuple):
                 raise UserError(f"--style: this model has learned to translate to {about['y']}; it takes no example")
             return {about["x"]: method.y_to_x, about["y"]: method.x_to_y}
         if not self.style:
-            raise UserError("this method paints after an example; give one with --style picture.jpg")
+            raise ExampleMissingError("this method paints after an example; give one with --style picture.jpg")
         styles = [read(Path(path)).to(device) for path in self.style]
         return {about["y"]: method.bind(*styles, weights=self.weights, masks=self._masks(device))}
 
@@ -211,6 +257,8 @@ def _find_release(path: Path) -> tuple[Path, list[DamagedError]]:
     if (path / "manifest.json").exists() or (path / RELEASE).exists():
         verify(path)
         return path / RELEASE, []
+    if (path / WEIGHTS).exists():
+        return path / WEIGHTS, []
     folder = path if list_checkpoints(path) else path / "checkpoints"
     newest, damages = newest_checkpoint(folder)
     if newest is None and damages:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from cyclegan.errors import UserError
 from cyclegan.protocols import Images
 
 SMALLEST = 16  # px of a side: below, reflection padding and instance statistics have nothing to work on
+
+Side: TypeAlias = int | torch.SymInt  # of an image, in px; symbolic while a graph of any size is traced
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,13 @@ class NetworkTranslator:
 
     def padding(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Pixels to add: left, right, above, below."""
-        return 0, self._missing(width), 0, self._missing(height)
+        return 0, int(self.padded(width)) - width, 0, int(self.padded(height)) - height
 
-    def _missing(self, side: int) -> int:
-        """Pixels to the next multiple of the stride that the network takes."""
-        least = max(side, SMALLEST, self.smallest or 2 * self.stride)
-        return least + -least % self.stride - side
+    def padded(self, side: Side) -> Side:
+        """The next multiple of the stride that the network takes."""
+        smallest = max(SMALLEST, self.smallest or 2 * self.stride)
+        least = torch.sym_max(side, smallest)  # not max, which would fix an open side
+        return (least + self.stride - 1) // self.stride * self.stride
 
 
 def require_fitting_controls(styles: int, weights: Sequence[float | int] | None, masks: Tensor | None) -> None:

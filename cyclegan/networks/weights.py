@@ -155,7 +155,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         tensors = load_file(path) if path.suffix == ".safetensors" else _load_pth(path)
     except Exception as error:  # both parsers raise many classes on damaged files
         raise WrongWeightsError(f"{path}: not a file of weights ({_reason(error)}); fetch it anew") from error
-    if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
+    if not isinstance(tensors, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in tensors.items()
+    ):
         raise WrongWeightsError(f"{path}: holds something else than named tensors; give a state dictionary")
     return dict(tensors)
 

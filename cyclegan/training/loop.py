@@ -53,7 +53,7 @@ def train(
     """Train any method: schedule, step, report, sample, judge, save. Run it again to resume."""
     precision = choose_precision(config.precision, device)
     optimizers = Optimizers(method.players(), config.optimizer, config.accumulate)
-    in_parts = Parts(config.accumulate)
+    in_parts = Parts(config.accumulate, config.cuda_graphs)
     ema = EMA(method.networks(), config.ema)
     progress, schedule = Progress(), Schedule(config, device)
     best = Best(run.folder / "best.safetensors", ema.average, about)

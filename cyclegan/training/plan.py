@@ -77,7 +77,7 @@ def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torc
         sum(losses.values()).backward(inputs=parameters[player])  # type: ignore[union-attr]
         kept.free()
 
-    parts = Parts(config.accumulate)
+    parts = Parts(config.accumulate, config.cuda_graphs)
 
     def step() -> float:
         start = time.perf_counter()

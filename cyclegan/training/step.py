@@ -20,12 +20,15 @@ class Parts:
     round: it comes more often and on fewer images.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, graphs: bool = False) -> None:
+        """`graphs`: the networks run as CUDA graphs."""
         self.count = count
+        self.graphs = graphs
 
     def step(self, method: Trainable, batch: Any, minimize: Minimize) -> Losses:
         """The method's step on every part; `minimize` hears from each. Returns the means of the losses."""
-        torch.compiler.cudagraph_mark_step_begin()  # CUDA graphs, if any, may use the memory of the last step again
+        if self.graphs:
+            torch.compiler.cudagraph_mark_step_begin()  # the memory of the last step may be used again
         if self.count == 1:
             return method.training_step(batch, minimize)
         found: dict[str, list[torch.Tensor]] = {}

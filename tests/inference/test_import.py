@@ -1,0 +1,375 @@
+"""import: generators of the authors' PyTorch code give here what they give there."""
+
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch import nn
+
+from cyclegan import load
+from cyclegan.cli import main
+from cyclegan.inference.official import convert, read_generator
+from cyclegan.pictures import read_picture
+from cyclegan.provenance import commit
+from cyclegan.training.checkpoint import read_release
+
+DESCRIPTION = 0x010E  # the EXIF tag
+NORMS = [nn.InstanceNorm2d, nn.BatchNorm2d, nn.Identity]
+
+
+class Block(nn.Module):
+    """As published: both convolutions reflection padded, dropout between them if asked for."""
+
+    def __init__(self, channels: int, norm: type[nn.Module], dropout: bool, bias: bool) -> None:
+        super().__init__()
+        self.conv_block = nn.Sequential(
+            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=bias), norm(channels), nn.ReLU(True)),
+            *([nn.Dropout(0.5)] if dropout else []),
+            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=bias), norm(channels)),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.conv_block(x)
+
+
+class Published(nn.Module):
+    """The ResNet generator as published, with the places of its layers."""
+
+    def __init__(
+        self, channels: int = 4, blocks: int = 2, norm: type[nn.Module] = nn.InstanceNorm2d, dropout: bool = False
+    ) -> None:
+        super().__init__()
+        bias = norm is not nn.BatchNorm2d and norm is not nn.Identity
+        c, d, e = channels, 2 * channels, 4 * channels
+        up = {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1, "bias": bias}
+        self.model = nn.Sequential(
+            *(nn.ReflectionPad2d(3), nn.Conv2d(3, c, 7, bias=bias), norm(c), nn.ReLU(True)),
+            *(nn.Conv2d(c, d, 3, stride=2, padding=1, bias=bias), norm(d), nn.ReLU(True)),
+            *(nn.Conv2d(d, e, 3, stride=2, padding=1, bias=bias), norm(e), nn.ReLU(True)),
+            *(Block(e, norm, dropout, bias) for _ in range(blocks)),
+            *(nn.ConvTranspose2d(e, d, **up), norm(d), nn.ReLU(True)),
+            *(nn.ConvTranspose2d(d, c, **up), norm(c), nn.ReLU(True)),
+            *(nn.ReflectionPad2d(3), nn.Conv2d(c, 3, 7), nn.Tanh()),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x)
+
+
+class Level(nn.Module):
+    """One size of the U-Net as published: down, what is inside, up, and beside it what came in."""
+
+    def __init__(self, outer: int, inner: int, inside: "Level | None", norm: type[nn.Module], outermost: bool) -> None:
+        super().__init__()
+        bias = norm is nn.InstanceNorm2d
+        self.outermost = outermost
+        down = nn.Conv2d(3 if outermost else outer, inner, 4, stride=2, padding=1, bias=bias)
+        wide = inner if inside is None else 2 * inner
+        up = nn.ConvTranspose2d(wide, 3 if outermost else outer, 4, stride=2, padding=1, bias=bias or outermost)
+        if outermost:
+            layers = [down, inside, nn.ReLU(True), up, nn.Tanh()]
+        elif inside is None:
+            layers = [nn.LeakyReLU(0.2, True), down, nn.ReLU(True), up, norm(outer)]
+        else:
+            layers = [nn.LeakyReLU(0.2, True), down, norm(inner), inside, nn.ReLU(True), up, norm(outer)]
+        self.model = nn.Sequential(*layers, *([nn.Dropout(0.5)] if inside is not None and not outermost else []))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x) if self.outermost else torch.cat([x, self.model(x)], 1)
+
+
+class PublishedUnet(nn.Module):
+    """The U-Net as published."""
+
+    def __init__(self, channels: int = 2, depth: int = 5, norm: type[nn.Module] = nn.InstanceNorm2d) -> None:
+        super().__init__()
+        widths = [channels * min(2**i, 8) for i in range(depth)]
+        level = None
+        for i in range(depth - 1, 0, -1):
+            level = Level(widths[i - 1], widths[i], level, norm, outermost=False)
+        self.model = Level(3, widths[0], level, norm, outermost=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x)
+
+
+def published(seed: int = 0, **structure: object) -> Published:
+    """Weights and biases drawn so that every one of them shows."""
+    torch.manual_seed(seed)
+    return drawn(Published(**structure))
+
+
+def drawn(network: nn.Module) -> nn.Module:
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.running_mean, std=0.2)
+            nn.init.uniform_(layer.running_var, 0.5, 2.0)
+    return network.eval()
+
+
+def save(network: nn.Module, path: Path, prefix: str = "", **how: object) -> Path:
+    torch.save({prefix + name: tensor for name, tensor in network.state_dict().items()}, path, **how)
+    return path
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+@given(
+    blocks=st.integers(1, 3),
+    channels=st.integers(1, 6),
+    dropout=st.booleans(),
+    norm=st.sampled_from(NORMS),
+    spread=st.booleans(),
+    zipped=st.booleans(),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_generator_gives_what_it_gives_there(
+    tmp_path, images, blocks, channels, dropout, norm, spread, zipped, seed
+):
+    network = published(seed, channels=channels, blocks=blocks, norm=norm, dropout=dropout)
+    prefix = "module." if spread else ""
+    file = save(network, tmp_path / "a.pth", prefix, _use_new_zipfile_serialization=zipped)
+    config, ours = read_generator(file)
+    assert (config.blocks, config.base_channels) == (blocks, channels)
+    with torch.no_grad():
+        assert torch.allclose(ours.eval()(images), network(images), atol=1e-5, rtol=0)
+
+
+@given(
+    depth=st.integers(2, 5),
+    channels=st.integers(1, 3),
+    norm=st.sampled_from(NORMS),
+    spread=st.booleans(),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_unet_gives_what_it_gives_there(tmp_path, depth, channels, norm, spread, seed):
+    torch.manual_seed(seed)
+    network = drawn(PublishedUnet(channels, depth, norm))
+    config, ours = read_generator(save(network, tmp_path / "a.pth", "module." if spread else ""))
+    assert (config.name, config.downsamplings, config.base_channels) == ("unet", depth, channels)
+    images = torch.rand(2, 3, 64, 96) * 2 - 1
+    with torch.no_grad():
+        assert torch.allclose(ours.eval()(images), network(images), atol=1e-5, rtol=0)
+
+
+def test_counters_that_old_batch_norms_have_not_are_not_missed(tmp_path, images):
+    network = published(norm=nn.BatchNorm2d)
+    state = {key: tensor for key, tensor in network.state_dict().items() if "num_batches" not in key}
+    torch.save(state, tmp_path / "old.pth")
+    with torch.no_grad():
+        assert torch.allclose(
+            read_generator(tmp_path / "old.pth")[1].eval()(images), network(images), atol=1e-5, rtol=0
+        )
+
+
+@pytest.mark.slow
+def test_the_published_unet_fits_and_translates(tmp_path):
+    network = drawn(PublishedUnet(64, 8, nn.BatchNorm2d))
+    convert(save(network, tmp_path / "label2facade.pth"), tmp_path / "a.safetensors")
+    loaded = load(tmp_path / "a.safetensors", "cpu")
+    assert sum(p.numel() for p in loaded.networks["G"].parameters()) == 54_413_955
+    images = torch.rand(1, 3, 256, 256) * 2 - 1
+    with torch.no_grad():
+        assert torch.allclose(loaded(images), network(images), atol=1e-5, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blocks", [6, 9])
+def test_the_published_sizes_fit(tmp_path, blocks):
+    network = published(channels=64, blocks=blocks)
+    _, ours = read_generator(save(network, tmp_path / "a.pth"))
+    assert sum(p.numel() for p in ours.parameters()) == {6: 7_837_699, 9: 11_378_179}[blocks]
+    images = torch.rand(1, 3, 256, 256) * 2 - 1
+    with torch.no_grad():
+        assert torch.allclose(ours.eval()(images), network(images), atol=1e-5, rtol=0)
+
+
+def test_running_statistics_of_old_files_are_dropped_as_that_code_did_not_look_at_them(tmp_path, images):
+    network = published()
+    state = network.state_dict()
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.InstanceNorm2d):
+            state[f"{name}.running_mean"] = torch.full([layer.num_features], 3.0)
+            state[f"{name}.running_var"] = torch.full([layer.num_features], 0.1)
+            state[f"{name}.num_batches_tracked"] = torch.tensor(7)
+    torch.save(state, tmp_path / "old.pth")
+    with torch.no_grad():
+        assert torch.allclose(
+            read_generator(tmp_path / "old.pth")[1].eval()(images), network(images), atol=1e-5, rtol=0
+        )
+
+
+def test_half_precision_is_read_as_it_is(tmp_path, images):
+    network = published().half()
+    _, ours = read_generator(save(network, tmp_path / "a.pth"))
+    with torch.no_grad():
+        assert torch.allclose(ours.eval()(images), network.float()(images), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("out", ["zebra.safetensors", "zebra"])
+def test_an_import_is_a_release_that_translates_like_theirs(tmp_path, monkeypatch, capsys, out):
+    monkeypatch.chdir(tmp_path)
+    network = published()
+    file = save(network, Path("latest_net_G_A.pth"))
+    assert main(["import", str(file), "--x", "horse", "--y", "zebra", "--out", out]) == 0
+    assert capsys.readouterr().out == f"{out}: horse → zebra, a ResNet with 2 blocks of 4 channels at full size\n"
+    levels = np.random.default_rng(0).integers(0, 256, (40, 24, 3), dtype=np.uint8)
+    Image.fromarray(levels).save("horse.png")
+    assert main(["translate", out, "horse.png", "--out", "out"]) == 0
+    assert "1 of 1 pictures translated to zebra" in capsys.readouterr().out
+    with torch.no_grad():
+        theirs = network(torch.from_numpy(levels).permute(2, 0, 1)[None] / 127.5 - 1)
+    expected = (theirs[0].permute(1, 2, 0).numpy() + 1) * 127.5
+    assert np.abs(read_picture(Path("out/horse.png")) - expected).max() <= 0.5 + 1e-3
+    with Image.open("out/horse.png") as picture:
+        assert "weights of latest_net_G_A.pth, sha256 " in picture.getexif()[DESCRIPTION]
+
+
+def test_an_import_says_where_it_comes_from(tmp_path):
+    file = save(published(), tmp_path / "horse2zebra.pth")
+    convert(file, tmp_path / "a.safetensors")
+    about = read_release(tmp_path / "a.safetensors")[1]
+    assert (about["x"], about["y"], about["networks"], about["commit"]) == ("horse", "zebra", ["G"], commit())
+    assert about["imported"]["file"] == "horse2zebra.pth"
+    assert len(about["imported"]["sha256"]) == 64
+    loaded = load(tmp_path / "a.safetensors", "cpu")
+    assert (loaded.to, list(loaded.translators), list(loaded.networks)) == ("zebra", ["zebra"], ["G"])
+    convert(file, tmp_path / "hub", x="zebra", y="horse")
+    card = (tmp_path / "hub" / "README.md").read_text(encoding="utf-8")
+    assert "converted from `horse2zebra.pth`" in card
+    assert "Licence of the training pictures" not in card  # they may be any pictures of horses
+    assert load(tmp_path / "hub", "cpu").to == "horse"
+
+
+def changed(path: Path, change: object) -> None:
+    state = published().state_dict()
+    change(state)
+    torch.save(state, path)
+
+
+ODD = {
+    "empty": (lambda path: path.write_bytes(b""), "not a file of weights"),
+    "text": (lambda path: path.write_text("weights"), "not a file of weights"),
+    "a folder": (lambda path: path.mkdir(), "does not exist"),
+    "absent": (lambda path: None, "does not exist"),
+    "cut short": (lambda path: path.write_bytes(save(published(), path).read_bytes()[:-500]), "not a file of weights"),
+    "the whole model": (lambda path: torch.save(published(), path), "not a file of weights"),
+    "a pickle that would run": (lambda path: path.write_bytes(pickle.dumps(Runs())), "not a file of weights"),
+    "a list": (lambda path: torch.save([torch.zeros(1)], path), "something else than named tensors"),
+    "wrapped": (lambda path: torch.save({"net": {"a": torch.zeros(1)}}, path), "something else than named tensors"),
+    "nothing": (lambda path: torch.save({}, path), "is no generator of"),
+    "numbers for names": (lambda path: torch.save({0: torch.zeros(1)}, path), "something else than named tensors"),
+    "a discriminator": (lambda path: save(nn.Sequential(nn.Conv2d(3, 4, 4)), path), "is no generator of"),
+    "a U-Net of one layer": (
+        lambda path: torch.save({"model.model.0.weight": torch.zeros(4, 3, 4, 4)}, path),
+        "is no generator of",
+    ),
+    "a U-Net without its middle": (
+        lambda path: torch.save(
+            {key: value for key, value in PublishedUnet(depth=3).state_dict().items() if ".3.model.3." not in key}, path
+        ),
+        "lacks model.model.1.model.3.model.3.weight",
+    ),
+    "no last layer": (lambda path: changed(path, lambda state: state.pop("model.19.weight")), "lacks model.19.weight"),
+    "a bias missing": (lambda path: changed(path, lambda state: state.pop("model.4.bias")), "lacks model.4.bias"),
+    "the first bias missing": (
+        lambda path: changed(path, lambda state: state.pop("model.1.bias")),
+        "lacks model.1.bias;",
+    ),
+    "a name of two lines": (
+        lambda path: changed(path, lambda state: state.update({"a\nb": torch.zeros(1)})),
+        r"has 'a\nb', which is no part",
+    ),
+    "a block missing": (
+        lambda path: changed(path, lambda state: [state.pop(k) for k in list(state) if k.startswith("model.10.")]),
+        "is no generator of",
+    ),
+    "one too many": (
+        lambda path: changed(path, lambda state: state.update({"model.5.filt": torch.zeros(1)})),
+        "has 'model.5.filt', which is no part",
+    ),
+    "gray": (
+        lambda path: changed(path, lambda state: state.update({"model.1.weight": torch.zeros(4, 1, 7, 7)})),
+        "is no generator of three channels (size mismatch for layers.1.weight",
+    ),
+    "a number for the first": (
+        lambda path: changed(path, lambda state: state.update({"model.1.weight": torch.tensor(1.0)})),
+        "is no generator of",
+    ),
+    "no channels": (
+        lambda path: changed(path, lambda state: state.update({"model.1.weight": torch.zeros(0, 3, 7, 7)})),
+        "is no generator of",
+    ),
+    "NaN": (
+        lambda path: changed(path, lambda state: state["model.4.weight"].fill_(torch.nan)),
+        "'model.4.weight' is no tensor of finite numbers",
+    ),
+    "integers": (
+        lambda path: changed(path, lambda state: state.update({"model.4.bias": torch.zeros(8, dtype=torch.int64)})),
+        "'model.4.bias' is no tensor of finite numbers",
+    ),
+    "sparse": (
+        lambda path: changed(path, lambda state: state.update({"model.4.bias": torch.zeros(8).to_sparse()})),
+        "not a file of weights",
+    ),
+}
+
+
+class Runs:
+    """What a hostile file is made of."""
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (Path("it-ran"),)
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor")
+@pytest.mark.parametrize("kind", ODD)
+def test_an_odd_file_gives_one_line_and_leaves_nothing(kind, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    make, said = ODD[kind]
+    make(Path("a2b.pth"))
+    assert main(["import", "a2b.pth", "--out", "out/a.safetensors"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: a2b.pth: ")
+    assert said in line
+    assert not list(tmp_path.glob("out/*"))
+    assert not Path("it-ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["latest_net_G.pth"], "name what goes in and what comes out: --x horse --y zebra"),
+        (["latest_net_G.pth", "--x", "horse"], "name what goes in"),
+        (["horse2zebra.pth", "--y", "zebra"], "name what goes in"),
+        (["a.pth", "--x", "horse", "--y", "horse"], "name what goes in"),
+        (["horse2zebra.pth", "--out", "a.onnx"], "is no name for a release"),
+        (["horse2zebra.pth", "--out", "there.safetensors"], "weights are not written over"),
+    ],
+)
+def test_what_cannot_be_meant_gives_one_line(tmp_path, monkeypatch, capsys, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    save(published(), Path("horse2zebra.pth"))
+    Path("there.safetensors").write_bytes(b"mine")
+    assert main(["import", "--out", "new.safetensors", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert Path("there.safetensors").read_bytes() == b"mine"
+
+
+def test_a_dictionary_in_order_is_read_too(tmp_path):
+    torch.save(OrderedDict(published().state_dict()), tmp_path / "a.pth")
+    assert read_generator(tmp_path / "a.pth")[0].blocks == 2

@@ -9,6 +9,7 @@ runs/<domain>/<name>/
     samples/           the same held-out pictures every time: step-00001000-x_to_y.png
     checkpoints/       see cyclegan.training.checkpoint
     best.safetensors   the networks that validated best, where pictures were kept aside for that
+    not-finite.json    only if something was no longer finite: at which step, what, and from which pictures
     evaluation/        what the test pictures say, written at the end
 """
 
@@ -35,7 +36,7 @@ from cyclegan.training.judging import Verdict
 from cyclegan.training.plan import duration, memory_in_use
 
 OPERATIONAL = (  # how a run is carried out; what comes of it does not depend on them, so they may change on the way
-    *("data.workers", "data.cache_mb", "data.cache_folder"),
+    *("data.workers", "data.cache_mb", "data.cache_folder", "data.timeout"),
     *(f"training.{name}" for name in ("device", "recompute", "log_every", "sample_every", "save_every", "keep")),
 )
 MEASURED = 20  # steps after which the forecast is corrected

@@ -26,6 +26,8 @@ ROOT = Path(experiment.__file__).parents[1]
 SMOKE = ROOT / "experiments" / "smoke" / "cyclegan.yaml"
 RUN = Path("runs") / "photo2painting" / "smoke"
 SETTINGS = ("steps=12", "save_every=3", "log_every=2", "sample_every=12", "device=cpu")
+MAKE_ROOM = "make room, and the same command continues"
+CONTINUED = "the checkpoint before it whole, continued to the bit"
 TIMEOUT = 240  # seconds that nothing here should ever take
 
 
@@ -102,64 +104,77 @@ def test_too_little_room_is_noticed_before_the_first_step(place, monkeypatch, ca
 
 
 @pytest.fixture
-def limits() -> Iterator[Callable[[int], None]]:
+def suffer(place, capsys, whole, first_difference) -> Callable[..., str]:
+    """Let something happen after step 5 that ends the run, undo it and continue; gives the line that was said of it."""
+
+    def suffer(event: Callable[[], object], undo: Callable[[], object], run: Path = RUN) -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            after(5, patch, event)
+            assert train() == 4
+        said = last_line(capsys)
+        assert saved(run) == ["step-00000003"]
+        undo()
+        assert train() == 0
+        assert first_difference(whole, RUN / "checkpoints" / whole.name) is None
+        return said
+
+    return suffer
+
+
+@pytest.fixture
+def limit() -> Iterator[Callable[[int], None]]:
     """Sets the size that a file of this process may have; it is lifted in the end."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_checkpoint_that_the_disk_refuses(place, monkeypatch, capsys, whole, limits, first_difference, figure):
+def test_a_checkpoint_that_the_disk_refuses(suffer, limit, whole, figure):
     size = (whole / "state.safetensors").stat().st_size
-    with monkeypatch.context() as patch:
-        after(5, patch, lambda: limits(size * 9 // 10))
-        assert train() == 4
-    limits(resource.RLIM_INFINITY)
-    said = last_line(capsys)
+    said = suffer(lambda: limit(size * 9 // 10), lambda: limit(resource.RLIM_INFINITY))
     assert re.match(rf"error: {RUN}/checkpoints/step-00000006: [\d.]+ MB cannot be written \(.*File too large", said)
-    assert saved(RUN) == ["step-00000003"]
-    assert train() == 0
-    difference = first_difference(whole, RUN / "checkpoints" / whole.name)
-    assert difference is None
-    figure(
-        "D1",
-        "RLIMIT_FSIZE: exit 4, the path and its MB in one line, the checkpoint before it whole, continued to the bit",
-    )
+    figure("D1", f"RLIMIT_FSIZE: exit 4, one line with the path and its MB, {CONTINUED}")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_log_that_the_disk_refuses(place, monkeypatch, capsys, whole, first_difference, figure):
+def test_a_log_that_the_disk_refuses(suffer, figure):
     log, kept = RUN / "log.jsonl", RUN / "kept.jsonl"
-    with monkeypatch.context() as patch:
-        after(5, patch, lambda: (log.rename(kept), log.symlink_to("/dev/full")))
-        assert train() == 4
-    assert last_line(capsys) == (
-        f"error: {RUN}: can no longer be written (No space left on device); make room, and the same command continues"
-    )
-    assert saved(RUN) == ["step-00000003"]
-    kept.replace(log)
-    assert train() == 0
-    assert first_difference(whole, RUN / "checkpoints" / whole.name) is None
-    figure("D1", "/dev/full for the log: exit 4, one line, the checkpoint before it whole, continued to the bit")
+    said = suffer(lambda: (log.rename(kept), log.symlink_to("/dev/full")), lambda: kept.replace(log))
+    assert said == f"error: {RUN}: can no longer be written (No space left on device); {MAKE_ROOM}"
+    figure("D1", f"/dev/full for the log: exit 4, one line, {CONTINUED}")
 
 
-NAMESPACE = """
-import shutil, subprocess, sys
+def test_a_run_folder_whose_permissions_are_taken_away(suffer, place, figure):
+    (place / "probe").mkdir(mode=0o555)
+    if os.access(place / "probe", os.W_OK):
+        pytest.skip("permissions do not bind this user: root")
+    folder = RUN / "checkpoints"
+    said = suffer(lambda: folder.chmod(0o555), lambda: folder.chmod(0o755))
+    assert re.match(rf"error: {folder}/step-00000006: [\d.]+ MB cannot be written \(.*Permission denied", said)
+    figure("D2", f"chmod 555: exit 4, one line, {CONTINUED}")
+
+
+def test_a_run_folder_that_vanishes(suffer, figure):
+    away = Path("elsewhere")
+    said = suffer(lambda: RUN.rename(away), lambda: away.rename(RUN), run=away)
+    assert said == f"error: {RUN}: can no longer be written (No such file or directory); {MAKE_ROOM}"
+    figure("D2", f"renamed: exit 4, one line, {CONTINUED} once it is back")
+
+
+SCRIPT = """
+import resource, shutil, subprocess
 from pathlib import Path
-import test_limits as limits
 import pytest
+import test_limits as limits
 
 def mount(*arguments):
     subprocess.run(["mount", *map(str, arguments)], check=True)
 
-def umount(folder):
-    subprocess.run(["umount", str(folder)], check=True)
-
 patch = pytest.MonkeyPatch()
 limits.shortened(patch)
-Path("runs").mkdir()
 """
 FILLED = """
+Path("runs").mkdir()
 mount("-t", "tmpfs", "-o", "size=2m", "tmpfs", "runs")
 code = limits.train("save_every=1", "keep=20")
 print("saved", len(limits.saved(limits.RUN)), flush=True)
@@ -177,35 +192,39 @@ def close():
 with patch.context() as closing:
     limits.after(5, closing, close)
     code = limits.train()
-umount(folder)
+subprocess.run(["umount", folder], check=True)
 print("saved", len(limits.saved(limits.RUN)), flush=True)
 assert (code, limits.train()) == (4, 0), code
 shutil.copytree("runs", "kept")
 """
 
 
-def in_a_namespace(script: str, place: Path) -> tuple[int, str]:
-    """Run a script that may mount: how many checkpoints the fault has left, and the line that was said of it."""
-    unshare = [shutil.which("unshare") or "unshare", "-rm"]
-    probe = [*unshare, "sh", "-c", "mount -t tmpfs tmpfs /mnt"]
-    if shutil.which("unshare") is None or subprocess.run(probe, capture_output=True, timeout=TIMEOUT).returncode:
-        pytest.skip("user namespaces, in which one may mount, are closed here")
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{Path(__file__).parent}", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*unshare, sys.executable, "-c", NAMESPACE + script],
-        cwd=place,
-        env=environment,
-        timeout=TIMEOUT,
-        capture_output=True,
-        text=True,
-    )
+def run(script: str, place: Path, *before: str) -> tuple[int, str]:
+    """Run a script in a process of its own: how many checkpoints the fault has left, and the line said of it."""
+    environment = os.environ | {
+        "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}",
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_MMAP_THRESHOLD_": "4096",  # every tensor is asked of the system, none comes out of a stock
+    }
+    command = [*before, sys.executable, "-c", SCRIPT + script]
+    done = subprocess.run(command, cwd=place, env=environment, timeout=TIMEOUT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     return int(re.search(r"^saved (\d+)$", done.stdout, re.MULTILINE).group(1)), error
 
 
-def test_a_disk_that_fills_up(tmp_path, whole, first_difference, figure):
-    left, said = in_a_namespace(FILLED, tmp_path)
+@pytest.fixture(scope="module")
+def unshare() -> list[str]:
+    """The words before a command that may then mount what nobody else sees."""
+    command = [shutil.which("unshare") or "true", "-rm"]
+    probe = [*command, "sh", "-c", "mount -t tmpfs tmpfs /mnt && grep -q ' /mnt tmpfs' /proc/mounts"]
+    if command[0] == "true" or subprocess.run(probe, capture_output=True, timeout=TIMEOUT).returncode:
+        pytest.skip("user namespaces, in which one may mount, are closed here")
+    return command
+
+
+def test_a_disk_that_fills_up(tmp_path, unshare, whole, first_difference, figure):
+    left, said = run(FILLED, tmp_path, *unshare)
     assert left > 0
     assert re.match(
         rf"error: {RUN}/checkpoints/step-\d+: [\d.]+ MB cannot be written \(.*No space left on device", said
@@ -214,44 +233,14 @@ def test_a_disk_that_fills_up(tmp_path, whole, first_difference, figure):
     figure("D1", f"a tmpfs of 2 MB: full after {left} checkpoints, all whole; exit 4, one line, continued to the bit")
 
 
-def test_a_run_folder_that_can_only_be_read_from_now_on(tmp_path, whole, first_difference, figure):
-    left, said = in_a_namespace(CLOSED, tmp_path)
+def test_a_run_folder_that_can_only_be_read_from_now_on(tmp_path, unshare, whole, first_difference, figure):
+    left, said = run(CLOSED, tmp_path, *unshare)
     assert left == 1
     assert re.match(
         rf"error: {RUN}/checkpoints/step-00000006: [\d.]+ MB cannot be written \(.*Read-only file sys", said
     )
     assert first_difference(whole, tmp_path / "kept" / RUN.relative_to("runs") / "checkpoints" / whole.name) is None
-    figure("D2", "a mount that turns read-only: exit 4, one line, the checkpoint before it whole, continued to the bit")
-
-
-def test_a_run_folder_whose_permissions_are_taken_away(place, monkeypatch, capsys, whole, first_difference, figure):
-    (place / "probe").mkdir(mode=0o555)
-    if os.access(place / "probe", os.W_OK):
-        pytest.skip("permissions do not bind this user: root")
-    folder = RUN / "checkpoints"
-    with monkeypatch.context() as patch:
-        after(5, patch, lambda: folder.chmod(0o555))
-        assert train() == 4
-    folder.chmod(0o755)
-    assert re.match(
-        rf"error: {folder}/step-00000006: [\d.]+ MB cannot be written \(.*Permission den", last_line(capsys)
-    )
-    assert saved(RUN) == ["step-00000003"]
-    assert train() == 0
-    assert first_difference(whole, folder / whole.name) is None
-    figure("D2", "chmod 555: exit 4, one line, the checkpoint before it whole, continued to the bit")
-
-
-def test_a_run_folder_that_vanishes(place, monkeypatch, capsys, whole, first_difference, figure):
-    with monkeypatch.context() as patch:
-        after(5, patch, lambda: RUN.rename("elsewhere"))
-        assert train() == 4
-    assert "can no longer be written (No such file or directory)" in last_line(capsys)
-    assert saved(Path("elsewhere")) == ["step-00000003"]
-    Path("elsewhere").rename(RUN)
-    assert train() == 0
-    assert first_difference(whole, RUN / "checkpoints" / whole.name) is None
-    figure("D2", "renamed: exit 4, one line, the checkpoint before it whole, continued to the bit once it is back")
+    figure("D2", f"a mount that turns read-only: exit 4, one line, {CONTINUED}")
 
 
 # Memory
@@ -288,14 +277,6 @@ def test_a_device_without_memory(place, monkeypatch, capsys, whole, first_differ
 
 
 STARVED = """
-import resource, sys
-from pathlib import Path
-import test_limits as limits
-import pytest
-
-patch = pytest.MonkeyPatch()
-limits.shortened(patch)
-
 def starve():
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize(), resource.RLIM_INFINITY))
@@ -304,23 +285,15 @@ with patch.context() as starving:
     limits.after(5, starving, starve)
     code = limits.train()
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-assert limits.saved(limits.RUN) == ["step-00000003"]
+print("saved", len(limits.saved(limits.RUN)), flush=True)
 assert (code, limits.train()) == (4, 0), code
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell how much is in use")
 def test_a_process_that_gets_no_more_memory(tmp_path, whole, first_difference, figure):
-    environment = os.environ | {
-        "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}",
-        "OMP_NUM_THREADS": "1",
-        "MALLOC_MMAP_THRESHOLD_": "4096",  # every tensor is asked of the system, none comes out of a stock
-    }
-    command = [sys.executable, "-c", STARVED]
-    options = dict(cwd=tmp_path, env=environment, timeout=TIMEOUT, capture_output=True, text=True)
-    done = subprocess.run(command, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert REMEDY in error
+    left, said = run(STARVED, tmp_path)
+    assert left == 1
+    assert REMEDY in said
     assert first_difference(whole, tmp_path / RUN / "checkpoints" / whole.name) is None
-    figure("M1", "RLIMIT_AS in mid run: exit 4, the settings named, the checkpoint whole, continued to the bit")
+    figure("M1", f"RLIMIT_AS in mid run: exit 4, the settings named, {CONTINUED}")

@@ -49,12 +49,12 @@ class Optimizers:
         self.adam[player].step()
 
     def _refuse_what_is_not_finite(self, player: str) -> None:
-        """One look at the largest of all, as NaN is larger than anything; each is looked at only then."""
+        """One look at the norm of all, as its square, like Adam's, is not finite if one is not; at each only then."""
         weights = self.parameters[player]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        if torch.isfinite(get_total_norm([*gradients, *weights], torch.inf)):
+        if torch.isfinite(get_total_norm([*gradients, *weights])):
             return
-        bad = sum(not torch.isfinite(gradient).all() for gradient in gradients)
+        bad = sum(not torch.isfinite(gradient.norm()) for gradient in gradients)
         what = f"{bad} of the {len(gradients)} gradients" if bad else "weights"
         raise NotFiniteError(f"{what} of {player}: no longer finite; try a lower learning rate")
 

@@ -17,9 +17,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from cyclegan.errors import UserError
+from cyclegan.errors import NoAnswerError, UserError
 
-TIMEOUT = timedelta(minutes=30)  # of waiting for the others: the first also looks at the run and saves it
+MINUTES = 30  # of waiting for the others: the first also looks at the run and saves it
 
 
 def rank() -> int:
@@ -46,16 +46,28 @@ def joined(device: torch.device) -> Iterator[torch.device]:
     # then one of them wants the interpreter after it has ended, and a finished training ends in SIGABRT.
     import_module("torch.distributed.nn")
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=_store(), rank=number, world_size=count, timeout=TIMEOUT)
+    dist.init_process_group(backend, store=_store(), rank=number, world_size=count, timeout=_patience())
     try:
         yield device
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo/transport" not in str(error):
+            raise
+        raise NoAnswerError(
+            f"another process has ended, or has been silent for {_patience().total_seconds():g} s "
+            "(CYCLEGAN_TIMEOUT); the same command continues from the last checkpoint"
+        ) from error
     finally:
         dist.destroy_process_group()
 
 
+def _patience() -> timedelta:
+    """How long processes wait for each other; CYCLEGAN_TIMEOUT is in seconds."""
+    return timedelta(seconds=float(os.environ.get("CYCLEGAN_TIMEOUT", 60 * MINUTES)))
+
+
 def _store() -> dist.Store:
     """Where the processes leave their addresses. After a restart by torchrun those of the dead are still there."""
-    store, _, _ = next(dist.rendezvous("env://", timeout=TIMEOUT))
+    store, _, _ = next(dist.rendezvous("env://", timeout=_patience()))
     return dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
 
 

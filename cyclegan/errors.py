@@ -1,7 +1,8 @@
 """What can go wrong through no fault of the code, and the exit code of each.
 
 The command line turns these into one line on stderr; anything else that escapes is a bug of ours (exit 1, with a
-traceback). Exit codes: 0 done · 1 our bug · 2 bad input · 3 not finite · 4 no space or memory · 130, 143 signals
+traceback). Exit codes: 0 done · 1 our bug · 2 bad input · 3 not finite · 4 no space, memory or answer · 130 and 143
+signals
 """
 
 import re
@@ -29,6 +30,12 @@ class NotFiniteError(UserError):
 
 class NoSpaceError(UserError):
     """The disk or the memory is full; the message says how much is needed."""
+
+    exit_code = 4
+
+
+class NoAnswerError(UserError):
+    """A drive, or another process, has been silent for too long; the message names it."""
 
     exit_code = 4
 

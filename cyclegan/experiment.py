@@ -133,7 +133,7 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     from cyclegan.methods import build
     from cyclegan.methods.cyclegan import CycleGAN
     from cyclegan.training import loop
-    from cyclegan.training.plan import describe
+    from cyclegan.training.plan import checkpoint_bytes, describe, require_room
     from cyclegan.training.seeding import seed_step
 
     data, training = experiment.data, experiment.training
@@ -142,6 +142,8 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     seed_step(experiment.seed, step=0)
     method = build(experiment.method).to(device)
     batches = Unpaired(sources.train_x, sources.train_y, data, experiment.seed, method.Batch)
+    first = loop.to(batches.batch_at(0), device)
+    buffered = getattr(experiment.method, "buffer_size", 0)
 
     run.say(f"run       {run.folder}")
     run.say(f"images    {sources.x} {len(sources.train_x):,}, {sources.y} {len(sources.train_y):,}")
@@ -149,10 +151,10 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     if distributed.size() > 1:  # no step is rehearsed, which each would do at its own pace
         run.say(f"processes {distributed.size()}, which share out every batch of {data.batch_size}")
     else:
-        buffered = getattr(experiment.method, "buffer_size", 0)
-        first = loop.to(batches.batch_at(0), device)
         for line in describe(method, first, training, device, done=run.steps_done(), buffered=buffered):
             run.say(line)
+    if distributed.rank() == 0 and run.steps_done() < training.steps:  # one goes only when the next is there
+        require_room(run.folder, 2 * checkpoint_bytes(method, first, buffered))
 
     shown = held_out(sources.test_x, sources.test_y, data, kind=method.Batch)
     judge = Examiner()

@@ -91,20 +91,6 @@ def place(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("many", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_losses_gradients_and_past_fakes_are_those_of_one_process_to_ten_digits(tmp_path, many):
-    (tmp_path / "gradients.py").write_text(GRADIENTS)
-    found = []
-    for processes in (1, many):
-        done = launch(processes, "gradients.py", f"{processes}.pt", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        found.append(torch.load(tmp_path / f"{processes}.pt"))
-    alone, together = found
-    assert alone.keys() == together.keys()
-    for name, tensor in alone.items():
-        assert torch.allclose(tensor, together[name], rtol=1e-10, atol=1e-10), name
-
-
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="this system does not list threads")
 def test_no_thread_of_the_group_outlives_it_as_it_would_abort_the_process_at_its_end(tmp_path):
     threads = "import os; open(sys.argv[1] + os.environ['RANK'], 'w').write(str(len(os.listdir('/proc/self/task'))))"

@@ -66,6 +66,9 @@ class Noise:
         drawn = torch.rand(2, 2, 3, 8, 8, generator=torch.Generator().manual_seed(step)) * 2 - 1
         return UnpairedBatch(*drawn)
 
+    def names_at(self, step: int) -> dict[str, list[str]]:
+        return {"x": [f"noise {step}"], "y": [f"noise {step}"]}
+
 
 class Crash(BaseException):
     """Power off."""
@@ -83,6 +86,9 @@ class Interrupted:
         if step + 1 == self.at:
             self.event()
         return self.batches.batch_at(step)
+
+    def names_at(self, step: int) -> dict[str, list[str]]:
+        return self.batches.names_at(step)
 
 
 def crash() -> None:

@@ -17,6 +17,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from cyclegan.errors import NoSpaceError, UserError
+from cyclegan.pictures import BadPictureError
 
 VERSION = 1  # of decoding and resizing: raise it when they change
 
@@ -29,7 +30,10 @@ class PictureCache:
 
     def path(self, picture: Path, how: str) -> Path:
         """Of the file for a picture that is resized in a certain way."""
-        status = picture.stat()
+        try:
+            status = picture.stat()
+        except OSError as error:
+            raise BadPictureError(f"{picture}: not a readable picture ({error.strerror}); replace it") from error
         identity = f"{VERSION} {picture.resolve()} {status.st_size} {status.st_mtime_ns} {how}"
         return self.folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npy"
 

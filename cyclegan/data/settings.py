@@ -25,6 +25,7 @@ class UnpairedConfig:
     on_bad_picture: Literal["error", "skip"] = "error"  # skip: all are opened first, and the bad ones are left out
     validation: float = 0.0  # share of the training pictures that is kept aside, by hash, to choose the best weights by
     workers: int = 2  # threads that read ahead; no effect on what is drawn
+    timeout: float = 600.0  # seconds to wait for a batch of a drive that may never answer; then training saves and ends
     cache_mb: int = 2048  # memory for decoded pictures; no effect on what is drawn
     cache_folder: Path | None = None  # instead: files that later runs and other processes map into their memory, too
 
@@ -38,6 +39,8 @@ class UnpairedConfig:
                 raise ValueError(f"{name}: must be at most {MOST}")
         if self.cache_mb < 0:
             raise ValueError("cache_mb: must be at least 0")
+        if self.timeout <= 0:
+            raise ValueError("timeout: must be above 0")
         if not 0 <= self.validation < 1:
             raise ValueError("validation: must lie in 0…1, 1 excluded")
         if self.load_size is not None and self.load_size < self.crop_size:

@@ -9,7 +9,7 @@ Differs    from the authors' code: there an epoch walks once through X, shuffled
 """
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,9 @@ from cyclegan.data.batches import Batch, UnpairedBatch
 from cyclegan.data.cache import PictureCache
 from cyclegan.data.counters import draws, shuffled_pass
 from cyclegan.data.folder import Pictures
+from cyclegan.data.readers import Readers
 from cyclegan.data.settings import UnpairedConfig
+from cyclegan.errors import NoAnswerError
 
 AHEAD = 4  # batches read before they are asked for
 X, Y = 0, 1  # the side, as a counter
@@ -43,29 +45,55 @@ class Unpaired:
         self.seed = seed
         self.kind = kind
         self.sides = [_pictures(paths, config, config.cache_mb * 2**20 // 2) for paths in (x, y)]
-        self._pool = ThreadPoolExecutor(config.workers, thread_name_prefix="reader")
+        self._readers = Readers(config.workers)
         self._coming: dict[int, Future[Batch]] = {}
+        self._at: dict[int, Path] = {}  # step of a batch that is being read -> the picture that the reader is at
 
     def batch_at(self, step: int) -> Batch:
-        """The batch of this step, in [-1, 1], on the CPU; the next ones are read meanwhile."""
+        """The batch of this step, in [-1, 1], on the CPU; the next ones are read meanwhile.
+
+        Raises NoAnswerError if it takes longer than data.timeout.
+        """
         for later in range(step, step + AHEAD):
             if later not in self._coming:
-                self._coming[later] = self._pool.submit(self._assemble, later)
+                self._coming[later] = self._readers.submit(self._assemble, later)
         self._coming = {later: batch for later, batch in self._coming.items() if later >= step}
-        return self._coming.pop(step).result()
+        awaited = self._coming.pop(step)
+        if not wait([awaited], self.config.timeout).done:
+            raise NoAnswerError(
+                f"{self._at.get(step, 'a picture')}: not read after {self.config.timeout:g} s; "
+                "when its drive answers again, the same command continues (or set data.timeout higher)"
+            )
+        return awaited.result()
+
+    def names_at(self, step: int) -> dict[str, list[str]]:
+        """The files that the images of this step come from, those of all processes, by field of the batch."""
+        samples = self._samples(step)
+        return {field: [str(self._file(side, k)) for k in samples] for side, field in enumerate(self.kind._fields)}
+
+    def _samples(self, step: int) -> range:
+        return range(step * self.config.batch_size, (step + 1) * self.config.batch_size)
+
+    def _index(self, side: int, sample: int) -> int:
+        return shuffled_pass(sample, len(self.sides[side]), self.seed, side)
+
+    def _file(self, side: int, sample: int) -> Path:
+        return self.sides[side].paths[self._index(side, sample)]
 
     def _assemble(self, step: int) -> Batch:
-        first = step * self.config.batch_size
-        samples = range(first, first + self.config.batch_size)[distributed.share(self.config.batch_size)]
+        samples = self._samples(step)[distributed.share(self.config.batch_size)]
         batch = (scale(torch.stack([self._crop(side, k) for k in samples])) for side in (X, Y))
         if torch.cuda.is_available():  # pinned, a batch is copied to the GPU while that one computes
             batch = (images.pin_memory() for images in batch)
-        return self.kind(*batch)
+        whole = self.kind(*batch)
+        self._at.pop(step, None)
+        return whole
 
     def _crop(self, side: int, sample: int) -> UInt8[Tensor, "3 size size"]:
-        pictures = self.sides[side]
+        index = self._index(side, sample)
+        self._at[sample // self.config.batch_size] = self.sides[side].paths[index]
+        picture = self.sides[side][index]
         random = draws(self.seed, side, sample)
-        picture = pictures[shuffled_pass(sample, len(pictures), self.seed, side)]
         crop = cut(picture, self.config.crop_size, *random.random(2))
         return crop.flip(-1) if self.config.flip and random.random() < 0.5 else crop
 

@@ -14,7 +14,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -23,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from cyclegan import distributed
 from cyclegan.errors import NoSpaceError, NotFiniteError, UserError
 
 PARTIAL = ".partial"
@@ -59,7 +61,7 @@ class Checkpoint:
 
     def save(self, step: int) -> Path:
         """Write and commit `folder`/step-XXXXXXXX, then remove the oldest."""
-        final = self.folder / f"step-{step:08d}"
+        final = self._path(step)
         partial = final.with_name(final.name + PARTIAL)
         shutil.rmtree(partial, ignore_errors=True)
         tensors: dict[str, Tensor] = {}
@@ -87,6 +89,16 @@ class Checkpoint:
         self._prune(final)
         return final
 
+    @contextmanager
+    def saved_on_error(self, step: int) -> Iterator[None]:
+        """Within this context, which changes nothing of the state, an error waits until the steps done are saved."""
+        try:
+            yield
+        except Exception:
+            if step and distributed.rank() == 0 and not self._path(step).exists():
+                self.save(step)
+            raise
+
     def load_latest(self) -> list[DamagedError]:
         """Restore the newest checkpoint that verifies, if any was ever saved; returns the damages passed over.
 
@@ -102,6 +114,9 @@ class Checkpoint:
             self._restore(newest)
         self._clean()
         return damages
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"step-{step:08d}"
 
     def _restore(self, checkpoint: Path) -> None:
         file = checkpoint / "state.safetensors"

@@ -4,7 +4,7 @@ Everything is a function of the step: learning rate (but for a plateau's), seeds
 again and it continues; on the CPU the weights are then bit-identical to those of a run that was never interrupted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -18,6 +18,7 @@ from cyclegan.training.compiling import compile_networks
 from cyclegan.training.ema import EMA
 from cyclegan.training.judging import Alarms, Best, Judge, Verdict
 from cyclegan.training.optimizers import Optimizers
+from cyclegan.training.postmortem import postmortem
 from cyclegan.training.progress import Progress
 from cyclegan.training.run import Run
 from cyclegan.training.schedules import Schedule
@@ -35,6 +36,10 @@ class Batches(Protocol):
 
     def batch_at(self, step: int) -> Any:
         """A function of the step alone."""
+        ...
+
+    def names_at(self, step: int) -> Mapping[str, Sequence[str]]:
+        """Where its images come from, by field: what to look at if they spoil the training."""
         ...
 
 
@@ -73,9 +78,9 @@ def train(
         while progress.step < config.steps:
             seed_step(seed, progress.step)
             rate = optimizers.scale_learning_rate(schedule.factor(progress.step))
-            with run.waiting_for_data():
+            with run.waiting_for_data(), checkpoint.saved_on_error(progress.step):
                 batch = to(batches.batch_at(progress.step), device)
-            with autocast(precision, device):
+            with autocast(precision, device), postmortem(run.folder, progress.step, method, batches.names_at):
                 losses = in_parts.step(method, batch, optimizers.minimize)
             ema.update()
             progress.step += 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils import get_total_norm
 
 from cyclegan import distributed
 from cyclegan.errors import NotFiniteError
@@ -33,7 +34,7 @@ class Optimizers:
     def minimize(self, player: str, losses: Losses) -> None:
         """Step one player downhill on the sum of its losses; nobody else's gradient is touched.
 
-        Raises NotFiniteError before the step, if a loss is NaN or infinite: the weights are still good.
+        Raises NotFiniteError before the step if a loss, a gradient or a weight is NaN or infinite: nothing has moved.
         """
         refuse_not_finite(losses)
         self.terms[player] = list(losses)
@@ -44,7 +45,18 @@ class Optimizers:
         if self.heard[player]:
             return
         distributed.average_(parameter.grad for parameter in self.parameters[player] if parameter.grad is not None)
+        self._refuse_what_is_not_finite(player)
         self.adam[player].step()
+
+    def _refuse_what_is_not_finite(self, player: str) -> None:
+        """One look at the norm of all, as its square, like Adam's, is not finite if one is not; at each only then."""
+        weights = self.parameters[player]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        if torch.isfinite(get_total_norm([*gradients, *weights])):
+            return
+        bad = sum(not torch.isfinite(gradient.norm()) for gradient in gradients)
+        what = f"{bad} of the {len(gradients)} gradients" if bad else "weights"
+        raise NotFiniteError(f"{what} of {player}: no longer finite; try a lower learning rate")
 
     def scale_learning_rate(self, factor: float) -> float:
         """Set every player's learning rate to this share of the configured one, and return it."""

@@ -1,8 +1,10 @@
 """What a training will take, found out before it starts: rehearsed steps of a copy that is thrown away."""
 
 import copy
+import shutil
 import sys
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +13,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from cyclegan.errors import NoSpaceError
 from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Losses, Trainable
 from cyclegan.training.settings import TrainingConfig
@@ -146,6 +149,15 @@ def checkpoint_bytes(method: Trainable, batch: Any, buffered: int) -> int:
     kept = sum(_count(network) for network in method.networks().values())
     images = sum(tensor[0].numel() for tensor in batch) * buffered
     return 4 * (3 * weights + 2 * kept + images)
+
+
+def require_room(folder: Path, needed: int) -> None:
+    """Raise NoSpaceError unless so many bytes are free on the disk of a folder."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise NoSpaceError(
+            f"{folder}: checkpoints need {needed / 1e6:,.1f} MB and {free / 1e6:,.1f} MB are free; make room first"
+        )
 
 
 def device_name(device: torch.device) -> str:

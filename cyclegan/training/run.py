@@ -10,6 +10,7 @@ runs/<domain>/<name>/
     checkpoints/       see cyclegan.training.checkpoint
     left-out.txt       the pictures that could not be read, if they are to be skipped, and why
     best.safetensors   the networks that validated best, where pictures were kept aside for that
+    not-finite.json    only if something was no longer finite: at which step, what, and from which pictures
     evaluation/        what the test pictures say, written at the end
 """
 
@@ -36,7 +37,7 @@ from cyclegan.training.judging import Verdict
 from cyclegan.training.plan import duration, memory_in_use
 
 OPERATIONAL = (  # how a run is carried out; what comes of it does not depend on them, so they may change on the way
-    *("data.workers", "data.cache_mb", "data.cache_folder"),
+    *("data.workers", "data.cache_mb", "data.cache_folder", "data.timeout"),
     *(f"training.{name}" for name in ("device", "recompute", "log_every", "sample_every", "save_every", "keep")),
 )
 MEASURED = 20  # steps after which the forecast is corrected

@@ -80,6 +80,14 @@ def test_a_batch_is_a_function_of_seed_and_step_alone(sides, steps, seed, size, 
             assert torch.equal(given_now, expected)
 
 
+def test_the_files_of_a_step_are_named(sides, sequence):
+    batches = Unpaired(*sides, replace(CONFIG, batch_size=2), seed=0)
+    for step in (0, 1, 7, 40):
+        for side, field in enumerate(("x", "y")):
+            shown = [sequence[2 * step + k][side].picture for k in range(2)]
+            assert batches.names_at(step)[field] == [str(sides[side][i]) for i in shown]
+
+
 def test_every_pass_shows_each_picture_once(sequence):
     for side, count in ((0, 5), (1, 7)):
         shown = [crops[side].picture for crops in sequence]

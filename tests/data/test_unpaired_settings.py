@@ -40,3 +40,8 @@ def test_the_crop_must_fit_into_the_resized_picture():
     with pytest.raises(ValueError, match="crop_size: 256 does not fit into load_size 255"):
         UnpairedConfig(domain="photo2monet", load_size=255)
     assert UnpairedConfig(domain="photo2monet", load_size=256).load_size == 256
+
+
+def test_nobody_waits_for_a_batch_for_no_time_at_all():
+    with pytest.raises(ValueError, match="timeout: must be above 0"):
+        UnpairedConfig(domain="photo2monet", timeout=0.0)

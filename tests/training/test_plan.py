@@ -29,7 +29,7 @@ def small_cyclegan(buffer_size: int = 4):
     )
 
 
-class Squares:
+class Squares(Noise):
     """Batches of random 32 px images, as many of each side as asked for."""
 
     def __init__(self, count: int = 1) -> None:

@@ -234,6 +234,7 @@ CHANGES = {
     "data.workers": 7,
     "data.cache_mb": 1,
     "data.cache_folder": Path("decoded"),
+    "data.timeout": 60.0,
     "training.device": "cuda",
     "training.recompute": True,
     "training.log_every": 3,

@@ -7,7 +7,8 @@ Objective  L(G, F, D_X, D_Y) = L_GAN(G, D_Y, X, Y) + L_GAN(F, D_X, Y, X) + λ L_
            L_GAN in the least-squares form of Sec. 4; L_identity of Sec. 5.2, weighted ½ λ.
 Images     float32 (n, 3, h, w) in [−1, 1]; h and w multiples of the generator's stride (4).
 Differs    from the paper: the identity loss is on for every domain, as in the authors' code (the paper names it for
-           paintings and flowers); R1, spectral norm and the generator's `ends` and `start` are ours and off by default.
+           paintings and flowers); other games than least squares (losses/adversarial.py), the penalties, spectral
+           norm and the generator's `ends` and `start` are ours and off by default.
            From the authors' code: every side walks through shuffled passes of its own (there, Y is drawn with
            replacement); an epoch is a number of steps; an exponential average of both generators is kept and used
            for samples, evaluation and release (the raw weights stay in the checkpoint).
@@ -21,9 +22,9 @@ from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.buffer import ImageBuffer
-from cyclegan.losses.adversarial import lsgan_discriminator, lsgan_generator
+from cyclegan.losses.adversarial import GAMES
 from cyclegan.losses.reconstruction import reconstruction
-from cyclegan.losses.regularization import r1_penalty
+from cyclegan.losses.regularization import between, r1_penalty, slope_penalty
 from cyclegan.methods.bind import NetworkTranslator, evaluating
 from cyclegan.methods.settings import CycleGANConfig
 from cyclegan.networks.patchgan import PatchDiscriminator
@@ -40,6 +41,7 @@ class CycleGAN(nn.Module):
     def __init__(self, config: CycleGANConfig) -> None:
         super().__init__()
         self.config = config
+        self.gan = GAMES[config.gan]
         self.G = ResnetGenerator(**vars(config.generator))
         self.F = ResnetGenerator(**vars(config.generator))
         self.D_X = PatchDiscriminator(**vars(config.discriminator))
@@ -77,8 +79,8 @@ class CycleGAN(nn.Module):
 
         fake_y, fake_x = self.G(x), self.F(y)
         generators = {
-            "gan_G": lsgan_generator(self.D_Y(fake_y)),
-            "gan_F": lsgan_generator(self.D_X(fake_x)),
+            "gan_G": self.gan.generator(self.D_Y(fake_y)),
+            "gan_F": self.gan.generator(self.D_X(fake_x)),
             "cycle_x": cycle * reconstruction(self.F(fake_y), x),  # F(G(x)) ≈ x
             "cycle_y": cycle * reconstruction(self.G(fake_x), y),  # G(F(y)) ≈ y
         }
@@ -87,22 +89,28 @@ class CycleGAN(nn.Module):
             generators["identity_x"] = identity * reconstruction(self.F(x), x)
         minimize("generators", generators)
 
+        past_x, past_y = self.past_x(fake_x), self.past_y(fake_y)
         discriminators = {  # halved, on buffered fakes (Secs. 4, 7.1)
-            "D_X": 0.5 * lsgan_discriminator(self.D_X(x), self.D_X(self.past_x(fake_x))),
-            "D_Y": 0.5 * lsgan_discriminator(self.D_Y(y), self.D_Y(self.past_y(fake_y))),
+            "D_X": 0.5 * self.gan.discriminator(self.D_X(x), self.D_X(past_x)),
+            "D_Y": 0.5 * self.gan.discriminator(self.D_Y(y), self.D_Y(past_y)),
         }
-        if self.config.lambda_r1 and int(self.round) % self.config.r1_every == 0:
-            weight = self.config.lambda_r1 * self.config.r1_every
-            discriminators["r1_X"] = weight * self._r1(self.D_X, x)
-            discriminators["r1_Y"] = weight * self._r1(self.D_Y, y)
+        discriminators |= self._penalties("X", self.D_X, x, past_x) | self._penalties("Y", self.D_Y, y, past_y)
         minimize("discriminators", discriminators)
         self.round += 1
         return generators | discriminators
 
-    def _r1(self, discriminator: nn.Module, real: Images) -> Tensor:
-        with torch.autocast(real.device.type, enabled=False):  # a gradient of a gradient wants full precision
-            real = real.detach().requires_grad_()
-            return r1_penalty(discriminator(real), real)
+    def _penalties(self, side: str, discriminator: nn.Module, real: Images, past: Images) -> Losses:
+        """On the slopes of a discriminator, in full precision, as a gradient of a gradient wants it."""
+        config = self.config
+        found: Losses = {}
+        with torch.autocast(real.device.type, enabled=False):
+            if config.lambda_r1 and int(self.round) % config.r1_every == 0:
+                real = real.detach().requires_grad_()
+                found[f"r1_{side}"] = config.lambda_r1 * config.r1_every * r1_penalty(discriminator(real), real)
+            if config.gradient_penalty:  # halved like the game it belongs to
+                mixed = between(real, past).detach().requires_grad_()
+                found[f"gp_{side}"] = 0.5 * config.gradient_penalty * slope_penalty(discriminator(mixed), mixed)
+        return found
 
     @torch.no_grad()
     def preview(self, batch: UnpairedBatch) -> Preview:
@@ -114,15 +122,19 @@ class CycleGAN(nn.Module):
             "x_to_y": {"x": x, "G(x)": fake_y, "F(G(x))": F(fake_y), "F(x)": F(x)},
             "y_to_x": {"y": y, "F(y)": fake_x, "G(F(y))": G(fake_x), "G(y)": G(y)},
         }
+        health = self._health(x, y, fake_x, fake_y)
+        return Preview(pictures, health, translations={"G(x)": (x, fake_y), "F(y)": (y, fake_x)})
+
+    def _health(self, x: Images, y: Images, fake_x: Images, fake_y: Images) -> dict[str, float]:
+        """How real the discriminators find images, 0 to 1, of which a critic's scores say nothing."""
         with evaluating(self):  # in training mode a spectral norm would refine its vectors, which are state
             scores = {
-                "D_X real": self.D_X(x).mean(),
-                "D_X fake": self.D_X(fake_x).mean(),
-                "D_Y real": self.D_Y(y).mean(),
-                "D_Y fake": self.D_Y(fake_y).mean(),
+                "D_X real": self.D_X(x),
+                "D_X fake": self.D_X(fake_x),
+                "D_Y real": self.D_Y(y),
+                "D_Y fake": self.D_Y(fake_y),
             }
-        return Preview(
-            pictures,
-            {name: float(value) for name, value in scores.items()},
-            translations={"G(x)": (x, fake_y), "F(y)": (y, fake_x)},
-        )
+        realness = self.gan.realness
+        if realness is None:
+            return {f"{name}, score": float(score.mean()) for name, score in scores.items()}
+        return {name: float(realness(score).mean()) for name, score in scores.items()}

@@ -54,8 +54,10 @@ class CycleGANConfig:
     name: Literal["cyclegan"] = "cyclegan"
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    gan: Literal["lsgan", "vanilla", "nonsaturating", "minimax", "hinge", "wgan-gp"] = "lsgan"  # losses/adversarial.py
     lambda_cycle: float = 10.0  # λ of Eq. (3)
     lambda_identity: float = 0.5  # times λ; 0 switches the term off (Sec. 5.2)
+    lambda_gp: float | None = None  # WGAN-GP's penalty on the discriminators; null: 10 for wgan-gp, 0 for the others
     lambda_r1: float = 0.0  # R1 penalty on the discriminators; not in the paper
     r1_every: int = 16  # rounds between two penalties, which then count as many times
     buffer_size: int = 50  # past fakes shown to the discriminators (Sec. 4)
@@ -63,6 +65,17 @@ class CycleGANConfig:
     def __post_init__(self) -> None:
         _at_least(1, self, "r1_every")
         _at_least(0, self, "lambda_cycle", "lambda_identity", "lambda_r1", "buffer_size")
+        if self.lambda_gp is not None:
+            _at_least(0, self, "lambda_gp")
+        if self.gan == "wgan-gp" and self.lambda_gp == 0:
+            raise ValueError("lambda_gp: must be above 0 with wgan-gp, which is nothing without its penalty")
+
+    @property
+    def gradient_penalty(self) -> float:
+        """λ of WGAN-GP, with its paper's value where nothing is said."""
+        if self.lambda_gp is not None:
+            return self.lambda_gp
+        return 10.0 if self.gan == "wgan-gp" else 0.0
 
     def require_fitting(self, crop_size: int) -> None:
         """Raise ValueError for crops that the networks cannot take or judge."""

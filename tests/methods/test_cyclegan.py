@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import NotFiniteError
+from cyclegan.losses.adversarial import GAMES
 from cyclegan.methods import build
 from cyclegan.methods.cyclegan import CycleGAN
 from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
@@ -20,7 +22,7 @@ GAN, CYCLE, IDENTITY = {"gan_G", "gan_F"}, {"cycle_x", "cycle_y"}, {"identity_x"
 JUDGING = {"D_X", "D_Y"}
 
 
-def tiny(norm: str = "instance", seed: int = 0, **settings: float) -> CycleGAN:
+def tiny(norm: str = "instance", seed: int = 0, **settings: Any) -> CycleGAN:
     torch.manual_seed(seed)
     generator = GeneratorConfig(base_channels=2, blocks=1)
     discriminator = DiscriminatorConfig(base_channels=2, layers=2, norm=norm)
@@ -296,6 +298,50 @@ def test_r1_is_off_by_default():
     assert "r1_X" not in losses_of(tiny(), batch())
 
 
+# Other games
+
+
+@pytest.mark.parametrize("gan", GAMES)
+def test_each_game_is_played_by_its_losses_on_the_scores_of_present_and_past_fakes(gan):
+    method, seen = tiny(gan=gan, lambda_gp=0.1), batch(2)
+    with torch.no_grad():
+        fake_y, fake_x = method.G(seen.x), method.F(seen.y)
+        judged = {"X": (method.D_X(seen.x), method.D_X(fake_x)), "Y": (method.D_Y(seen.y), method.D_Y(fake_y))}
+    losses = losses_of(method, seen)
+    for side, generator in (("X", "gan_F"), ("Y", "gan_G")):
+        real, fake = judged[side]
+        assert losses[generator] == pytest.approx(GAMES[gan].generator(fake).item(), rel=1e-5)
+        assert losses[f"D_{side}"] == pytest.approx(0.5 * GAMES[gan].discriminator(real, fake).item(), rel=1e-5)
+
+
+def test_wgan_gp_penalizes_slopes_between_reals_and_past_fakes_in_proportion_to_the_halved_game(monkeypatch):
+    between = []
+    monkeypatch.setattr("cyclegan.methods.cyclegan.between", lambda real, fake: between.append((real, fake)) or real)
+    method, seen = tiny(gan="wgan-gp"), batch(2)
+    past = -torch.ones(2, 3, 16, 16)
+    method.past_x.forward = method.past_y.forward = lambda fakes: past
+    losses = losses_of(method, seen)
+    assert [(real is r, fake is past) for (real, fake), r in zip(between, seen, strict=True)] == [(True, True)] * 2
+    for name, judge, real in (("gp_X", method.D_X, seen.x), ("gp_Y", method.D_Y, seen.y)):
+        lengths = []
+        for image in real.split(1):
+            image = image.clone().requires_grad_()
+            lengths.append(torch.autograd.grad(judge(image).mean(), image)[0].norm())
+        expected = 0.5 * 10 * sum((length - 1) ** 2 for length in lengths) / 2
+        assert losses[name] == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_penalties_are_in_full_precision_under_autocast():
+    full = losses_of(tiny(gan="wgan-gp", lambda_r1=1.0), batch())
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.manual_seed(0)
+        method = tiny(gan="wgan-gp", lambda_r1=1.0)
+        method.past_x.forward = method.past_y.forward = lambda fakes: torch.zeros_like(fakes)
+        losses = method.training_step(batch(), lambda player, losses: None)
+    assert {loss.dtype for loss in losses.values()} == {torch.float32}
+    assert losses["r1_X"].item() == pytest.approx(full["r1_X"], rel=1e-6)
+
+
 # The preview
 
 
@@ -339,6 +385,22 @@ def test_health_says_how_the_discriminators_score():
         assert health["D_Y real"] == pytest.approx(method.D_Y(seen.y).mean().item())
         assert health["D_X fake"] == pytest.approx(method.D_X(method.F(seen.y)).mean().item(), rel=1e-4)
         assert health["D_Y fake"] == pytest.approx(method.D_Y(method.G(seen.x)).mean().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("gan", "middle"), [("vanilla", torch.sigmoid), ("hinge", lambda score: (score + 1) / 2)])
+def test_health_is_between_fake_and_real_whatever_the_scale_of_the_game(gan, middle):
+    method, seen = tiny(gan=gan), batch(2)
+    with torch.no_grad():
+        expected = middle(method.D_X(seen.x)).clamp(0, 1).mean().item()
+    assert method.preview(seen).health["D_X real"] == pytest.approx(expected)
+
+
+def test_the_scores_of_a_critic_are_told_and_not_taken_for_probabilities():
+    method, seen = tiny(gan="wgan-gp"), batch(2)
+    health = method.preview(seen).health
+    assert set(health) == {f"D_{side} {kind}, score" for side in "XY" for kind in ("real", "fake")}
+    with torch.no_grad():
+        assert health["D_Y real, score"] == pytest.approx(method.D_Y(seen.y).mean().item())
 
 
 def test_a_preview_says_what_was_translated_to_what():

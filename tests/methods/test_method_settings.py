@@ -18,6 +18,7 @@ from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, Gener
         (CycleGANConfig, "lambda_cycle", 0.0),
         (CycleGANConfig, "lambda_identity", 0.0),
         (CycleGANConfig, "lambda_r1", 0.0),
+        (CycleGANConfig, "lambda_gp", 0.0),
     ],
 )
 def test_a_number_below_its_least_is_refused_and_the_least_is_not(kind, field, least):
@@ -31,3 +32,11 @@ def test_the_defaults_are_those_of_the_paper():
     assert (config.lambda_cycle, config.lambda_identity, config.buffer_size) == (10, 0.5, 50)
     assert (config.generator.base_channels, config.generator.blocks, config.generator.downsamplings) == (64, 9, 2)
     assert (config.discriminator.base_channels, config.discriminator.layers) == (64, 3)
+
+
+def test_wgan_gp_comes_with_the_penalty_of_its_paper_and_not_without_any():
+    assert CycleGANConfig(gan="wgan-gp").gradient_penalty == 10
+    assert CycleGANConfig(gan="wgan-gp", lambda_gp=3.0).gradient_penalty == 3
+    assert (CycleGANConfig().gradient_penalty, CycleGANConfig(lambda_gp=1.0).gradient_penalty) == (0, 1)
+    with pytest.raises(ValueError, match="lambda_gp: must be above 0 with wgan-gp"):
+        CycleGANConfig(gan="wgan-gp", lambda_gp=0.0)

@@ -48,6 +48,7 @@ with distributed.joined(torch.device("cpu")):
         buffer_size=3,
         lambda_r1=1.0,
         lambda_gp=1.0,
+        augment=("color", "translation", "cutout"),
         r1_every=1,
     )
     method = CycleGAN(small).double()

@@ -1,7 +1,6 @@
 """The games that generator and discriminator can play: for each a pair of losses, of scores of real and fake patches.
 
-lsgan          Mao et al. 2017, Eq. 9 with a = 0, b = c = 1, as CycleGAN uses it (Zhu et al. 2017, Sec. 4): real is 1,
-               fake is 0.
+lsgan          Mao et al. 2017, Eq. 9, as CycleGAN uses it (Zhu et al. 2017, Sec. 4): real is 1, fake is 0.
 minimax        Goodfellow et al. 2014, Eq. 1, D = σ(score): the generator minimizes E[log(1 − D(G(x)))], which is flat
                where the discriminator is sure of its fakes.
 nonsaturating  the same discriminator; the generator minimizes −E[log D(G(x))] instead (there, Sec. 3). This, and not

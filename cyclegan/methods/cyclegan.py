@@ -7,21 +7,23 @@ Objective  L(G, F, D_X, D_Y) = L_GAN(G, D_Y, X, Y) + L_GAN(F, D_X, Y, X) + λ L_
            L_GAN in the least-squares form of Sec. 4; L_identity of Sec. 5.2, weighted ½ λ.
 Images     float32 (n, 3, h, w) in [−1, 1]; h and w multiples of the generator's stride (4).
 Differs    from the paper: the identity loss is on for every domain, as in the authors' code (the paper names it for
-           paintings and flowers); other games than least squares (losses/adversarial.py), the penalties, spectral
-           norm and the generator's `ends` and `start` are ours and off by default.
+           paintings and flowers); other games than least squares (losses/adversarial.py), the penalties,
+           DiffAugment, spectral norm and the generator's `ends` and `start` are ours and off by default.
            From the authors' code: every side walks through shuffled passes of its own (there, Y is drawn with
            replacement); an epoch is a number of steps; an exponential average of both generators is kept and used
            for samples, evaluation and release (the raw weights stay in the checkpoint).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.buffer import ImageBuffer
+from cyclegan.functional.augment import augment
 from cyclegan.losses.adversarial import GAMES
 from cyclegan.losses.reconstruction import reconstruction
 from cyclegan.losses.regularization import between, r1_penalty, slope_penalty
@@ -30,6 +32,8 @@ from cyclegan.methods.settings import CycleGANConfig
 from cyclegan.networks.patchgan import PatchDiscriminator
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.protocols import Images, Losses, Minimize, Preview
+
+Judge: TypeAlias = Callable[[Images], Tensor]  # images → scores
 
 
 class CycleGAN(nn.Module):
@@ -74,13 +78,14 @@ class CycleGAN(nn.Module):
     def training_step(self, batch: UnpairedBatch, minimize: Minimize) -> Losses:
         """One round of Eq. (3): the generators move, then the discriminators."""
         x, y = batch
+        D_X, D_Y = self._augmented(self.D_X), self._augmented(self.D_Y)
         cycle = self.config.lambda_cycle
         identity = cycle * self.config.lambda_identity
 
         fake_y, fake_x = self.G(x), self.F(y)
         generators = {
-            "gan_G": self.gan.generator(self.D_Y(fake_y)),
-            "gan_F": self.gan.generator(self.D_X(fake_x)),
+            "gan_G": self.gan.generator(D_Y(fake_y)),
+            "gan_F": self.gan.generator(D_X(fake_x)),
             "cycle_x": cycle * reconstruction(self.F(fake_y), x),  # F(G(x)) ≈ x
             "cycle_y": cycle * reconstruction(self.G(fake_x), y),  # G(F(y)) ≈ y
         }
@@ -91,15 +96,19 @@ class CycleGAN(nn.Module):
 
         past_x, past_y = self.past_x(fake_x), self.past_y(fake_y)
         discriminators = {  # halved, on buffered fakes (Secs. 4, 7.1)
-            "D_X": 0.5 * self.gan.discriminator(self.D_X(x), self.D_X(past_x)),
-            "D_Y": 0.5 * self.gan.discriminator(self.D_Y(y), self.D_Y(past_y)),
+            "D_X": 0.5 * self.gan.discriminator(D_X(x), D_X(past_x)),
+            "D_Y": 0.5 * self.gan.discriminator(D_Y(y), D_Y(past_y)),
         }
-        discriminators |= self._penalties("X", self.D_X, x, past_x) | self._penalties("Y", self.D_Y, y, past_y)
+        discriminators |= self._penalties("X", D_X, x, past_x) | self._penalties("Y", D_Y, y, past_y)
         minimize("discriminators", discriminators)
         self.round += 1
         return generators | discriminators
 
-    def _penalties(self, side: str, discriminator: nn.Module, real: Images, past: Images) -> Losses:
+    def _augmented(self, discriminator: nn.Module) -> Judge:
+        """A discriminator of augmented images: whatever it is shown, each time anew."""
+        return lambda images: discriminator(augment(images, self.config.augment))
+
+    def _penalties(self, side: str, discriminator: Judge, real: Images, past: Images) -> Losses:
         """On the slopes of a discriminator, in full precision, as a gradient of a gradient wants it."""
         config = self.config
         found: Losses = {}

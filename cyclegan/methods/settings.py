@@ -61,6 +61,7 @@ class CycleGANConfig:
     lambda_r1: float = 0.0  # R1 penalty on the discriminators; not in the paper
     r1_every: int = 16  # rounds between two penalties, which then count as many times
     buffer_size: int = 50  # past fakes shown to the discriminators (Sec. 4)
+    augment: tuple[Literal["color", "translation", "cutout"], ...] = ()  # DiffAugment of all that discriminators see
 
     def __post_init__(self) -> None:
         _at_least(1, self, "r1_every")

@@ -34,8 +34,9 @@ def batch(count: int = 1, seed: int = 0) -> UnpairedBatch:
     return UnpairedBatch(*(torch.rand(count, 3, 16, 16, generator=random) * 2 - 1 for _ in "xy"))
 
 
-def losses_of(method: CycleGAN, seen: UnpairedBatch) -> dict[str, float]:
+def losses_of(method: CycleGAN, seen: UnpairedBatch, seed: int = 0) -> dict[str, float]:
     """The losses of a round in which nobody moves."""
+    torch.manual_seed(seed)
     return {name: loss.item() for name, loss in method.training_step(seen, lambda player, losses: None).items()}
 
 
@@ -340,6 +341,20 @@ def test_penalties_are_in_full_precision_under_autocast():
         losses = method.training_step(batch(), lambda player, losses: None)
     assert {loss.dtype for loss in losses.values()} == {torch.float32}
     assert losses["r1_X"].item() == pytest.approx(full["r1_X"], rel=1e-6)
+
+
+# DiffAugment
+
+
+def test_all_that_the_discriminators_see_is_augmented_and_nothing_else(monkeypatch):
+    monkeypatch.setattr("cyclegan.methods.cyclegan.augment", lambda images, kinds: -images if kinds else images)
+    settings = {"lambda_r1": 1.0, "lambda_gp": 1.0}
+    method, twin = tiny(augment=("color",), **settings), tiny(**settings)
+    for judge in (twin.D_X, twin.D_Y):  # of the negative, by weights of the other sign
+        judge.layers[0].weight.data.neg_()
+    losses, expected = losses_of(method, batch()), losses_of(twin, batch())
+    assert losses == pytest.approx(expected, rel=1e-5)
+    assert losses != pytest.approx(losses_of(tiny(**settings), batch()), rel=1e-2)
 
 
 # The preview

@@ -29,6 +29,9 @@ OPTIONS = [  # what `--set method.…` would be given; several of one line belon
     "lambda_gp=1.0",
     "lambda_r1=1.0",
     "buffer_size=0",
+    "augment=[color]",
+    "augment=[translation]",
+    "augment=[cutout]",
 ]
 
 

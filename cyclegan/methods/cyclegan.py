@@ -79,8 +79,7 @@ class CycleGAN(nn.Module):
         """One round of Eq. (3): the generators move, then the discriminators."""
         x, y = batch
         D_X, D_Y = self._augmented(self.D_X), self._augmented(self.D_Y)
-        cycle = self.config.lambda_cycle
-        identity = cycle * self.config.lambda_identity
+        cycle, identity = self.config.weights_in(self.round)  # λ and, by default, ½ λ
 
         fake_y, fake_x = self.G(x), self.F(y)
         generators = {

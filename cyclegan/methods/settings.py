@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, SupportsInt
 
+FINALS = ("lambda_cycle_final", "lambda_identity_final")
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 
@@ -11,6 +12,10 @@ def _at_least(bound: int, settings: object, *names: str) -> None:
     for name in names:
         if getattr(settings, name) < bound:
             raise ValueError(f"{name}: must be at least {bound}")
+
+
+def _towards(value: float, final: float | None, share: float) -> float:
+    return value if final is None else (1 - share) * value + share * final
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +62,9 @@ class CycleGANConfig:
     gan: Literal["lsgan", "vanilla", "nonsaturating", "minimax", "hinge", "wgan-gp"] = "lsgan"  # losses/adversarial.py
     lambda_cycle: float = 10.0  # λ of Eq. (3)
     lambda_identity: float = 0.5  # times λ; 0 switches the term off (Sec. 5.2)
+    lambda_cycle_final: float | None = None  # where λ goes in the rounds of `ramp`; not in the paper
+    lambda_identity_final: float | None = None  # likewise; 0 switches the term off then
+    ramp: tuple[int, int] | None = None  # rounds between which they change linearly; [n, n]: at once, after n rounds
     lambda_gp: float | None = None  # WGAN-GP's penalty on the discriminators; null: 10 for wgan-gp, 0 for the others
     lambda_r1: float = 0.0  # R1 penalty on the discriminators; not in the paper
     r1_every: int = 16  # rounds between two penalties, which then count as many times
@@ -66,10 +74,29 @@ class CycleGANConfig:
     def __post_init__(self) -> None:
         _at_least(1, self, "r1_every")
         _at_least(0, self, "lambda_cycle", "lambda_identity", "lambda_r1", "buffer_size")
-        if self.lambda_gp is not None:
-            _at_least(0, self, "lambda_gp")
+        _at_least(0, self, *(name for name in (*FINALS, "lambda_gp") if getattr(self, name) is not None))
+        self._require_whole_ramp()
         if self.gan == "wgan-gp" and self.lambda_gp == 0:
             raise ValueError("lambda_gp: must be above 0 with wgan-gp, which is nothing without its penalty")
+
+    def _require_whole_ramp(self) -> None:
+        given = [name for name in FINALS if getattr(self, name) is not None]
+        if self.ramp is None and given:
+            raise ValueError(f"{given[0]}: is never reached; say between which rounds, as in ramp: [0, 10000]")
+        if self.ramp is not None and not given:
+            raise ValueError(f"ramp: changes nothing; give {' or '.join(FINALS)} with it")
+        if self.ramp is not None and not 0 <= self.ramp[0] <= self.ramp[1]:
+            raise ValueError("ramp: must be two numbers of rounds, the first at least 0 and not above the second")
+
+    def weights_in(self, played: SupportsInt) -> tuple[float, float]:
+        """λ, and the weight of the identity loss, when so many rounds have been played."""
+        cycle, identity = self.lambda_cycle, self.lambda_identity
+        if self.ramp is not None:
+            (begin, end), now = self.ramp, int(played)
+            share = 1.0 if now >= end else max(0.0, (now - begin) / max(1, end - begin))
+            cycle = _towards(cycle, self.lambda_cycle_final, share)
+            identity = _towards(identity, self.lambda_identity_final, share)
+        return cycle, cycle * identity
 
     @property
     def gradient_penalty(self) -> float:

@@ -149,6 +149,17 @@ def test_without_identity_loss_there_are_no_such_terms():
     assert losses_of(tiny(lambda_identity=0.0), batch()).keys() == GAN | CYCLE | JUDGING
 
 
+def test_weights_change_with_the_rounds_played_and_a_term_of_no_weight_is_gone():
+    method = tiny(lambda_cycle_final=5.0, lambda_identity_final=0.0, ramp=(0, 2))
+    constant = losses_of(tiny(), batch())
+    found = [losses_of(method, batch()) for _ in range(4)]
+    for name in CYCLE:
+        assert [losses[name] / constant[name] for losses in found] == pytest.approx([1, 0.75, 0.5, 0.5])
+    for name in IDENTITY:
+        assert [losses[name] / constant[name] for losses in found[:2]] == pytest.approx([1, 0.375])
+        assert all(name not in losses for losses in found[2:])
+
+
 # The players
 
 

@@ -26,6 +26,8 @@ OPTIONS = [  # what `--set method.…` would be given; several of one line belon
     "gan=wgan-gp",
     "lambda_cycle=3.0",
     "lambda_identity=0.0",
+    "lambda_cycle_final=5.0 ramp=[0,2]",
+    "lambda_identity_final=0.0 ramp=[1,1]",
     "lambda_gp=1.0",
     "lambda_r1=1.0",
     "buffer_size=0",

@@ -7,8 +7,9 @@ Objective  L(G, F, D_X, D_Y) = L_GAN(G, D_Y, X, Y) + L_GAN(F, D_X, Y, X) + λ L_
            L_GAN in the least-squares form of Sec. 4; L_identity of Sec. 5.2, weighted ½ λ.
 Images     float32 (n, 3, h, w) in [−1, 1]; h and w multiples of the generator's stride (4).
 Differs    from the paper: the identity loss is on for every domain, as in the authors' code (the paper names it for
-           paintings and flowers); other games than least squares (losses/adversarial.py), the penalties,
-           DiffAugment, spectral norm and the generator's `ends` and `start` are ours and off by default.
+           paintings and flowers); other games than least squares (losses/adversarial.py), other cycle
+           distances than L1, weights that change, the penalties, DiffAugment, spectral norm and the generator's `ends`
+           and `start` are ours and off by default.
            From the authors' code: every side walks through shuffled passes of its own (there, Y is drawn with
            replacement); an epoch is a number of steps; an exponential average of both generators is kept and used
            for samples, evaluation and release (the raw weights stay in the checkpoint).
@@ -25,15 +26,17 @@ from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.buffer import ImageBuffer
 from cyclegan.functional.augment import augment
 from cyclegan.losses.adversarial import GAMES
-from cyclegan.losses.reconstruction import reconstruction
+from cyclegan.losses.reconstruction import reconstruction, structural_reconstruction
 from cyclegan.losses.regularization import between, r1_penalty, slope_penalty
 from cyclegan.methods.bind import NetworkTranslator, evaluating
 from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.networks.lpips import Lpips
 from cyclegan.networks.patchgan import PatchDiscriminator
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.protocols import Images, Losses, Minimize, Preview
 
 Judge: TypeAlias = Callable[[Images], Tensor]  # images → scores
+Distance: TypeAlias = Callable[[Images, Images], Tensor]  # images and what they should be → scalar
 
 
 class CycleGAN(nn.Module):
@@ -52,6 +55,7 @@ class CycleGAN(nn.Module):
         self.D_Y = PatchDiscriminator(**vars(config.discriminator))
         self.past_x = ImageBuffer(config.buffer_size)
         self.past_y = ImageBuffer(config.buffer_size)
+        self.distance = _distance("l1" if self.past_x.images.is_meta else config.cycle)  # meta: to translate only
         self.register_buffer("round", torch.zeros((), dtype=torch.int64))
 
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
@@ -85,8 +89,8 @@ class CycleGAN(nn.Module):
         generators = {
             "gan_G": self.gan.generator(D_Y(fake_y)),
             "gan_F": self.gan.generator(D_X(fake_x)),
-            "cycle_x": cycle * reconstruction(self.F(fake_y), x),  # F(G(x)) ≈ x
-            "cycle_y": cycle * reconstruction(self.G(fake_x), y),  # G(F(y)) ≈ y
+            "cycle_x": cycle * self.distance(self.F(fake_y), x),  # F(G(x)) ≈ x
+            "cycle_y": cycle * self.distance(self.G(fake_x), y),  # G(F(y)) ≈ y
         }
         if identity:
             generators["identity_y"] = identity * reconstruction(self.G(y), y)
@@ -146,3 +150,11 @@ class CycleGAN(nn.Module):
         if realness is None:
             return {f"{name}, score": float(score.mean()) for name, score in scores.items()}
         return {name: float(realness(score).mean()) for name, score in scores.items()}
+
+
+def _distance(name: str) -> Distance:
+    """Of a reconstruction; LPIPS stays outside of the method's state, as it never changes."""
+    if name != "lpips":
+        return {"l1": reconstruction, "ms-ssim": structural_reconstruction}[name]
+    lpips = Lpips()
+    return lambda image, target: reconstruction(image, target) + lpips.to(image.device)(image, target).mean()

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, SupportsInt
 
+SMALLEST = {"l1": 1, "lpips": 32, "ms-ssim": 11}  # px of a side that a distance of images can compare
 FINALS = ("lambda_cycle_final", "lambda_identity_final")
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
@@ -60,6 +61,7 @@ class CycleGANConfig:
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     gan: Literal["lsgan", "vanilla", "nonsaturating", "minimax", "hinge", "wgan-gp"] = "lsgan"  # losses/adversarial.py
+    cycle: Literal["l1", "lpips", "ms-ssim"] = "l1"  # how far F(G(x)) is from x; lpips: L1 + LPIPS
     lambda_cycle: float = 10.0  # λ of Eq. (3)
     lambda_identity: float = 0.5  # times λ; 0 switches the term off (Sec. 5.2)
     lambda_cycle_final: float | None = None  # where λ goes in the rounds of `ramp`; not in the paper
@@ -108,8 +110,9 @@ class CycleGANConfig:
     def require_fitting(self, crop_size: int) -> None:
         """Raise ValueError for crops that the networks cannot take or judge."""
         stride = 2**self.generator.downsamplings
-        if crop_size % stride or crop_size < self.discriminator.smallest:
-            needs = f"a multiple of {stride} and at least {self.discriminator.smallest}"
+        smallest = max(self.discriminator.smallest, SMALLEST[self.cycle])
+        if crop_size % stride or crop_size < smallest:
+            needs = f"a multiple of {stride} and at least {smallest}"
             raise ValueError(f"data: crop_size {crop_size} does not fit these networks; make it {needs}")
 
 

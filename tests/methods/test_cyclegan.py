@@ -1,6 +1,7 @@
 """CycleGAN: one round of Eq. (3), against the textbook and against itself."""
 
 import copy
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from cyclegan.protocols import Losses
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig
 
+WEIGHTS = "CYCLEGAN_WEIGHTS" in os.environ
 GAN, CYCLE, IDENTITY = {"gan_G", "gan_F"}, {"cycle_x", "cycle_y"}, {"identity_x", "identity_y"}
 JUDGING = {"D_X", "D_Y"}
 
@@ -29,9 +31,9 @@ def tiny(norm: str = "instance", seed: int = 0, **settings: Any) -> CycleGAN:
     return build(CycleGANConfig(generator=generator, discriminator=discriminator, **settings))
 
 
-def batch(count: int = 1, seed: int = 0) -> UnpairedBatch:
+def batch(count: int = 1, seed: int = 0, side: int = 16) -> UnpairedBatch:
     random = torch.Generator().manual_seed(seed)
-    return UnpairedBatch(*(torch.rand(count, 3, 16, 16, generator=random) * 2 - 1 for _ in "xy"))
+    return UnpairedBatch(*(torch.rand(count, 3, side, side, generator=random) * 2 - 1 for _ in "xy"))
 
 
 def losses_of(method: CycleGAN, seen: UnpairedBatch, seed: int = 0) -> dict[str, float]:
@@ -308,6 +310,30 @@ def test_r1_is_half_the_squared_slope_of_the_mean_score_at_real_images():
 def test_r1_is_off_by_default():
     assert CycleGANConfig().lambda_r1 == 0
     assert "r1_X" not in losses_of(tiny(), batch())
+
+
+# Other distances of the cycle
+
+
+@pytest.mark.parametrize(
+    "cycle", ["ms-ssim", pytest.param("lpips", marks=pytest.mark.skipif(not WEIGHTS, reason="no weights"))]
+)
+def test_only_the_cycle_is_measured_by_its_distance_and_no_weights_or_state_come_with_it(cycle):
+    method, seen = tiny(cycle=cycle), batch(2, side=32)
+    assert method.state_dict().keys() == tiny().state_dict().keys()
+    assert len(list(method.parameters())) == len(list(tiny().parameters()))
+    expected, losses = losses_of(tiny(), seen), losses_of(method, seen)
+    assert {name for name in losses if losses[name] != expected[name]} == CYCLE
+    with torch.no_grad():
+        cycled = method.F(method.G(seen.x))
+        distance = method.distance(cycled, seen.x).item()
+    assert losses["cycle_x"] == pytest.approx(10 * distance, rel=1e-4)
+
+
+def test_to_translate_nothing_is_loaded_for_the_cycle(monkeypatch):
+    monkeypatch.setattr("cyclegan.methods.cyclegan.Lpips", lambda: pytest.fail("loads weights"))
+    with torch.device("meta"):
+        tiny(cycle="lpips")
 
 
 # Other games

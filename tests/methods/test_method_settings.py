@@ -77,3 +77,12 @@ def test_without_a_ramp_weights_never_change():
 def test_half_a_ramp_is_refused(settings, said):
     with pytest.raises(ValueError, match=said):
         CycleGANConfig(**settings)
+
+
+@pytest.mark.parametrize(("cycle", "smallest"), [("l1", 6), ("ms-ssim", 11), ("lpips", 32)])
+def test_crops_are_large_enough_for_the_distance_of_the_cycle(cycle, smallest):
+    small = {"generator": GeneratorConfig(downsamplings=1), "discriminator": DiscriminatorConfig(layers=1)}
+    config = CycleGANConfig(cycle=cycle, **small)
+    config.require_fitting(smallest + smallest % 2)
+    with pytest.raises(ValueError, match=f"make it a multiple of 2 and at least {smallest}"):
+        config.require_fitting(smallest - 1 - (smallest - 1) % 2)

@@ -1,5 +1,6 @@
 """No option does nothing: every one, alone, changes what two steps of training come to."""
 
+import os
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ OPTIONS = [  # what `--set method.…` would be given; several of one line belon
     "gan=minimax",
     "gan=hinge",
     "gan=wgan-gp",
+    "cycle=ms-ssim",
+    pytest.param("cycle=lpips", marks=pytest.mark.skipif("CYCLEGAN_WEIGHTS" not in os.environ, reason="no weights")),
     "lambda_cycle=3.0",
     "lambda_identity=0.0",
     "lambda_cycle_final=5.0 ramp=[0,2]",

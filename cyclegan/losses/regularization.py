@@ -9,7 +9,7 @@ from torch import Tensor
 from cyclegan import distributed
 from cyclegan.protocols import Images
 
-Scores: TypeAlias = Float[Tensor, "n 1 grid_h grid_w"]
+Scores: TypeAlias = Float[Tensor, "n _ grid_h grid_w"]
 TINY = 1e-16
 
 

@@ -79,6 +79,11 @@ class CycleGAN(nn.Module):
         """F as a Translator."""
         return NetworkTranslator(self.F, self.F.stride)
 
+    @property
+    def translators(self) -> Mapping[str, NetworkTranslator]:
+        """Side → what translates to it."""
+        return {"x": self.y_to_x, "y": self.x_to_y}
+
     def training_step(self, batch: UnpairedBatch, minimize: Minimize) -> Losses:
         """One round of Eq. (3): the generators move, then the discriminators."""
         x, y = batch

@@ -53,6 +53,13 @@ class DiscriminatorConfig:
         return 3 * 2**self.layers
 
 
+def _require_fitting(crop_size: int, generator: GeneratorConfig, smallest: int) -> None:
+    stride = 2**generator.downsamplings
+    if crop_size % stride or crop_size < smallest:
+        needs = f"a multiple of {stride} and at least {smallest}"
+        raise ValueError(f"data: crop_size {crop_size} does not fit these networks; make it {needs}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class CycleGANConfig:
     """CycleGAN (Zhu et al. 2017)."""
@@ -109,11 +116,36 @@ class CycleGANConfig:
 
     def require_fitting(self, crop_size: int) -> None:
         """Raise ValueError for crops that the networks cannot take or judge."""
-        stride = 2**self.generator.downsamplings
-        smallest = max(self.discriminator.smallest, SMALLEST[self.cycle])
-        if crop_size % stride or crop_size < smallest:
-            needs = f"a multiple of {stride} and at least {smallest}"
-            raise ValueError(f"data: crop_size {crop_size} does not fit these networks; make it {needs}")
+        _require_fitting(crop_size, self.generator, max(self.discriminator.smallest, SMALLEST[self.cycle]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CUTConfig:
+    """CUT (Park et al. 2020); FastCUT has lambda_nce 10, lambda_identity 0 and flip true."""
+
+    name: Literal["cut"] = "cut"
+    generator: GeneratorConfig = GeneratorConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    gan: Literal["lsgan", "vanilla", "nonsaturating", "minimax", "hinge"] = "lsgan"  # losses/adversarial.py
+    lambda_nce: float = 1.0  # λ_X of Eq. (5)
+    lambda_identity: float = 1.0  # λ_Y; 0 switches the term off
+    patches: int = 256  # places of each layer that are compared
+    head_width: int = 256  # of the MLPs H
+    temperature: float = 0.07  # τ
+    flip: bool = False  # mirror x at random and what is seen of G(x) back: flip-equivariance, of FastCUT
+
+    def __post_init__(self) -> None:
+        _at_least(0, self, "lambda_nce", "lambda_identity")
+        _at_least(1, self, "head_width")
+        _at_least(2, self, "patches")
+        if not self.temperature > 0:
+            raise ValueError("temperature: must be above 0")
+        if self.generator.blocks < 1:
+            raise ValueError("generator: blocks must be at least 1, as patches are compared there")
+
+    def require_fitting(self, crop_size: int) -> None:
+        """Raise ValueError for crops that the networks cannot take or judge."""
+        _require_fitting(crop_size, self.generator, self.discriminator.smallest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,4 +226,5 @@ class GatysConfig:
         raise ValueError("method: gatys learns nothing; translate with experiments/gatys/best.yaml and --style instead")
 
 
-MethodConfig = CycleGANConfig | AdaINConfig | GatysConfig
+DirectedConfig = CycleGANConfig | CUTConfig  # of methods that learn to translate to one side or to both
+MethodConfig = DirectedConfig | AdaINConfig | GatysConfig

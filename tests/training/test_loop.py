@@ -22,7 +22,7 @@ from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.unpaired import Unpaired, held_out
 from cyclegan.errors import NotFiniteError, StoppedError
 from cyclegan.methods import METHODS, build
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.settings import CUTConfig, CycleGANConfig, DiscriminatorConfig, GeneratorConfig
 from cyclegan.training import loop
 from cyclegan.training.checkpoint import Checkpoint, list_checkpoints, read_tensors, verify
 from cyclegan.training.ema import EMA
@@ -36,8 +36,13 @@ NANO = CycleGANConfig(
     discriminator=DiscriminatorConfig(base_channels=4, layers=2, norm="spectral"),
     lambda_r1=1.0,
     r1_every=3,
+    lambda_gp=1.0,
     buffer_size=8,
+    augment=("color", "translation", "cutout"),
+    lambda_cycle_final=2.0,
+    ramp=(2, 12),
 )
+NANO_CUT = CUTConfig(generator=NANO.generator, discriminator=NANO.discriminator, head_width=8, patches=9, flip=True)
 
 
 def newest(folder: Path) -> Path:
@@ -165,7 +170,7 @@ def reading(**settings) -> UnpairedConfig:
 
 @pytest.fixture(scope="module")
 def start(pictures) -> Callable[..., None]:
-    """One launch of a small CycleGAN with every option that has a state."""
+    """One launch of a small CycleGAN with every option that has a state or draws."""
     return partial(launch, build=lambda: build(NANO), held_out=held_out(*pictures, reading(), count=2))
 
 
@@ -188,6 +193,15 @@ def test_cyclegan_resumes_to_the_bit_with_other_readers(tmp_path, start, read, w
     interrupt(start, tmp_path, 5, "stop", read(workers=3, cache_mb=0))
     start(tmp_path, read(workers=1))
     assert first_difference(whole_cyclegan, newest(tmp_path)) is None
+
+
+def test_cut_resumes_to_the_bit(tmp_path, pictures, read, first_difference):
+    start = partial(launch, build=lambda: build(NANO_CUT), held_out=held_out(*pictures, reading(), count=2))
+    start(tmp_path / "whole", read())
+    for at, how in ((3, "crash"), (7, "stop")):
+        interrupt(start, tmp_path / "interrupted", at, how, read())
+    start(tmp_path / "interrupted", read())
+    assert first_difference(newest(tmp_path / "whole"), newest(tmp_path / "interrupted")) is None
 
 
 def forget(lost: str, method) -> None:

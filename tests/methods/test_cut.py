@@ -12,6 +12,7 @@ from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods import build
 from cyclegan.methods.cut import CUT
 from cyclegan.methods.settings import CUTConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.networks.layers import ResnetBlock
 from cyclegan.protocols import Directed, Losses
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig
@@ -143,6 +144,25 @@ def test_flip_equivariance_compares_a_mirrored_translation_with_the_mirrored_pla
     assert method.patch_nce(seen.flip(3), seen).item() != pytest.approx(straight, rel=1e-2)
 
 
+class Copy(nn.Module):
+    """A generator that returns its input, and sees no more than that."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        return [images]
+
+
+def test_a_generator_that_copies_is_told_apart_as_well_in_mirrored_rounds_as_in_others():
+    found = []
+    for flip in (False, True):
+        method = tiny(flip=flip)
+        method.G, method.H = Copy(), method.H[:1]
+        found += [losses_of(method, batch(), seed)["nce_x"] for seed in range(6)]
+    assert found == pytest.approx([found[0]] * 12, rel=1e-5)
+
+
 def test_half_of_the_rounds_are_mirrored():
     method, given = tiny(flip=True), []
     method.G.register_forward_pre_hook(lambda network, images: given.append(images[0]))
@@ -224,7 +244,14 @@ def test_every_layer_that_is_seen_has_a_head_of_its_width(seen):
 def test_at_the_papers_size_five_layers_are_seen():
     G = build(CUTConfig(generator=GeneratorConfig(base_channels=2))).G
     assert G.channels_seen == (3, 4, 8, 8, 8)
-    assert [tuple(f.shape[2:]) for f in G.encode(torch.zeros(1, 3, 32, 32))] == [(32, 32), (16, 16)] + [(8, 8)] * 3
+    ran = []
+    for k, block in enumerate(layer for layer in G.layers if isinstance(layer, ResnetBlock)):
+        block.register_forward_hook(lambda block, given, found, k=k: ran.append((k, found)))
+    seen = G.encode(torch.zeros(1, 3, 32, 32))
+    assert [k for k, _ in ran] == [0, 1, 2, 3, 4]
+    assert seen[3] is ran[0][1]
+    assert seen[4] is ran[4][1]
+    assert [tuple(features.shape[2:]) for features in seen] == [(32, 32), (16, 16)] + [(8, 8)] * 3
 
 
 @pytest.mark.parametrize(

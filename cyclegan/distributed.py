@@ -91,6 +91,12 @@ def share(count: int) -> slice:
     return slice(rank() * own, (rank() + 1) * own)
 
 
+def draws(count: int, each: int) -> Tensor:
+    """(count, each) numbers in [0, 1) for the images of this process: its share of those drawn for the whole batch."""
+    whole = count * size()
+    return torch.rand(whole, each)[share(whole)]
+
+
 def gathered(images: Tensor) -> Tensor:
     """The whole batch of which every process has its share, in order."""
     if size() == 1:

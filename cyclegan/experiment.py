@@ -17,7 +17,7 @@ from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.sources import Sources, find_sources, names_of
 from cyclegan.errors import ConfigError, UserError, enough_memory
 from cyclegan.evaluation.settings import CompareConfig
-from cyclegan.methods.settings import CycleGANConfig, MethodConfig
+from cyclegan.methods.settings import CycleGANConfig, DirectedConfig, MethodConfig
 from cyclegan.provenance import commit, environment
 from cyclegan.training.settings import TrainingConfig
 
@@ -131,7 +131,7 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     from cyclegan.data.unpaired import Unpaired, held_out
     from cyclegan.evaluation.examiner import PICTURES, Examiner, Validation
     from cyclegan.methods import build
-    from cyclegan.methods.cyclegan import CycleGAN
+    from cyclegan.protocols import Directed
     from cyclegan.training import loop
     from cyclegan.training.plan import checkpoint_bytes, describe, require_room
     from cyclegan.training.seeding import seed_step
@@ -158,9 +158,12 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
 
     shown = held_out(sources.test_x, sources.test_y, data, kind=method.Batch)
     judge = Examiner()
-    if sources.validation_x and isinstance(method, CycleGAN):
+    if sources.validation_x and isinstance(method, Directed):
         x, y = loop.to(held_out(sources.validation_x, sources.validation_y, data, PICTURES), device)
-        judge = Examiner({"G(x)": Validation.of(method.x_to_y, x, y), "F(y)": Validation.of(method.y_to_x, y, x)})
+        ways, learned = {"y": ("G(x)", x, y), "x": ("F(y)", y, x)}, method.translators
+        judge = Examiner(
+            {name: Validation.of(learned[to], *pair) for to, (name, *pair) in ways.items() if to in learned}
+        )
         run.say(f"validates on {len(x)} + {len(y)} pictures kept aside; the best weights go to best.safetensors")
     described = about(experiment, sources)
     loop.train(method, batches, shown, training, run, seed=experiment.seed, device=device, about=described, judge=judge)
@@ -335,7 +338,7 @@ def score(
     metrics: Sequence[str] | None = None,
     fetch: bool = False,
 ) -> dict[str, float]:
-    """Both directions of a run beside rivals, and beside oracles where the right translations are known."""
+    """What a run has learned beside rivals, and beside oracles where the right translations are known."""
     from cyclegan.evaluation.report import as_text, save_report, sheet
     from cyclegan.images import write
     from cyclegan.inference.load import load as load_trained
@@ -344,7 +347,7 @@ def score(
 
     experiment = load(folder / "config.yaml", Experiment)
     sources = find_sources(experiment.data)
-    if not isinstance(experiment.method, CycleGANConfig):
+    if not isinstance(experiment.method, DirectedConfig):
         print(f"{experiment.method.name}: paints after examples; see it beside others with `cyclegan compare`")
         return {}
 
@@ -357,7 +360,7 @@ def score(
     reports = assess_run(versions, sources, choose_device("auto"), Asked(count, fetch, metrics))
     out = out or folder / "evaluation"
     scores: dict[str, float] = {}
-    for direction in sources.directions():
+    for direction in (each for each in sources.directions() if each.name in reports):
         report = reports[direction.name]
         print(f"\n{direction.name}\n\n{as_text(report)}")
         said = report.assessment.values(name, ("realism", "symptoms"))

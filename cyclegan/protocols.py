@@ -1,4 +1,4 @@
-"""What the rest of the library may assume of a method: three small structural types, no base class.
+"""What the rest of the library may assume of a method: a few small structural types, no base class.
 
 Training, evaluation, comparison and export know only these. Whatever turns images into images is a `Translator`;
 whatever is guided by an example picture is a `Stylizer`, bound to its example to become a Translator; whatever learns
@@ -22,6 +22,16 @@ class Translator(Protocol):
 
     def translate(self, images: Images) -> Images:
         """(n, 3, h, w) in [-1, 1] → the same, for any h and w ≥ 1."""
+        ...
+
+
+@runtime_checkable
+class Directed(Protocol):
+    """Has learned to translate from one of two sides to the other, or both ways."""
+
+    @property
+    def translators(self) -> Mapping[str, Translator]:
+        """`x` or `y`, a side → what translates to it."""
         ...
 
 

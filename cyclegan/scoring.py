@@ -1,7 +1,7 @@
 """From a run, or from pictures that any program made, to what is known about how good they are.
 
-Run        its test pictures in both directions: the newest weights, the best ones where pictures were kept aside to
-           choose them, and rivals that need no training (fitted on at most 200 training pictures a side).
+Run        its test pictures in the directions it has learned: the newest weights, the best ones where pictures were
+           kept aside to choose them, and rivals that need no training (fitted on at most 200 training pictures a side).
 Folder     translations by their names: photo.jpg, photo_fake.png and photo_fake_B.png are translations of photo.*.
 Pictures   reduced to 256 pixels on their longer side. Test pictures that are nearly some of the training are left out
            and counted.
@@ -83,11 +83,13 @@ def task_of_folders(sources: Path, targets: Path, held_out: Path | None) -> Task
 def assess_run(
     versions: Mapping[str, Loaded], sources: Sources, device: torch.device, asked: Asked
 ) -> dict[str, Report]:
-    """Both directions of a run; `versions` are its weights by the name of their row, the first is shown."""
+    """The directions of a run; `versions` are its weights by the name of their row, the first is shown."""
     directions = sources.directions()
+    learned = next(iter(versions.values())).translators
     return {
         there.name: _assess_direction(versions, there, back.to, sources, device, asked)
         for there, back in zip(directions, directions[::-1], strict=True)
+        if there.to in learned
     }
 
 
@@ -163,6 +165,7 @@ def _assess_direction(
     cycles = {
         name: [cycle(runs[name], loaded.translator(home), picture, device) for picture in evenly(originals, CYCLES)]
         for name, loaded in versions.items()
+        if home in loaded.translators
     }
     return Report(
         assessment=replace(assessment, alarms={name: assessment.alarms[name] for name in runs}),  # rivals are not ill

@@ -47,6 +47,8 @@ with distributed.joined(torch.device("cpu")):
         discriminator=DiscriminatorConfig(base_channels=4, layers=2),
         buffer_size=3,
         lambda_r1=1.0,
+        lambda_gp=1.0,
+        augment=("color", "translation", "cutout"),
         r1_every=1,
     )
     method = CycleGAN(small).double()

@@ -109,6 +109,27 @@ def test_a_run_reports_its_last_weights_and_those_that_validated_best(place, cap
     assert 0 <= unpaired["cycle"]["cyclegan, step 6"]["honesty"] <= 1
 
 
+def test_a_method_of_one_direction_is_trained_validated_scored_and_translates_that_way_only(place, capsys):
+    one_way = CONFIG.replace("name: cyclegan", "name: cut\n  head_width: 8")
+    (place / "nano.yaml").write_text(one_way)
+    assert main(["train", "nano.yaml"]) == 0
+    assert "cut, best on validation, step" in capsys.readouterr().out
+    run = place / "runs" / "photos2paintings" / "nano"
+    _, described = read_tensors(run / "best.safetensors")
+    assert set(described["about"]["validation"]) == {"G(x)"}
+    report = json.loads((run / "evaluation" / "evaluation.json").read_text())
+    assert list(report["directions"]) == ["photos2paintings"]
+    assert "cut, step 6" in report["directions"]["photos2paintings"]["unpaired"]["rows"]
+    assert report["directions"]["photos2paintings"]["cycle"] == {}
+    assert {path.name.partition("-x_to_y")[1] for path in (run / "samples").iterdir()} == {"-x_to_y", ""}
+
+    assert main(["translate", str(run), "photos", "--to", "paintings", "--out", "painted"]) == 0
+    assert len(list((place / "painted").iterdir())) == 12
+    capsys.readouterr()
+    assert main(["translate", str(run), "photos", "--to", "photos", "--out", "back"]) == 2
+    assert "'photos': this model translates to 'paintings'\n" in capsys.readouterr().err
+
+
 def test_several_runs_are_summed_up_by_mean_and_deviation(place, capsys):
     (place / "nano.yaml").write_text(CONFIG)
     runs = []

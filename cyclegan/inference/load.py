@@ -31,7 +31,7 @@ from cyclegan.images import from_bytes, read, to_bytes
 from cyclegan.inference.graph import read_graph
 from cyclegan.methods import build
 from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.methods.settings import CycleGANConfig, MethodConfig
+from cyclegan.methods.settings import DirectedConfig, MethodConfig
 from cyclegan.networks.frozen import frozen
 from cyclegan.pictures import read_picture, to_rgb
 from cyclegan.precision import choose_device, choose_precision
@@ -178,8 +178,8 @@ def _frozen(translators: Mapping[str, Translator], dtype: torch.dtype) -> Mappin
 def _load_settings(path: Path, device: torch.device, examples: "_Examples", overrides: Sequence[str]) -> Loaded:
     """A method that needs no training of ours: Gatys, or AdaIN with its public decoder."""
     config: MethodConfig = read_config(path, MethodConfig, overrides)
-    if isinstance(config, CycleGANConfig):
-        raise UserError(f"{path}: cyclegan has to be trained; give the folder of a run")
+    if isinstance(config, DirectedConfig):
+        raise UserError(f"{path}: {config.name} has to be trained; give the folder of a run")
     about = {"format": FORMAT, "method": dump(config), "x": "content", "y": "style", "step": 0, "domain": None}
     return _loaded(build(config), about, examples, device, [])
 
@@ -233,7 +233,7 @@ class _Examples(NamedTuple):
         if not isinstance(method, Stylizer):
             if any(self):
                 raise UserError(f"--style: this model has learned to translate to {about['y']}; it takes no example")
-            return {about["x"]: method.y_to_x, about["y"]: method.x_to_y}
+            return {about[side]: translator for side, translator in method.translators.items()}
         if not self.style:
             raise ExampleMissingError("this method paints after an example; give one with --style picture.jpg")
         styles = [read(Path(path)).to(device) for path in self.style]

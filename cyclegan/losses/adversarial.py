@@ -1,17 +1,91 @@
-"""The least-squares adversarial loss (Mao et al. 2017), as CycleGAN uses it (Zhu et al. 2017, Sec. 4).
+"""The games that generator and discriminator can play: for each a pair of losses, of scores of real and fake patches.
 
-Scores are squared patch by patch and then averaged; real is 1, fake is 0.
+lsgan          Mao et al. 2017, Eq. 9, as CycleGAN uses it (Zhu et al. 2017, Sec. 4): real is 1, fake is 0.
+minimax        Goodfellow et al. 2014, Eq. 1, D = σ(score): the generator minimizes E[log(1 − D(G(x)))], which is flat
+               where the discriminator is sure of its fakes.
+nonsaturating  the same discriminator; the generator minimizes −E[log D(G(x))] instead (there, Sec. 3). This, and not
+               minimax, is what most code calls `vanilla`: binary cross-entropy with the label "real" for the generator.
+hinge          Lim and Ye 2017; Miyato et al. 2018, Eqs. 16 and 17: margins of 1 either way.
+wgan-gp        Gulrajani et al. 2017, Eq. 3: a critic without labels, which needs the penalty `slope_penalty` of
+               cyclegan.losses.regularization.
+
+Every loss is a mean over patches: the loss is applied patch by patch, then averaged. Logarithms of σ are computed as
+−log σ(s) = softplus(−s), which neither overflows nor loses digits.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import relu, softplus
+
+Scores: TypeAlias = Float[Tensor, "..."]
+Scalar: TypeAlias = Float[Tensor, ""]
 
 
-def lsgan_generator(fake: Float[Tensor, "..."]) -> Float[Tensor, ""]:
+def lsgan_generator(fake: Scores) -> Scalar:
     """E[(D(G(x)) − 1)²]: the generator wants its fakes scored 1."""
     return (fake - 1).square().mean()
 
 
-def lsgan_discriminator(real: Float[Tensor, "..."], fake: Float[Tensor, "..."]) -> Float[Tensor, ""]:
+def lsgan_discriminator(real: Scores, fake: Scores) -> Scalar:
     """E[(D(y) − 1)²] + E[D(G(x))²]: reals scored 1, fakes scored 0."""
     return (real - 1).square().mean() + fake.square().mean()
+
+
+def minimax_generator(fake: Scores) -> Scalar:
+    """E[log(1 − σ(D(G(x))))], which has no lower bound."""
+    return -softplus(fake).mean()
+
+
+def nonsaturating_generator(fake: Scores) -> Scalar:
+    """−E[log σ(D(G(x)))]: steepest where the discriminator is sure of its fakes."""
+    return softplus(-fake).mean()
+
+
+def logistic_discriminator(real: Scores, fake: Scores) -> Scalar:
+    """−E[log σ(D(y))] − E[log(1 − σ(D(G(x))))]: of minimax and of nonsaturating."""
+    return softplus(-real).mean() + softplus(fake).mean()
+
+
+def hinge_discriminator(real: Scores, fake: Scores) -> Scalar:
+    """E[max(0, 1 − D(y))] + E[max(0, 1 + D(G(x)))]: what lies beyond its margin does not count."""
+    return relu(1 - real).mean() + relu(1 + fake).mean()
+
+
+def critic_generator(fake: Scores) -> Scalar:
+    """−E[D(G(x))]: of hinge and of wgan-gp."""
+    return -fake.mean()
+
+
+def critic_discriminator(real: Scores, fake: Scores) -> Scalar:
+    """E[D(G(x))] − E[D(y)]: with slopes of at most 1, the negative of the Wasserstein distance."""
+    return fake.mean() - real.mean()
+
+
+def _as_they_are(scores: Scores) -> Scores:
+    return scores
+
+
+def _from_margins(scores: Scores) -> Scores:
+    return ((scores + 1) / 2).clamp(0, 1)
+
+
+class Game(NamedTuple):
+    """What each side minimizes, and how scores are read."""
+
+    generator: Callable[[Tensor], Tensor]  # of fakes
+    discriminator: Callable[[Tensor, Tensor], Tensor]  # of reals and fakes
+    realness: Callable[[Tensor], Tensor] | None  # scores → 1 where it says real, 0 where fake; None: they have no scale
+
+
+GAMES = {
+    "lsgan": Game(lsgan_generator, lsgan_discriminator, _as_they_are),
+    "minimax": Game(minimax_generator, logistic_discriminator, torch.sigmoid),
+    "nonsaturating": Game(nonsaturating_generator, logistic_discriminator, torch.sigmoid),
+    "vanilla": Game(nonsaturating_generator, logistic_discriminator, torch.sigmoid),  # by the name it has elsewhere
+    "hinge": Game(critic_generator, hinge_discriminator, _from_margins),
+    "wgan-gp": Game(critic_generator, critic_discriminator, None),
+}

@@ -3,10 +3,11 @@
 from importlib import import_module
 from typing import Any
 
-from cyclegan.methods.settings import AdaINConfig, CycleGANConfig, GatysConfig, MethodConfig
+from cyclegan.methods.settings import AdaINConfig, CUTConfig, CycleGANConfig, GatysConfig, MethodConfig
 
 METHODS = {
     CycleGANConfig: ("cyclegan.methods.cyclegan", "CycleGAN"),
+    CUTConfig: ("cyclegan.methods.cut", "CUT"),
     AdaINConfig: ("cyclegan.methods.adain", "AdaIN"),
     GatysConfig: ("cyclegan.methods.gatys", "Gatys"),
 }

@@ -2,13 +2,15 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, SupportsInt
 
 Norm = Literal["instance", "batch", "layer", "group", "none"]
 Init = Literal["normal", "xavier", "kaiming", "orthogonal"]  # normal: of 0.02, or He's where there is no norm
 Downsampling = Literal["strided", "blur"]
 Upsampling = Literal["transposed", "resize", "shuffle", "blur"]
 
+SMALLEST = {"l1": 1, "lpips": 32, "ms-ssim": 11}  # px of a side that a distance of images can compare
+FINALS = ("lambda_cycle_final", "lambda_identity_final")
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 
@@ -22,6 +24,10 @@ def _at_most(bound: int, settings: object, *names: str) -> None:
     for name in names:
         if getattr(settings, name) > bound:
             raise ValueError(f"{name}: must be at most {bound}")
+
+
+def _towards(value: float, final: float | None, share: float) -> float:
+    return value if final is None else (1 - share) * value + share * final
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +121,13 @@ class DiscriminatorConfig:
         return (3 * 2**self.layers if self.layers else 2) * 2 ** (self.scales - 1)
 
 
+def _require_fitting(crop_size: int, generator: GeneratorConfig | UnetConfig, smallest: int) -> None:
+    stride, smallest = generator.stride, max(generator.smallest, smallest)
+    if crop_size % stride or crop_size < smallest:
+        needs = f"a multiple of {stride} and at least {smallest}"
+        raise ValueError(f"data: crop_size {crop_size} does not fit these networks; make it {needs}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class CycleGANConfig:
     """CycleGAN (Zhu et al. 2017)."""
@@ -122,22 +135,91 @@ class CycleGANConfig:
     name: Literal["cyclegan"] = "cyclegan"
     generator: GeneratorConfig | UnetConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    gan: Literal["lsgan", "vanilla", "nonsaturating", "minimax", "hinge", "wgan-gp"] = "lsgan"  # losses/adversarial.py
+    cycle: Literal["l1", "lpips", "ms-ssim"] = "l1"  # how far F(G(x)) is from x; lpips: L1 + LPIPS
     lambda_cycle: float = 10.0  # λ of Eq. (3)
     lambda_identity: float = 0.5  # times λ; 0 switches the term off (Sec. 5.2)
+    lambda_cycle_final: float | None = None  # where λ goes in the rounds of `ramp`; not in the paper
+    lambda_identity_final: float | None = None  # likewise; 0 switches the term off then
+    ramp: tuple[int, int] | None = None  # rounds between which they change linearly; [n, n]: at once, after n rounds
+    lambda_gp: float | None = None  # WGAN-GP's penalty on the discriminators; null: 10 for wgan-gp, 0 for the others
     lambda_r1: float = 0.0  # R1 penalty on the discriminators; not in the paper
     r1_every: int = 16  # rounds between two penalties, which then count as many times
     buffer_size: int = 50  # past fakes shown to the discriminators (Sec. 4)
+    augment: tuple[Literal["color", "translation", "cutout"], ...] = ()  # DiffAugment of all that discriminators see
 
     def __post_init__(self) -> None:
         _at_least(1, self, "r1_every")
         _at_least(0, self, "lambda_cycle", "lambda_identity", "lambda_r1", "buffer_size")
+        _at_least(0, self, *(name for name in (*FINALS, "lambda_gp") if getattr(self, name) is not None))
+        self._require_whole_ramp()
+        if self.gan == "wgan-gp" and self.lambda_gp == 0:
+            raise ValueError("lambda_gp: must be above 0 with wgan-gp, which is nothing without its penalty")
+
+    def _require_whole_ramp(self) -> None:
+        given = [name for name in FINALS if getattr(self, name) is not None]
+        if self.ramp is None and given:
+            raise ValueError(f"{given[0]}: is never reached; say between which rounds, as in ramp: [0, 10000]")
+        if self.ramp is not None and not given:
+            raise ValueError(f"ramp: changes nothing; give {' or '.join(FINALS)} with it")
+        if self.ramp is not None and not 0 <= self.ramp[0] <= self.ramp[1]:
+            raise ValueError("ramp: must be two numbers of rounds, the first at least 0 and not above the second")
+
+    def weights_in(self, played: SupportsInt) -> tuple[float, float]:
+        """λ, and the weight of the identity loss, when so many rounds have been played."""
+        cycle, identity = self.lambda_cycle, self.lambda_identity
+        if self.ramp is not None:
+            (begin, end), now = self.ramp, int(played)
+            share = 1.0 if now >= end else max(0.0, (now - begin) / max(1, end - begin))
+            cycle = _towards(cycle, self.lambda_cycle_final, share)
+            identity = _towards(identity, self.lambda_identity_final, share)
+        return cycle, cycle * identity
+
+    @property
+    def gradient_penalty(self) -> float:
+        """λ of WGAN-GP, with its paper's value where nothing is said."""
+        if self.lambda_gp is not None:
+            return self.lambda_gp
+        return 10.0 if self.gan == "wgan-gp" else 0.0
 
     def require_fitting(self, crop_size: int) -> None:
         """Raise ValueError for crops that the networks cannot take or judge."""
-        stride, smallest = self.generator.stride, max(self.generator.smallest, self.discriminator.smallest)
-        if crop_size % stride or crop_size < smallest:
-            needs = f"a multiple of {stride} and at least {smallest}"
-            raise ValueError(f"data: crop_size {crop_size} does not fit these networks; make it {needs}")
+        _require_fitting(crop_size, self.generator, max(self.discriminator.smallest, SMALLEST[self.cycle]))
+
+    @property
+    def mixes_images(self) -> bool:
+        """Whether what becomes of an image depends on the others of its batch."""
+        return "batch" in (self.generator.norm, self.discriminator.norm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CUTConfig:
+    """CUT (Park et al. 2020); FastCUT has lambda_nce 10, lambda_identity 0 and flip true."""
+
+    name: Literal["cut"] = "cut"
+    generator: GeneratorConfig = GeneratorConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    gan: Literal["lsgan", "vanilla", "nonsaturating", "minimax", "hinge"] = "lsgan"  # losses/adversarial.py
+    lambda_nce: float = 1.0  # λ_X of Eq. (5)
+    lambda_identity: float = 1.0  # λ_Y; 0 switches the term off
+    patches: int = 256  # places of each layer that are compared
+    head_width: int = 256  # of the MLPs H
+    temperature: float = 0.07  # τ
+    flip: bool = False  # mirror x at random and what is seen of G(x) back: flip-equivariance, of FastCUT
+
+    def __post_init__(self) -> None:
+        _at_least(0, self, "lambda_nce", "lambda_identity")
+        _at_least(1, self, "head_width")
+        _at_least(2, self, "patches")
+        _at_most(16384, self, "head_width", "patches")
+        if not self.temperature > 0:
+            raise ValueError("temperature: must be above 0")
+        if self.generator.blocks < 1:
+            raise ValueError("generator: blocks must be at least 1, as patches are compared there")
+
+    def require_fitting(self, crop_size: int) -> None:
+        """Raise ValueError for crops that the networks cannot take or judge."""
+        _require_fitting(crop_size, self.generator, self.discriminator.smallest)
 
     @property
     def mixes_images(self) -> bool:
@@ -223,4 +305,5 @@ class GatysConfig:
         raise ValueError("method: gatys learns nothing; translate with experiments/gatys/best.yaml and --style instead")
 
 
-MethodConfig = CycleGANConfig | AdaINConfig | GatysConfig
+DirectedConfig = CycleGANConfig | CUTConfig  # of methods that learn to translate to one side or to both
+MethodConfig = DirectedConfig | AdaINConfig | GatysConfig

@@ -11,8 +11,8 @@ checkerboard  power of luma at the frequencies 1/4 and 1/2 of the pixel grid ove
               over pictures, of the worst frequency. About 1 for photographs and paintings, 3 for generators that look
               well, hundreds where stride and kernel of an up-sampling do not fit.
 copying       the share of translations that are nearly a picture that was trained on (cyclegan.data.duplicates).
-saturation    of a discriminator: how far its scores of real and translated pictures lie apart, 1 at most with LSGAN;
-              one that is always right tells the generator nothing.
+saturation    of a discriminator: how far its scores of real and translated pictures lie apart, 1 where it is always
+              right, and then tells the generator nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence

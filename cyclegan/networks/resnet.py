@@ -44,9 +44,11 @@ class ResnetGenerator(nn.Module):
         super().__init__()
         self.stride = 2**downsamplings
         self.smallest = 2 * self.stride  # residual blocks reflect at the borders, which takes 2×2 features
+        self.blocks_seen = {0, max(blocks - 1, 0) // 2}  # by `encode`
         self.starts_at_identity = start == "identity"
         shuffled = ends == "shuffle"
         widths = [base_channels * 2**i for i in range(1 if shuffled else 0, downsamplings + 1)]
+        self.channels_seen = (3, *widths[1:], *[widths[-1]] * len(self.blocks_seen))
         self.layers = nn.Sequential(
             *(_shuffle_stem(widths[0], norm) if shuffled else _conv7_stem(widths[0], norm)),
             *(_down(narrow, wide, norm, downsampling) for narrow, wide in pairwise(widths)),
@@ -63,6 +65,17 @@ class ResnetGenerator(nn.Module):
         if self.starts_at_identity:
             drawn = drawn + (SATURATION * images).atanh()
         return tanh(drawn)
+
+    def encode(self, images: Images) -> list[Float[Tensor, "n _ _ _"]]:
+        """What CUT compares: the image, every down-sampling, the first residual block and the middle one."""
+        blocks = [i for i, layer in enumerate(self.layers) if isinstance(layer, ResnetBlock)]
+        taps = {i for i in range(blocks[0]) if isinstance(self.layers[i], nn.Sequential)}
+        taps |= {blocks[k] for k in self.blocks_seen}
+        features, found = images, [images]
+        for i, layer in enumerate(self.layers[: max(taps) + 1]):
+            features = layer(features)
+            found += [features] * (i in taps)
+        return found
 
 
 def _conv7_stem(channels: int, norm: str) -> list[nn.Module]:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.utils import get_total_norm
 
 from cyclegan import distributed
-from cyclegan.errors import NotFiniteError
+from cyclegan.errors import NotFiniteError, UserError
 from cyclegan.protocols import Losses
 from cyclegan.training.settings import OptimizerConfig
 
@@ -24,10 +24,14 @@ class Optimizers:
         self.config = config
         self.parts = parts  # of a batch: a player moves when it has heard of all of them
         self.parameters = {player: list(parameters) for player, parameters in players.items()}
+        for player in config.lr_factors.keys() - self.parameters.keys():
+            known = " and ".join(self.parameters)
+            raise UserError(f"training.optimizer.lr_factors: there is no '{player}' in this game, only {known}")
         self.adam = {
-            player: torch.optim.Adam(parameters, lr=config.lr, betas=config.betas, fused=True)
+            player: torch.optim.Adam(parameters, betas=config.betas, fused=True)
             for player, parameters in self.parameters.items()
         }
+        self.scale_learning_rate(1.0)
         self.heard = dict.fromkeys(self.parameters, 0)
         self.terms: dict[str, list[str]] = {}  # the names of the losses that each player minimizes
 
@@ -59,10 +63,10 @@ class Optimizers:
         raise NotFiniteError(f"{what} of {player}: no longer finite; try a lower learning rate")
 
     def scale_learning_rate(self, factor: float) -> float:
-        """Set every player's learning rate to this share of the configured one, and return it."""
-        for adam in self.adam.values():
+        """Set every player's learning rate to this share of the configured ones, and return that without lr_factors."""
+        for player, adam in self.adam.items():
             for group in adam.param_groups:
-                group["lr"] = factor * self.config.lr
+                group["lr"] = factor * self.config.lr * self.config.lr_factors.get(player, 1.0)
         return factor * self.config.lr
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How a method is trained, with CycleGAN's values as defaults (Zhu et al. 2017, Sec. 7.1); free of PyTorch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -10,8 +10,11 @@ class OptimizerConfig:
 
     lr: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
+    lr_factors: dict[str, float] = field(default_factory=dict)  # player: times lr (TTUR, Heusel et al. 2017)
 
     def __post_init__(self) -> None:
+        if not all(factor > 0 for factor in self.lr_factors.values()):
+            raise ValueError("lr_factors: must be above 0")
         if self.lr <= 0:
             raise ValueError("lr: must be above 0")
         if not all(0 <= beta < 1 for beta in self.betas):

@@ -15,9 +15,9 @@ class Parts:
     """A batch in so many parts, one after the other: the gradient of the whole in a part of the memory.
 
     All norms but batch norms, which `Experiment` refuses here, and all losses treat every image by itself, so that the
-    average of the parts' gradients is the gradient of the whole, but for rounding. Two things differ: the draws of past
-    fakes and of dropout come in another order, and a penalty of every n-th round (`r1_every`) takes every part for a
-    round: it comes more often and on fewer images.
+    average of the parts' gradients is the gradient of the whole, but for rounding. Two things differ: random draws, as
+    of past fakes and of dropout, come in another order; and what counts rounds (`r1_every`, `ramp`) takes every part
+    for one: such a penalty comes more often and on fewer images, such a ramp ends sooner.
     """
 
     def __init__(self, count: int, graphs: bool = False) -> None:

@@ -23,7 +23,7 @@ from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.unpaired import Unpaired, held_out
 from cyclegan.errors import StoppedError
 from cyclegan.methods import build
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.methods.settings import CUTConfig, CycleGANConfig, DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.protocols import Preview
 from cyclegan.provenance import environment
 from cyclegan.training.checkpoint import list_checkpoints
@@ -39,7 +39,11 @@ METHOD = CycleGANConfig(  # with every option that has a state
     discriminator=DiscriminatorConfig(base_channels=4, layers=2, norm="spectral"),
     lambda_r1=1.0,
     r1_every=3,
+    lambda_gp=1.0,
     buffer_size=8,
+    augment=("color", "translation", "cutout"),
+    lambda_cycle_final=2.0,
+    ramp=(2, 12),
 )
 
 
@@ -121,6 +125,15 @@ def test_batch_norms_dropout_and_several_scales_continue_to_the_bit(tmp_path, st
     start = partial(start, build=lambda: build(other), schedule="cosine", warmup_steps=3)
     start(tmp_path / "whole", read())
     stop(start, tmp_path / "cut", 6, read())
+    start(tmp_path / "cut", read())
+    assert first_difference(newest(tmp_path / "whole"), newest(tmp_path / "cut")) is None
+
+
+def test_cut_continues_to_the_bit(tmp_path, start, read, first_difference):
+    cut = CUTConfig(generator=METHOD.generator, discriminator=METHOD.discriminator, head_width=8, patches=9, flip=True)
+    start = partial(start, build=lambda: build(cut))
+    start(tmp_path / "whole", read())
+    stop(start, tmp_path / "cut", 7, read())
     start(tmp_path / "cut", read())
     assert first_difference(newest(tmp_path / "whole"), newest(tmp_path / "cut")) is None
 

@@ -7,7 +7,8 @@ from scipy.stats import spearmanr
 from skimage import data
 from skimage.metrics import structural_similarity
 
-from cyclegan.metrics.structure import SCALES, edge_f1, luma_correlation, ms_ssim, scales_for, to_luma
+from cyclegan.functional.similarity import SCALES
+from cyclegan.metrics.structure import edge_f1, luma_correlation, ms_ssim, scales_for, to_luma
 
 PHOTO = data.astronaut()[:200, 100:330]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan.errors import NotFiniteError
+from cyclegan.errors import NotFiniteError, UserError
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig
 
@@ -92,6 +92,25 @@ def test_the_learning_rate_is_a_share_of_the_configured_one_for_every_player():
     for player, w in (("first", first), ("second", second)):
         optimizers.minimize(player, {"loss": w.sum()})
         assert w.item() == pytest.approx(-0.025)
+
+
+def test_a_player_may_have_a_learning_rate_of_its_own_from_the_first_step_and_through_the_schedule():
+    slow, fast = weight(0.0), weight(0.0)
+    optimizers = Optimizers({"slow": [slow], "fast": [fast]}, OptimizerConfig(lr=0.1, lr_factors={"fast": 3.0}))
+    for scaled in (False, True):
+        if scaled:
+            assert optimizers.scale_learning_rate(0.5) == pytest.approx(0.05)
+        before = slow.item(), fast.item()
+        for player, w in (("slow", slow), ("fast", fast)):
+            optimizers.minimize(player, {"loss": w.sum()})
+        moved = before[0] - slow.item(), before[1] - fast.item()
+        assert moved == pytest.approx((0.05, 0.15) if scaled else (0.1, 0.3))
+
+
+def test_a_learning_rate_for_nobody_is_refused_by_name():
+    config = OptimizerConfig(lr_factors={"critics": 2.0})
+    with pytest.raises(UserError, match=r"lr_factors: there is no 'critics' in this game, only first and second"):
+        Optimizers({"first": [weight(0.0)], "second": [weight(0.0)]}, config)
 
 
 def test_the_names_of_the_terms_are_kept_by_player():

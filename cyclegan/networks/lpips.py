@@ -1,0 +1,49 @@
+"""LPIPS: how different two images look, by learned weights on the features of a classifier.
+
+Paper      Zhang, Isola, Efros, Shechtman, Wang, The unreasonable effectiveness of deep features as a perceptual metric,
+           CVPR 2018, Eq. 1; version 0.1 with SqueezeNet 1.1.
+Distance   Σ_l mean over positions of Σ_c w_lc (ŷ_lc − ŷ'_lc)², where ŷ are features of unit length at each position; 0
+           for equal images, about 0.7 for unrelated ones. Smaller is nearer.
+Images     (n, 3, h, w) in [-1, 1], at least 32 pixels a side; computed in float32, also under autocast.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cyclegan.networks.squeezenet import SqueezeNet
+from cyclegan.networks.weights import load_weights
+from cyclegan.protocols import Images
+
+SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of images in [-1, 1]
+TINY = 1e-10
+
+
+class Lpips(nn.Module):
+    """The trunk and its weights, frozen, with the SHA-256 of both."""
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = SqueezeNet()
+        weights = load_weights("lpips_squeeze")
+        heads = [nn.Parameter(weights.tensors[f"lin{i}.model.1.weight"].float(), requires_grad=False) for i in range(7)]
+        self.heads = nn.ParameterList(heads)
+        for name, numbers in (("shift", SHIFT), ("scale", SCALE)):
+            self.register_buffer(name, torch.tensor(numbers)[:, None, None])
+        self.sha256 = f"{self.trunk.sha256[:12]}+{weights.sha256[:12]}"
+
+    def forward(self, images: Images, others: Images) -> Float[Tensor, " n"]:
+        """The distance of each pair."""
+        with torch.autocast(images.device.type, enabled=False):
+            taps = self.trunk((torch.cat([images, others]).float() - self.shift) / self.scale)
+            pairs = [_unit(tap).unflatten(0, (2, -1)) for tap in taps]
+            squares = (head * (one - other).square() for head, (one, other) in zip(self.heads, pairs, strict=True))
+            return torch.stack([square.sum(dim=1).mean(dim=(1, 2)) for square in squares]).sum(dim=0)
+
+
+def _unit(features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Of length 1 at every position."""
+    return features / ((features.square().sum(dim=1, keepdim=True) + TINY**2).sqrt() + TINY)

@@ -48,6 +48,11 @@ def write(path: Path, image: Float[Tensor, "1 3 h w"], *, bits: int = 8, about: 
     write_picture(path, levels[0].numpy(), about)
 
 
+def blend(source: Images, translated: Images, strength: float) -> Images:
+    """(1 - strength) · source + strength · translated, and exactly one of the two at 0 and at 1."""
+    return torch.lerp(source, translated, strength)
+
+
 def grid(columns: Sequence[Images], gap: int = 2) -> Float[Tensor, "1 3 H W"]:
     """One picture of a table of images: one column for each batch, one row for each image of a batch, on white."""
     rows = [

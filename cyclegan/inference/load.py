@@ -51,6 +51,7 @@ class Loaded:
     translators: Mapping[str, Translator]  # side -> what translates to it
     pretrained: Mapping[str, str]  # the weights of others that it looks through: name, sha256 and more; or nothing
     damages: tuple[DamagedError, ...]  # newer checkpoints that were passed over
+    stylizer: Stylizer | None = None  # a method that paints after examples
 
     @property
     def x(self) -> str:
@@ -81,6 +82,8 @@ class Loaded:
 
     def translator(self, to: str | None = None) -> Translator:
         """What translates to a side, by default Y; for images on any device."""
+        if not self.translators:
+            raise UserError("this method paints after an example; give one with --style picture.jpg")
         side = self.y if to is None else to
         if side not in self.translators:
             likely = get_close_matches(side.lower(), self.translators, n=1)
@@ -88,6 +91,12 @@ class Loaded:
             sides = " or ".join(f"'{name}'" for name in self.translators)
             raise UserError(f"'{side}': this model translates to {sides}{hint}")
         return self.translators[side]
+
+    def after(self, *styles: Float[Tensor, "1 3 _ _"]) -> "Loaded":
+        """The same method, painting after other examples."""
+        if self.stylizer is None:
+            raise UserError(f"style: this model has learned to translate to {self.y}; it takes no example")
+        return replace(self, translators={self.y: self.stylizer.bind(*styles)})
 
     @overload
     def __call__(self, picture: str | Path | Image.Image, to: str | None = None) -> Image.Image: ...
@@ -114,7 +123,7 @@ def load(
     """What a run folder, a checkpoint folder, a released file or the settings of a method hold.
 
     device     auto, cpu, cuda or mps.
-    style      The example pictures of a method that paints after examples.
+    style      The example pictures of a method that paints after examples; without any, it is given them by `after`.
     weights    How much of each style, where several are mixed; by default they are equal.
     masks      Instead, a grey picture for each style: white where it goes.
     overrides  Other settings than those of the file or of the training, as in ["alpha=0.5"].
@@ -169,6 +178,7 @@ def _loaded(
         translators=examples.translators(method, about, device),
         pretrained=method.pretrained if isinstance(method, Stylizer) else {},
         damages=tuple(damages),
+        stylizer=method if isinstance(method, Stylizer) else None,
     )
 
 
@@ -185,8 +195,8 @@ class _Examples(NamedTuple):
             if any(self):
                 raise UserError(f"--style: this model has learned to translate to {about['y']}; it takes no example")
             return {about["x"]: method.y_to_x, about["y"]: method.x_to_y}
-        if not self.style:
-            raise UserError("this method paints after an example; give one with --style picture.jpg")
+        if not any(self):
+            return {}
         styles = [read(Path(path)).to(device) for path in self.style]
         return {about["y"]: method.bind(*styles, weights=self.weights, masks=self._masks(device))}
 

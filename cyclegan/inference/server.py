@@ -120,6 +120,13 @@ def application(studio: Studio, hosts: Hosts, places: int = PLACES) -> Guard:
         order = Order(picture=await picture.read(), style=example, model=model, to=to, strength=strength)
         return Response(await painted(studio, order, request, one_at_a_time), media_type="image/png")
 
+    _answer_mistakes(app)
+    return Guard(app, hosts, places)
+
+
+def _answer_mistakes(app: FastAPI) -> None:
+    """In one line of JSON, whoever made them."""
+
     @app.exception_handler(UserError)
     async def _(_: Request, error: UserError) -> JSONResponse:
         return failure(STATUS.get(type(error), 400), str(error))
@@ -137,8 +144,6 @@ def application(studio: Studio, hosts: Hosts, places: int = PLACES) -> Guard:
     @app.exception_handler(Exception)
     async def _(_: Request, __: Exception) -> JSONResponse:
         return failure(500, "the server made a mistake; its log says which")
-
-    return Guard(app, hosts, places)
 
 
 async def painted(studio: Studio, order: Order, request: Request, executor: Executor) -> bytes:

@@ -20,10 +20,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "experiments" / "README.md"]
 SERVERS = ("tensorboard", "notebook", "demo", "serve")  # run until somebody ends them: tried elsewhere
 SUITES = ("test", "test-all", "faults", "bench", "docs", "lint")  # this is one of them
-ELSEWHERE = (
-    "figure",
-    "compare",
-)  # test_papers_figures.py, test_comparison.py; also test_compiling.py, test_distributed.py
+ELSEWHERE = ("figure", "compare")  # test_papers_figures.py, test_comparison.py; compiling and torchrun have theirs
 SMALL = {  # what makes a training a matter of seconds, by method
     "cyclegan": ["method.generator.base_channels=4", "method.discriminator.base_channels=4"],
     "cut": ["method.generator.base_channels=4", "method.discriminator.base_channels=4", "method.head_width=8"],

@@ -29,7 +29,7 @@ def translate_in_memory(translator: Translator, images: Images, sources: Sequenc
             singles = zip(images.split(1), sources, strict=True)
             return torch.cat([translate_in_memory(translator, image, [source]) for image, source in singles])
         match translator:
-            case NetworkTranslator():
+            case NetworkTranslator(local=True):
                 return translate_in_memory(TiledTranslator(translator), images, sources)
             case TiledTranslator() if translator.side > SMALLEST:
                 return translate_in_memory(TiledTranslator(translator.whole, translator.side // 2), images, sources)

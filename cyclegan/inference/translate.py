@@ -89,7 +89,7 @@ def translate(
 def prepared(translator: Translator, tile: int | None, strength: float) -> Translator:
     """In tiles and at part of its strength, where that is asked for."""
     if tile is not None:
-        if not isinstance(translator, NetworkTranslator):
+        if not isinstance(translator, NetworkTranslator) or not translator.local:
             raise UserError("--tile: is for trained generators; this model looks at the whole picture")
         translator = TiledTranslator(translator, tile)
     return at_strength(translator, strength)

@@ -138,7 +138,8 @@ class AdaIN(nn.Module):
         dtype = choose_precision(self.config.precision, device)
         encoder = self.encoder.computing_in(dtype, device)
         decoder = deepcopy(self.decoder).to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return NetworkTranslator(BoundAdaIN(encoder, decoder, styles, alpha, weights, masks, keep_color), STRIDE)
+        network = BoundAdaIN(encoder, decoder, styles, alpha, weights, masks, keep_color)
+        return NetworkTranslator(network, STRIDE, local=False)
 
     @property
     def pretrained(self) -> Mapping[str, str]:

@@ -25,6 +25,7 @@ class NetworkTranslator:
     network: nn.Module
     stride: int
     smallest: int | None = None  # px of a side that the network takes; None: two strides, for 2×2 features or more
+    local: bool = True  # a pixel depends on those around it, and on the rest through norms only: tiles will do
 
     @torch.no_grad()
     def translate(self, images: Images) -> Images:

@@ -378,6 +378,21 @@ def test_what_does_not_fit_into_memory_is_done_in_smaller_and_smaller_tiles(pain
     assert np.abs(read_picture(out / "large.png").astype(int) - expected).max() <= 1  # where rounding decides
 
 
+def test_what_looks_at_the_whole_picture_is_never_cut_into_tiles(photos, out, tmp_path, monkeypatch):
+    source, style = draw(photos / "photo.png", (90, 70)), draw(tmp_path / "style.png")
+    (tmp_path / "adain.yaml").write_text("name: adain\nencoder: random\n")
+    adain = load(tmp_path / "adain.yaml", "cpu", [style])
+    with pytest.raises(UserError, match="--tile: is for trained generators; this model looks at the whole picture"):
+        translate(adain, [source], out, tile=96)
+
+    def full(self, images):
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(NetworkTranslator, "translate", full)
+    with pytest.raises(NoSpaceError, match="photo.png: 90×70 pixels need more memory than there is"):
+        translate(adain, [source], out)
+
+
 def test_pictures_of_one_size_go_through_the_network_together(painter, photos, out, tmp_path, monkeypatch):
     sizes = [(24, 18), (24, 18), (24, 18), (16, 12), (24, 18), (24, 18), (16, 12)]
     for i, size in enumerate(sizes):

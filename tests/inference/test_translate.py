@@ -389,7 +389,7 @@ def test_what_looks_at_the_whole_picture_is_never_cut_into_tiles(photos, out, tm
         raise RuntimeError("CUDA out of memory")
 
     monkeypatch.setattr(NetworkTranslator, "translate", full)
-    with pytest.raises(NoSpaceError, match="photo.png: 90×70 pixels need more memory than there is"):
+    with pytest.raises(NoSpaceError, match=r"photo\.png: 90×70 pixels need more memory than there is"):
         translate(adain, [source], out)
 
 

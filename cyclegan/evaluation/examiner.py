@@ -19,6 +19,7 @@ from cyclegan.protocols import Images, Preview, Translator
 from cyclegan.training.judging import Verdict
 
 PICTURES = 32  # of a side to validate on
+ENOUGH = 4  # held-out pictures, with fewer of which the scores of a discriminator are a matter of chance
 NAN = "translations are not finite; training has diverged: go back to an earlier checkpoint with a lower learning rate"
 
 
@@ -53,8 +54,8 @@ class Examiner:
 
     def __call__(self, preview: Preview) -> Verdict:
         """While the networks carry their averages."""
-        judged = any(name.endswith(" real") for name in preview.health)
-        numbers, heard = _discriminators(preview.health, self.trained() if judged else {})
+        shown = min((len(sources) for sources, _ in preview.translations.values()), default=0)
+        numbers, heard = _discriminators(preview.health, self.trained() if shown >= ENOUGH else {})
         for direction, (sources, translations) in preview.translations.items():
             if not translations.isfinite().all():
                 heard[f"NaN, {direction}"] = NAN

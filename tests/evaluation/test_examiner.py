@@ -67,8 +67,11 @@ def test_how_much_a_discriminator_has_learned_by_heart_is_told(x, trained, held_
     assert list(verdict.alarms) == (["learned by heart, D_Y"] if share > 0.75 else [])
 
 
-def test_nothing_is_said_of_it_where_no_pictures_of_the_training_are_scored(x):
+def test_nothing_is_said_of_it_where_few_or_no_pictures_are_scored(x):
     assert "overfit D_Y" not in Examiner()(preview(x, x)).symptoms
+    examiner = Examiner(trained=lambda: {"D_Y real": 0.8, "D_Y fake": 0.4})
+    assert "overfit D_Y" in examiner(preview(x, x)).symptoms
+    assert "overfit D_Y" not in examiner(preview(x[:3], x[:3])).symptoms
 
 
 def test_a_discriminator_that_is_always_right_is_heard(x):

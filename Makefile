@@ -15,10 +15,11 @@ ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
+READY_DEMO := $(VENV)/.ready-demo
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help train tensorboard translate stylize compare evaluate data show figure notebook bench test test-all faults lint format clean
+.PHONY: help train tensorboard translate demo stylize compare evaluate data show figure notebook bench test test-all faults lint format clean
 
 help:         ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +34,9 @@ tensorboard: $(READY)  ## watch all runs at http://localhost:6006 (PORT=)
 translate: $(READY)    ## translate the pictures IN= with RUN into OUT= (TO= the side's name)
 	@test -n "$(IN)" || { echo "usage: make translate IN=photos [OUT=translated] [TO=painting] [RUN=...]" >&2; exit 2; }
 	$(BIN)/cyclegan translate $(RUN) $(IN) --out $(OUT) $(if $(TO),--to $(TO))
+
+demo: $(READY_DEMO)    ## try RUN on your own pictures, at http://localhost:7860; ARGS= more models, or --port 8000
+	$(BIN)/cyclegan serve $(RUN) $(ARGS)
 
 stylize: $(READY)      ## paint CONTENT= like STYLE= into OUT (METHOD=gatys; adain with RUN= a trained one)
 	@test -n "$(CONTENT)" -a -n "$(STYLE)" || { echo "usage: make stylize CONTENT=photo.jpg STYLE=painting.jpg [METHOD=gatys|adain]" >&2; exit 2; }
@@ -89,6 +93,10 @@ $(READY): requirements.txt pyproject.toml
 	$(INSTALL) --no-deps --editable .
 	@touch $@
 
-$(READY_DEV): requirements-dev.txt requirements-export.txt $(READY)
+$(READY_DEMO): requirements-demo.txt $(READY)
+	$(INSTALL) -r requirements-demo.txt
+	@touch $@
+
+$(READY_DEV): requirements-dev.txt requirements-demo.txt requirements-export.txt requirements-video.txt $(READY)
 	$(INSTALL) -r requirements-dev.txt
 	@touch $@

@@ -139,6 +139,18 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("targets", nargs="+", help="photo2monet, a folder, or the two folders of a training")
     check.set_defaults(run=lambda options: _verbs().check_data(options.targets))
 
+    serve = verbs.add_parser("serve", help="a page in the browser, and an HTTP endpoint, for pictures one at a time")
+    serve.add_argument("checkpoints", type=Path, nargs="+", help="as of translate; the first is the default")
+    serve.add_argument("--examples", type=Path, metavar="FOLDER", help="pictures to try, instead of the embedded ones")
+    serve.add_argument("--host", default="127.0.0.1", help="whom to listen to; by default to this machine only")
+    serve.add_argument("--port", type=int, default=7860, help="0 takes any free one")
+    serve.add_argument("--size", type=_count, metavar="PIXELS", help="the longer side that is worked on, 1024")
+    serve.set_defaults(
+        run=lambda options: _verbs().serve(
+            options.checkpoints, options.examples, host=options.host, port=options.port, size=options.size
+        )
+    )
+
     show = verbs.add_parser("show", help="print the resolved settings of an experiment or of a run")
     show.add_argument("experiment", type=Path, help="a YAML file or a run folder")
     _add_set(show)

@@ -7,6 +7,7 @@ Refuses    other formats whatever their suffix, truncated files, more than 50 mi
            integers beyond 16 bits (both have no agreed range).
 """
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,12 +52,16 @@ def find_pictures(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def open_picture(path: Path) -> Iterator[Image.Image]:
-    """The file as Pillow sees it, not decoded yet; whatever fails inside the with block becomes a BadPictureError."""
+def open_picture(path: Path, content: bytes | None = None) -> Iterator[Image.Image]:
+    """The file as Pillow sees it, not decoded yet; whatever fails inside the with block becomes a BadPictureError.
+
+    content  Of a file that is in memory; then the path is a name for messages, and nothing is opened.
+    """
     try:
-        if path.exists() and not path.is_file():
+        if content is None and path.exists() and not path.is_file():
             raise OSError("it is no file")  # of a pipe, reading might never end
-        with Image.open(path, formats=sorted(set(FORMATS.values()))) as picture:
+        file = path if content is None else io.BytesIO(content)
+        with Image.open(file, formats=sorted(set(FORMATS.values()))) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise BadPictureError(_too_large(path, f"{picture.width}×{picture.height}"))
             yield picture
@@ -68,9 +73,9 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
         raise BadPictureError(f"{path}: not a readable picture ({_reason(error)}); remove or replace it") from error
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """The picture as uint8 (h, w, 3) RGB, upright."""
-    with open_picture(path) as picture:
+def read_picture(path: Path, content: bytes | None = None) -> np.ndarray:
+    """The picture as uint8 (h, w, 3) RGB, upright; `content` as of `open_picture`."""
+    with open_picture(path, content) as picture:
         return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
 
 
@@ -78,7 +83,9 @@ def reduced(picture: np.ndarray, size: int | None) -> np.ndarray:
     """8-bit RGB with a longer side of at most `size`, by Lanczos, antialiased; smaller ones stay as they are."""
     if size is None or max(picture.shape[:2]) <= size:
         return picture
-    return np.asarray(ImageOps.contain(Image.fromarray(picture), (size, size), Image.Resampling.LANCZOS))
+    longer = max(picture.shape[:2])
+    height, width = (max(1, round(side / longer * size)) for side in picture.shape[:2])
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
@@ -105,10 +112,21 @@ def write_picture(path: Path, array: np.ndarray, about: str = "") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if array.dtype == np.uint16:
         return _write_16_bit(path, array, about)
+    _save(path, array, kind, about)
+
+
+def encode_picture(array: np.ndarray, about: str = "") -> bytes:
+    """The content of a PNG file of uint8 (h, w, 3); `about` as of `write_picture`."""
+    file = io.BytesIO()
+    _save(file, array, "PNG", about)
+    return file.getvalue()
+
+
+def _save(file: Path | io.BytesIO, array: np.ndarray, kind: str, about: str) -> None:
     options: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
     if about and kind != "BMP":
         options.setdefault(kind, {})["exif"] = _described(about)
-    Image.fromarray(array).save(path, format=kind, **options.get(kind, {}))
+    Image.fromarray(array).save(file, format=kind, **options.get(kind, {}))
 
 
 def _described(about: str) -> Image.Exif:

@@ -32,7 +32,7 @@ from cyclegan.inference.graph import (
     runner,
     to_pixels,
 )
-from cyclegan.inference.load import ExampleMissingError, Loaded, load
+from cyclegan.inference.load import Loaded, load
 from cyclegan.inference.release import evaluation_beside, save_release
 from cyclegan.methods.bind import NetworkTranslator
 
@@ -65,10 +65,10 @@ def _trained(checkpoint: Path) -> Loaded:
     """What is there to be exported."""
     if checkpoint.suffix in (".onnx", ".yaml", ".yml"):
         raise UserError(f"{checkpoint}: holds no network to export; give a run, a checkpoint or a release")
-    try:
-        return load(checkpoint, "cpu")
-    except ExampleMissingError as error:
-        raise UserError(f"{checkpoint}: paints after an example, which a graph has not; export a CycleGAN") from error
+    loaded = load(checkpoint, "cpu")
+    if not loaded.translators:
+        raise UserError(f"{checkpoint}: paints after an example, which a graph has not; export a CycleGAN")
+    return loaded
 
 
 def _network_of(loaded: Loaded, to: str) -> Mapping[str, torch.nn.Module]:

@@ -46,10 +46,6 @@ SIGNED = ("seed", "sha256", "decoder")  # of a network of others, what its pictu
 ROUNDING = 1e-3  # what resampling and half precision may add to the range of a tensor
 
 
-class ExampleMissingError(UserError):
-    """A method that paints after an example was given none."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
     """A trained method, ready to translate between the two sides it has learned."""
@@ -59,6 +55,7 @@ class Loaded:
     translators: Mapping[str, Translator]  # side -> what translates to it
     pretrained: Mapping[str, str]  # the weights of others that it looks through: name, sha256 and more; or nothing
     damages: tuple[DamagedError, ...]  # newer checkpoints that were passed over
+    stylizer: Stylizer | None = None  # a method that paints after examples
 
     @property
     def x(self) -> str:
@@ -96,6 +93,8 @@ class Loaded:
 
     def translator(self, to: str | None = None) -> Translator:
         """What translates to a side; for images on any device."""
+        if not self.translators:
+            raise UserError("this method paints after an example; give one with --style picture.jpg")
         side = self.to if to is None else to
         if side not in self.translators:
             likely = get_close_matches(side.lower(), self.translators, n=1)
@@ -103,6 +102,12 @@ class Loaded:
             sides = " or ".join(f"'{name}'" for name in self.translators)
             raise UserError(f"'{side}': this model translates to {sides}{hint}")
         return self.translators[side]
+
+    def after(self, *styles: Float[Tensor, "1 3 _ _"]) -> "Loaded":
+        """The same method, painting after other examples."""
+        if self.stylizer is None:
+            raise UserError(f"style: this model has learned to translate to {self.y}; it takes no example")
+        return replace(self, translators={self.y: self.stylizer.bind(*styles)})
 
     @overload
     def __call__(self, picture: str | Path | Image.Image, to: str | None = None) -> Image.Image: ...
@@ -129,7 +134,7 @@ def load(
     """What a run folder, a checkpoint folder, a released file or the settings of a method hold.
 
     device     auto, cpu, cuda or mps.
-    style      The example pictures of a method that paints after examples.
+    style      The example pictures of a method that paints after examples; without any, it is given them by `after`.
     weights    How much of each style, where several are mixed; by default they are equal.
     masks      Instead, a grey picture for each style: white where it goes.
     overrides  Other settings than those of the file or of the training, as in ["alpha=0.5"].
@@ -195,6 +200,7 @@ def _loaded(
         translators={side: one for side, one in translators.items() if _is_whole(one)},
         pretrained=method.pretrained if isinstance(method, Stylizer) else {},
         damages=tuple(damages),
+        stylizer=method if isinstance(method, Stylizer) else None,
     )
 
 
@@ -234,8 +240,8 @@ class _Examples(NamedTuple):
             if any(self):
                 raise UserError(f"--style: this model has learned to translate to {about['y']}; it takes no example")
             return {about[side]: translator for side, translator in method.translators.items()}
-        if not self.style:
-            raise ExampleMissingError("this method paints after an example; give one with --style picture.jpg")
+        if not any(self):
+            return {}
         styles = [read(Path(path)).to(device) for path in self.style]
         return {about["y"]: method.bind(*styles, weights=self.weights, masks=self._masks(device))}
 

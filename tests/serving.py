@@ -1,0 +1,66 @@
+"""A small studio, a real server around it, and what tests send to it."""
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cyclegan.config import dump
+from cyclegan.inference.guard import Hosts
+from cyclegan.inference.load import Loaded
+from cyclegan.inference.server import Server, listen
+from cyclegan.inference.studio import Studio
+from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.protocols import Images
+
+PHOTO = np.random.default_rng(0).integers(0, 256, (30, 44, 3), dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class Does:
+    """A translator of one line."""
+
+    what: Callable[[Images], Images]
+
+    def translate(self, images: Images) -> Images:
+        return self.what(images)
+
+
+def model(to_painting: Callable[[Images], Images] = torch.neg) -> Loaded:
+    about = {"method": dump(CycleGANConfig()), "x": "photo", "y": "painting", "step": 7, "domain": "photo2painting"}
+    translators = {"photo": Does(lambda images: images), "painting": Does(to_painting)}
+    return Loaded(about=about, networks={}, translators=translators, pretrained={}, damages=())
+
+
+def studio(loaded: Loaded | None = None, **others: object) -> Studio:
+    models = {"tiny/inverts": loaded or model(), "tiny/other": model()}
+    return Studio(models=models, examples={"noise": png(PHOTO)}, device=torch.device("cpu"), **others)
+
+
+@contextmanager
+def served(offered: Studio, places: int = 8) -> Iterator[str]:
+    """Its address, as long as this context lasts."""
+    with listen("127.0.0.1", 0) as listening:
+        running = Server(offered, Hosts("127.0.0.1"), places)
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            running.should_exit = True
+            thread.join()
+
+
+def png(picture: np.ndarray, kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, kind)
+    return file.getvalue()
+
+
+def pixels(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(content)))

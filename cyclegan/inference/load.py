@@ -29,11 +29,13 @@ from cyclegan.errors import UserError
 from cyclegan.functional.color import luma
 from cyclegan.images import from_bytes, read, to_bytes
 from cyclegan.inference.graph import read_graph
+from cyclegan.inference.original import Kinds
 from cyclegan.methods import build
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.methods.settings import DirectedConfig, MethodConfig
 from cyclegan.networks.frozen import frozen
 from cyclegan.pictures import read_picture, to_rgb
+from cyclegan.pixels.kind import kinds_of
 from cyclegan.precision import choose_device, choose_precision
 from cyclegan.protocols import Images, Stylizer, Trainable, Translator
 from cyclegan.training.checkpoint import DamagedError, list_checkpoints, newest_checkpoint, read_release, verify
@@ -80,6 +82,11 @@ class Loaded:
             said = (f"{key} {self.pretrained[key]}" for key in SIGNED if self.pretrained.get(key))
             made_by.append(", ".join([f"VGG-19 with {self.pretrained['name']} weights", *said]))
         return "; ".join(made_by).encode("ascii", "replace").decode()
+
+    def kinds_to(self, to: str | None = None) -> Kinds:
+        """The kinds of picture that a translation to a side takes and gives."""
+        x, y = kinds_of(self.about)
+        return Kinds(y, x) if (to or self.to) == self.x else Kinds(x, y)
 
     @property
     def step(self) -> int:

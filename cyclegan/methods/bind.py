@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from cyclegan.errors import UserError
-from cyclegan.protocols import Images
+from cyclegan.protocols import AnyImages
 
 SMALLEST = 16  # px of a side: below, reflection padding and instance statistics have nothing to work on
 
@@ -27,8 +27,8 @@ class NetworkTranslator:
     smallest: int | None = None  # px of a side that the network takes; None: two strides, for 2×2 features or more
 
     @torch.no_grad()
-    def translate(self, images: Images) -> Images:
-        """(n, 3, h, w) → (n, 3, h, w) for any h, w ≥ 1, in evaluation mode."""
+    def translate(self, images: AnyImages) -> AnyImages:
+        """(n, c, h, w) → (n, c', h, w) for any h, w ≥ 1, in evaluation mode."""
         height, width = images.shape[-2:]
         padded = pad(images, self.padding(height, width), mode="replicate")
         device = next(self.network.parameters()).device

@@ -5,8 +5,10 @@ TIFF       By tifffile, interleaved, planar, or a page for each channel; uncompr
            interleaved.
 """
 
+import logging
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -18,7 +20,9 @@ from cyclegan.pixels.raster import Raster, Tags, split, upright
 MAX_BYTES = 2**31
 ALPHA, PREMULTIPLIED = 2, 1  # of the TIFF tag ExtraSamples
 GREY, COLOR = (0, 1), 2  # of the TIFF tag PhotometricInterpretation; 0: white is zero
-CENTIMETER = 3  # of the TIFF tag ResolutionUnit
+INCH, UNITS = 2, {2: 1.0, 3: 2.54}  # of the TIFF tag ResolutionUnit: inch, centimeter -> of them in an inch
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it cannot read is an error anyway
 
 
 def read_npy(path: Path) -> Raster:
@@ -40,9 +44,12 @@ def is_simple_tiff(path: Path) -> bool:
     """Whether Pillow has a mode for what the file holds: 8 bits of up to four channels, or compressed as photos are."""
     from tifffile import TiffFile
 
-    with TiffFile(path) as file:
-        page = file.pages.first
-        return page.dtype in (np.uint8, np.bool_) and (page.samplesperpixel == 1 or page.photometric not in GREY)
+    try:
+        with TiffFile(path) as file:
+            page: Any = file.pages.first
+            return page.dtype in (np.uint8, np.bool_) and (page.samplesperpixel == 1 or page.photometric not in GREY)
+    except Exception:  # of what it cannot even begin to read, Pillow says what is wrong
+        return True
 
 
 def read_tiff(path: Path, channels: int) -> Raster:
@@ -50,18 +57,20 @@ def read_tiff(path: Path, channels: int) -> Raster:
     from tifffile import TiffFile
 
     with TiffFile(path) as file:
-        page, series = file.pages.first, file.series[0]
+        page: Any = file.pages.first
+        series = file.series[0]
         if page.photometric not in (*GREY, COLOR):
             raise ValueError(f"{page.photometric.name.lower()} of {page.dtype}; save it as RGB or grey")
         in_pages = page.samplesperpixel == 1 and 1 < channels == len(series) == math.prod(series.shape[:-2])
-        _require_picture((page.imagelength, page.imagewidth, channels if in_pages else page.samplesperpixel), page.dtype)
+        found = channels if in_pages else page.samplesperpixel
+        _require_picture((page.imagelength, page.imagewidth, found), page.dtype)
         values = series.asarray().reshape(channels, *page.shape) if in_pages else page.asarray()
         if in_pages or (page.samplesperpixel > 1 and page.planarconfig == 2):  # planar
             values = np.moveaxis(values, 0, -1)
         values = upright(values.reshape(*values.shape[:2], -1), _value(page, 274, 1))
         if page.photometric == 0:
             values = np.iinfo(values.dtype).max - values
-        tags = Tags(icc=_value(page, 34675, None), dpi=_dpi(page))
+        tags = Tags(icc=_value(page, 34675), dpi=_dpi(page))
         extra = int(page.extrasamples[0]) if page.extrasamples else 0
     if extra in (ALPHA, PREMULTIPLIED) and values.shape[2] != channels and values.dtype.kind == "u":
         return split(values, tags, premultiplied=extra == PREMULTIPLIED)
@@ -78,25 +87,16 @@ def write_tiff(path: Path, values: np.ndarray, alpha: np.ndarray | None, tags: T
     """Interleaved, without loss."""
     from tifffile import imwrite
 
-    extra = ["unassalpha"] if alpha is not None else []
-    profile = tags.profile(values.shape[2])
-    photometric = "rgb" if values.shape[2] == 3 else "minisblack"
+    how: dict[str, Any] = {"photometric": "rgb" if values.shape[2] == 3 else "minisblack", "compression": "zlib"}
+    how |= {"iccprofile": tags.profile(values.shape[2]), "description": about or None, "metadata": None}
     if alpha is not None:
+        how["extrasamples"] = ["unassalpha"]
         values = np.dstack([values, alpha])
-    several = {"planarconfig": "contig"} if values.shape[2] > 1 else {}
-    resolution = {"resolution": tags.dpi, "resolutionunit": "INCH"} if tags.dpi else {}
-    imwrite(
-        path,
-        values if several else values[..., 0],
-        photometric=photometric,
-        extrasamples=extra or None,
-        compression="zlib",
-        iccprofile=profile,
-        description=about or None,
-        metadata=None,
-        **several,
-        **resolution,
-    )
+    if values.shape[2] > 1:
+        how["planarconfig"] = "contig"
+    if tags.dpi:
+        how |= {"resolution": tags.dpi, "resolutionunit": "INCH"}
+    imwrite(path, values if values.shape[2] > 1 else values[..., 0], **how)
 
 
 def _require_picture(shape: tuple[int, ...], kind: np.dtype) -> None:
@@ -112,14 +112,14 @@ def _require_picture(shape: tuple[int, ...], kind: np.dtype) -> None:
         raise ValueError(f"pixels of type {kind}; save it as one of {', '.join(TYPES)}")
 
 
-def _value(page: object, code: int, default: object) -> object:
-    tag = page.tags.get(code)  # type: ignore[attr-defined]
+def _value(page: Any, code: int, default: Any = None) -> Any:
+    tag = page.tags.get(code)
     return default if tag is None else tag.value
 
 
-def _dpi(page: object) -> tuple[float, float] | None:
-    ratios, unit = [_value(page, code, None) for code in (282, 283)], _value(page, 296, 2)
-    if None in ratios or unit == 1 or any(over == 0 for _, over in ratios):  # type: ignore[misc,union-attr]
+def _dpi(page: Any) -> tuple[float, float] | None:
+    ratios, unit = (_value(page, 282), _value(page, 283)), _value(page, 296, INCH)
+    if None in ratios or unit not in UNITS or any(0 in ratio for ratio in ratios):
         return None
-    across, down = (over / under * (2.54 if unit == CENTIMETER else 1) for over, under in ratios)  # type: ignore[misc]
+    across, down = (over / under * UNITS[unit] for over, under in ratios)
     return across, down

@@ -17,7 +17,7 @@ from jaxtyping import Float32
 
 Levels = Float32[np.ndarray, "h w c"]  # in [-1, 1]
 
-HIGHEST = {"uint8": 255, "uint16": 65535}  # of the types whose range everybody knows
+HIGHEST = {"uint8": 255.0, "uint16": 65535.0}  # of the types whose range everybody knows
 TYPES = (*HIGHEST, "int16", "int32", "uint32", "float32")
 MOST = 512  # channels
 
@@ -48,20 +48,22 @@ class Kind:
     @property
     def bounds(self) -> tuple[float, float]:
         """The values that become -1 and 1."""
-        return self.range or (0, HIGHEST[self.type])
+        return self.range or (0.0, HIGHEST[self.type])
 
     def levels(self, values: np.ndarray) -> Levels:
         """Values of this type → [-1, 1]."""
         low, high = self.bounds
-        scaled = (values.astype(np.float64) - low) * (2 / (high - low)) - 1
+        exact = np.float32 if self.type in HIGHEST else np.float64
+        scaled: np.ndarray = (values.astype(exact) - np.asarray(low, exact)) * (2 / (high - low)) - 1
         if not np.isfinite(scaled).all():
             raise ValueError("some of its values are not finite")
-        return scaled.clip(-1, 1).astype(np.float32)
+        return scaled.clip(-1, 1).astype(np.float32, copy=False)
 
     def values(self, levels: Levels) -> np.ndarray:
         """[-1, 1] → the nearest values of this type."""
         low, high = self.bounds
-        found = (levels.astype(np.float64).clip(-1, 1) + 1) * ((high - low) / 2) + low
+        exact = np.float32 if self.type in HIGHEST else np.float64
+        found = (levels.astype(exact, copy=False).clip(-1, 1) + 1) * ((high - low) / 2) + low
         return (found if self.type == "float32" else found.round()).astype(self.type)
 
     def like(self, type: str) -> "Kind":

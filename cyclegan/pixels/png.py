@@ -16,7 +16,7 @@ from PIL import Image
 from cyclegan.pixels.raster import Tags
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-COLOR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> grey, RGB, RGBA
+COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> grey, grey and alpha, RGB, RGBA
 RAW = {b"\x10\x02": "RGB", b"\x10\x06": "RGBA"}  # bits and color type, as they stand in the file -> mode
 INCH = 0.0254  # m
 
@@ -37,14 +37,14 @@ def decode(path: Path, mode: str) -> UInt16[np.ndarray, "h w c"]:
 def _bytes(path: Path, mode: str, order: str) -> np.ndarray:
     """The upper byte of every channel of numbers that are in this order, big- or little-endian."""
     with Image.open(path, formats=["PNG"]) as picture:
-        picture.tile = [(codec, extents, offset, f"{mode};16{order}") for codec, extents, offset, _ in picture.tile]
+        picture.tile = [tile._replace(args=f"{mode};16{order}") for tile in picture.tile]
         return np.asarray(picture)
 
 
 def encode(pixels: UInt16[np.ndarray, "h w c"], tags: Tags, exif: bytes) -> bytes:
     """The content of a file."""
     height, width, channels = pixels.shape
-    rows = pixels.astype(">u2").view(np.uint8).reshape(height, width, -1)
+    rows = pixels.astype(">u2", order="C").view(np.uint8).reshape(height, width, -1)
     rows[:, 1:] -= rows[:, :-1].copy()
     filtered = np.concatenate([np.ones((height, 1), np.uint8), rows.reshape(height, -1)], axis=1)  # 1: to the left
     parts = [_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, COLOR_TYPES[channels], 0, 0, 0))]

@@ -11,8 +11,9 @@ from tifffile import imread
 
 from cyclegan import __version__
 from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.images import read, to_bytes, write
+from cyclegan.images import read, to_bytes
 from cyclegan.inference.load import Loaded, load
+from cyclegan.inference.original import read_original, write_like
 from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.inference.translate import translate
 from cyclegan.methods.bind import NetworkTranslator
@@ -401,13 +402,13 @@ def test_the_next_picture_is_read_and_the_last_one_written_while_one_is_translat
         draw(photos / f"{i}.png")
     has_read, has_written = [threading.Event() for _ in range(3)], threading.Event()
 
-    def reading(path):
-        image = read(path)
+    def reading(path, kind):
+        original = read_original(path, kind)
         has_read[int(path.stem)].set()
-        return image
+        return original
 
-    def writing(*arguments, **options):
-        write(*arguments, **options)
+    def writing(*arguments):
+        write_like(*arguments)
         has_written.set()
 
     waited, paint = [], NetworkTranslator.translate
@@ -417,8 +418,8 @@ def test_the_next_picture_is_read_and_the_last_one_written_while_one_is_translat
         waited.append(has_read[min(turn + 1, 2)].wait(20) and (turn == 0 or has_written.wait(20)))
         return paint(self, images)
 
-    monkeypatch.setattr(translating, "read", reading)
-    monkeypatch.setattr(translating, "write", writing)
+    monkeypatch.setattr(translating, "read_original", reading)
+    monkeypatch.setattr(translating, "write_like", writing)
     monkeypatch.setattr(NetworkTranslator, "translate", painting)
     translate(painter, [photos], out)
     assert waited == [True, True, True]

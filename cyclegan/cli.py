@@ -154,7 +154,7 @@ def parser() -> argparse.ArgumentParser:
     show = verbs.add_parser("show", help="print the resolved settings of an experiment or of a run")
     show.add_argument("experiment", type=Path, help="a YAML file or a run folder")
     _add_set(show)
-    show.set_defaults(run=lambda options: _verbs().show(options.experiment, options.set))
+    show.set_defaults(run=lambda options: _experiment().show(options.experiment, options.set))
     return top
 
 
@@ -162,9 +162,9 @@ def _train(options: argparse.Namespace) -> int:
     """A file, or two folders."""
     folders = (options.x, options.y)
     if options.experiment is not None and folders == (None, None):
-        return _verbs().train(options.experiment, options.set)
+        return _experiment().train(options.experiment, options.set)
     if options.experiment is None and None not in folders:
-        return _verbs().train_folders(*folders, options.set)
+        return _experiment().train_folders(*folders, options.set)
     raise UserError("train: give either the YAML file of an experiment, or two folders: --x photos --y paintings")
 
 
@@ -177,6 +177,13 @@ def _count(text: str) -> int:
 
 def _verbs() -> ModuleType:
     """Imported only now, so that --help needs nothing but argparse."""
+    from cyclegan import verbs
+
+    return verbs
+
+
+def _experiment() -> ModuleType:
+    """Likewise."""
     from cyclegan import experiment
 
     return experiment

@@ -16,6 +16,7 @@ from cyclegan.training.settings import OptimizerConfig, TrainingConfig
 
 FEW = 400  # pictures of a side below which the discriminators would learn them by heart
 ENOUGH_TO_VALIDATE = 50
+MOST_BAD = 0.25  # share of damaged pictures; the report has named them all
 EPOCHS = 200  # of the larger side, as in the paper …
 STEPS = (40_000, 400_000)  # … within these bounds
 CPU_STEPS = 6_000  # about ten minutes on two cores
@@ -36,7 +37,7 @@ def choose(report: Report, x: Path, y: Path, device: str) -> tuple[Recipe, list[
         if count < 2:
             raise UserError(f"{side}: {count} readable pictures found, at least 2 are needed; hundreds are better")
     shorter = round(median(min(look.width, look.height) for look in report.all_looks))
-    folders = UnpairedConfig(x=x, y=y, resize="shorter_side")
+    folders = UnpairedConfig(x=x, y=y, resize="shorter_side", on_bad_picture="skip", most_bad=MOST_BAD)
     recipe, reasons = _small(folders, shorter) if device == "cpu" else _paper(folders, shorter, max(counts))
     if min(counts) >= ENOUGH_TO_VALIDATE:
         recipe = recipe._replace(data=replace(recipe.data, validation=0.1))

@@ -82,6 +82,7 @@ def place(tmp_path, monkeypatch) -> Path:
     exif[0x0112] = 6
     Image.open(tmp_path / "photos/more/0.png").save(tmp_path / "photos/sideways.jpg", exif=exif)
     Image.open(tmp_path / "photos/more/1.png").convert("L").save(tmp_path / "photos/grey.webp")
+    (tmp_path / "photos" / "torn.jpg").write_bytes(b"no picture")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -94,7 +95,9 @@ def train(*more: str) -> int:
 def test_two_folders_are_looked_at_trained_on_and_translated(place, capsys):
     assert train() == 0
     said = capsys.readouterr().out
-    assert "photos and paintings: 11 of 11 pictures can be read" in said
+    assert "photos and paintings: 11 of 12 pictures can be read" in said
+    assert "bad: photos/torn.jpg: not a readable picture" in said
+    assert "left out  1 of the pictures" in said
     assert "# no GPU: small networks" in said or "# a GPU" in said
     recipe = place / "runs" / "photos2paintings" / "recipe.yaml"
     assert f"saved as {recipe.relative_to(place)}" in said
@@ -102,7 +105,8 @@ def test_two_folders_are_looked_at_trained_on_and_translated(place, capsys):
     command = said.strip().splitlines()[-1].split()
     assert command[:2] == ["cyclegan", "translate"]
 
-    assert cli.main(command[1:]) == 0
+    assert cli.main(command[1:]) == 2  # it names the torn one, too
+    assert capsys.readouterr().err.startswith("error: photos/torn.jpg: ")
     translated = [path.relative_to(place / "translated") for path in (place / "translated").rglob("*.*")]
     assert {str(path) for path in translated} == {
         *(f"more/{i}.png" for i in range(5)),

@@ -22,7 +22,8 @@ class UnpairedConfig:
     crop_size: int = 256  # then a random square of this is cut out
     flip: bool = True  # and mirrored every other time
     batch_size: int = 1
-    on_bad_picture: Literal["error", "skip"] = "error"  # skip: all are opened first, and the bad ones are left out
+    on_bad_picture: Literal["error", "skip"] = "error"  # skip: all are opened first, and the bad ones are left out …
+    most_bad: float = 0.01  # … unless they are more than this share of a side, which is no accident
     validation: float = 0.0  # share of the training pictures that is kept aside, by hash, to choose the best weights by
     workers: int = 2  # threads that read ahead; no effect on what is drawn
     timeout: float = 600.0  # seconds to wait for a batch of a drive that may never answer; then training saves and ends
@@ -41,6 +42,8 @@ class UnpairedConfig:
             raise ValueError("cache_mb: must be at least 0")
         if self.timeout <= 0:
             raise ValueError("timeout: must be above 0")
+        if not 0 <= self.most_bad < 1:
+            raise ValueError("most_bad: must lie in 0…1, 1 excluded")
         if not 0 <= self.validation < 1:
             raise ValueError("validation: must lie in 0…1, 1 excluded")
         if self.load_size is not None and self.load_size < self.crop_size:

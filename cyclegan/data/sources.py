@@ -2,7 +2,7 @@
 
 Bad ones    end the training that comes to one. Where they are to be skipped, every file is decoded before the first
             step and the bad ones leave the lists, so that what is drawn remains a function of the step alone, whatever
-            reads it and however often it is resumed. More than 1 % of a side is no accident, and ends it at once.
+            reads it and however often it is resumed. More of them than data.most_bad are no accident, and end it.
 """
 
 import hashlib
@@ -17,7 +17,6 @@ from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import UserError
 from cyclegan.pictures import BadPictureError, find_pictures
 
-MAX_BAD = 0.01  # of the pictures of a side, that may be skipped
 HELD_OUT = 20  # of the pictures of a plain folder, one in so many is kept from training
 
 
@@ -59,7 +58,7 @@ def find_sources(config: UnpairedConfig) -> Sources:
     """The files of a domain, or of the two folders x and y; some of the training ones kept aside where asked to."""
     sources = _of_domain(config.domain) if config.domain is not None else _of_folders(config.x, config.y)
     if config.on_bad_picture == "skip":
-        sources = _leave_out_bad(sources)
+        sources = _leave_out_bad(sources, config.most_bad)
     if not config.validation:
         return sources
     train_x, validation_x = _set_aside(sources.train_x, config.validation)
@@ -107,17 +106,17 @@ def names_of(x: Path, y: Path) -> tuple[str, str]:
     return (name_x, name_y) if name_x != name_y else ("x", "y")
 
 
-def _leave_out_bad(sources: Sources) -> Sources:
+def _leave_out_bad(sources: Sources, most: float) -> Sources:
     """The same without the pictures that cannot be read; of two test pictures that correspond, both go."""
     sides = [(sources.x, sources.train_x, sources.test_x), (sources.y, sources.train_y, sources.test_y)]
     bad: dict[Path, BadPictureError] = {}
     for name, train, test in sides:
         looks = zip([*train, *test], look_at_all([*train, *test]), strict=True)
         found = {path: look for path, look in looks if isinstance(look, BadPictureError)}
-        if len(found) > MAX_BAD * (len(train) + len(test)):
+        if len(found) > most * (len(train) + len(test)):
             raise UserError(
                 f"data.on_bad_picture: {len(found)} of {len(train) + len(test)} pictures of {name} cannot be read, "
-                f"more than {MAX_BAD:.0%}, as {next(iter(found.values()))}"
+                f"above data.most_bad ({most:.0%}), as {next(iter(found.values()))}"
             )
         bad |= found
     test_x, test_y = ([path for path in paths if path not in bad] for paths in (sources.test_x, sources.test_y))

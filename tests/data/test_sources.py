@@ -73,13 +73,13 @@ def paired(tmp_path) -> Sources:
 
 
 def test_good_pictures_all_stay(paired):
-    assert _leave_out_bad(paired) == paired
+    assert _leave_out_bad(paired, 0.01) == paired
 
 
 def test_a_bad_picture_leaves_its_list_and_of_two_that_correspond_both_go(paired):
     for path in (paired.train_x[7], paired.test_x[3], paired.test_y[5]):
         path.write_bytes(b"no picture")
-    kept = _leave_out_bad(paired)
+    kept = _leave_out_bad(paired, 0.01)
     assert kept.train_x == paired.train_x[:7] + paired.train_x[8:]
     assert kept.train_y == paired.train_y
     for name in ("test_x", "test_y"):
@@ -93,10 +93,12 @@ def test_a_bad_picture_leaves_its_list_and_of_two_that_correspond_both_go(paired
 def test_up_to_a_hundredth_of_a_side_may_be_bad(paired):
     for path in paired.train_y[:2]:
         path.write_bytes(b"")
-    assert len(_leave_out_bad(paired).left_out) == 2
+    assert len(_leave_out_bad(paired, 0.01).left_out) == 2
     paired.test_y[0].write_bytes(b"")
-    with pytest.raises(UserError, match=r"3 of 200 pictures of y cannot be read, more than 1%, as .*y/000\.png"):
-        _leave_out_bad(paired)
+    with pytest.raises(
+        UserError, match=r"3 of 200 pictures of y cannot be read, above data.most_bad \(1%\)"
+    ):
+        _leave_out_bad(paired, 0.01)
 
 
 def test_by_default_no_picture_is_opened(config, monkeypatch):

@@ -151,6 +151,9 @@ class Told:
         self.drawn.append((step, *reds))
         return batch
 
+    def names_at(self, step: int) -> dict[str, list[str]]:
+        return self.batches.names_at(step)
+
 
 def test_stopped_three_times_in_one_epoch_it_sees_the_same_pictures_in_the_same_order(
     tmp_path, start, read, whole, first_difference, figure

@@ -1,4 +1,4 @@
-"""What comes in goes out the same, through the command line: type, range, channels, size, name, profile, orientation."""
+"""What comes in goes out the same, through the command line: type, range, channels, size, name, profile."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -27,7 +27,7 @@ from cyclegan.errors import NoSpaceError, UserError, enough_memory
 from cyclegan.inference.flicker import Flicker
 from cyclegan.inference.load import Loaded
 from cyclegan.inference.memory import SMALLEST, translate_in_memory
-from cyclegan.inference.original import USUAL, Kinds, read_original
+from cyclegan.inference.original import Kinds, read_original
 from cyclegan.inference.plan import in_natural_order, plan, without_losses
 from cyclegan.inference.tiles import SIDE, TiledTranslator, has_norms
 from cyclegan.inference.translate import Report, groups, prepared, translate, translate_planned
@@ -75,8 +75,7 @@ def translate_films(
     """Every film becomes <name>.mp4 in `out`, with its sound; a bad one is reported and does not stop the others."""
     if bits not in (None, 8):
         raise UserError(f"--bits: {films[0]} becomes a film, which has 8 bits a channel")
-    if loaded.kinds_to(to) != USUAL:
-        raise UserError(f"{films[0]}: films are RGB; this model translates {loaded.kinds_to(to)}")
+    loaded.require_rgb(f"{films[0]}", to)
     translator = _for_films(loaded.translator(to), films[0], every)
     report = Report()
     for target, film in without_losses((out / f"{film.stem}.mp4", film) for film in films).items():
@@ -135,6 +134,7 @@ def translate_frames(
         if not folder.is_dir():
             raise UserError(f"--frames: {folder} is no folder; give folders of frames")
     kinds = loaded.kinds_to(to).with_bits(bits)
+    kinds.require_mixture(strength)
     plan(folders, out, bits, *kinds[:2])  # refuses two frames that would become one
     translator = _for_films(loaded.translator(to), folders[0], every)
     report = Report()

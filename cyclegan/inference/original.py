@@ -37,6 +37,11 @@ class Kinds(NamedTuple):
             raise UserError(f"--bits: this model gives {self.target}, whatever the source; leave --bits out")
         return self._replace(bits=bits)
 
+    def require_mixture(self, strength: float) -> None:
+        """Say where there is nothing between a picture and its translation."""
+        if strength != 1 and self.source.channels != self.target.channels:
+            raise UserError(f"--strength: of {self} there is no mixture; leave --strength out")
+
     def written(self, type: str) -> Kind:
         """The kind of the translation of a file whose values have a type."""
         if self.bits is not None:

@@ -88,6 +88,7 @@ def translate(
     if every is not None and batch > 1:
         raise UserError("--batch: pictures that are kept every so many steps are painted one by one; leave --every out")
     kinds = loaded.kinds_to(to).with_bits(bits)
+    kinds.require_mixture(strength)
     return translate_planned(translator, plan(sources, out, bits, *kinds[:2]), loaded.signature, kinds, every, batch)
 
 

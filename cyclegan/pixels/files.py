@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from cyclegan.errors import UserError
 from cyclegan.pictures import ARRAY, FORMATS, described, open_picture, reading, to_rgb, write_picture
 from cyclegan.pixels import arrays, png
-from cyclegan.pixels.kind import HIGHEST, Kind
+from cyclegan.pixels.kind import HIGHEST, RGB, Kind
 from cyclegan.pixels.raster import Raster, Tags, split, upright
 
 NPY, TIFF = b"\x93NUMPY", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # what a file begins with
@@ -43,6 +44,17 @@ def read_raster(path: Path, kind: Kind) -> Raster:
         if kind.range is None and values.dtype.name not in HIGHEST:
             values = _narrowed(values)
         return Raster(values=values, alpha=raster.alpha, tags=raster.tags)
+
+
+def kind_of(path: Path, channels: int, range: tuple[float, float] | None, key: str) -> Kind:
+    """The kind of a side, by its settings and one of its files; `key` is the setting that declares its range."""
+    if channels == 3 and range is None:
+        return RGB
+    with reading(path, path):
+        found = _stored(path, channels).values.dtype.name
+    if range is None and found not in HIGHEST:
+        raise UserError(f"{path}: holds {found}, whose range nobody knows; declare it, as in {key}: [0, 1]")
+    return Kind(channels=channels, type=found, range=range)
 
 
 def write_raster(path: Path, raster: Raster, about: str) -> None:

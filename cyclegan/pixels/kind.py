@@ -19,7 +19,7 @@ Levels = Float32[np.ndarray, "h w c"]  # in [-1, 1]
 
 HIGHEST = {"uint8": 255.0, "uint16": 65535.0}  # of the types whose range everybody knows
 TYPES = (*HIGHEST, "int16", "int32", "uint32", "float32")
-MOST = 512  # channels
+MOST = 512  # channels, as in cyclegan.data.settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from cyclegan.pixels.kind import RGB, Kind
 class Pictures:
     """Indexable pictures, uint8 (3, h, w) or float32 (c, h, w).
 
-    Resized to load_size × load_size, or just their shorter sides to load_size. Without a load_size they are as they are.
+    Resized to load_size × load_size, or just their shorter sides to load_size; without a load_size as they are.
     """
 
     def __init__(

@@ -95,9 +95,7 @@ def test_up_to_a_hundredth_of_a_side_may_be_bad(paired):
         path.write_bytes(b"")
     assert len(_leave_out_bad(paired, 0.01).left_out) == 2
     paired.test_y[0].write_bytes(b"")
-    with pytest.raises(
-        UserError, match=r"3 of 200 pictures of y cannot be read, above data.most_bad \(1%\)"
-    ):
+    with pytest.raises(UserError, match=r"3 of 200 pictures of y cannot be read, above data.most_bad \(1%\)"):
         _leave_out_bad(paired, 0.01)
 
 

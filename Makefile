@@ -19,7 +19,7 @@ READY_DEMO := $(VENV)/.ready-demo
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help train tensorboard translate demo stylize compare evaluate data show figure notebook bench test test-all faults lint format clean
+.PHONY: help train tensorboard translate demo stylize compare evaluate data show figure notebook bench test test-all faults docs lint format clean
 
 help:         ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ test-all: $(READY_DEV) ## all tests, the slow ones too
 faults: $(READY_DEV)   ## kill it, damage its files, fill the disk: one line a fault, with its figure (SIZE=nightly: more of each)
 	CYCLEGAN_FAULTS=$(SIZE) OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile -m "not gpu" tests/faults $(ARGS)
 
+docs: $(READY_DEV)     ## the documentation as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 lint: $(READY_DEV)     ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -97,6 +100,6 @@ $(READY_DEMO): requirements-demo.txt $(READY)
 	$(INSTALL) -r requirements-demo.txt
 	@touch $@
 
-$(READY_DEV): requirements-dev.txt requirements-demo.txt requirements-export.txt requirements-video.txt $(READY)
+$(READY_DEV): requirements-dev.txt requirements-demo.txt requirements-docs.txt requirements-export.txt requirements-video.txt $(READY)
 	$(INSTALL) -r requirements-dev.txt
 	@touch $@

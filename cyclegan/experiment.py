@@ -171,14 +171,14 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
         require_room(run.folder, 2 * checkpoint_bytes(method, first, buffered))
 
     shown = held_out(sources.test_x, sources.test_y, data, kind=method.Batch, pixels=pixels)
-    judge = Examiner()
+    known = loop.to(held_out(sources.train_x, sources.train_y, data, kind=method.Batch, pixels=pixels), device)
+    validations: dict[str, Validation] = {}
     if sources.validation_x and isinstance(method, Directed):
         x, y = loop.to(held_out(sources.validation_x, sources.validation_y, data, PICTURES), device)
         ways, learned = {"y": ("G(x)", x, y), "x": ("F(y)", y, x)}, method.translators
-        judge = Examiner(
-            {name: Validation.of(learned[to], *pair) for to, (name, *pair) in ways.items() if to in learned}
-        )
+        validations = {name: Validation.of(learned[to], *pair) for to, (name, *pair) in ways.items() if to in learned}
         run.say(f"validates on {len(x)} + {len(y)} pictures kept aside; the best weights go to best.safetensors")
+    judge = Examiner(validations, lambda: method.preview(known).health)
     said = about(experiment, sources, pixels)
     loop.train(method, batches, shown, training, run, seed=experiment.seed, device=device, about=said, judge=judge)
 

@@ -1,5 +1,7 @@
-"""What the tests share: a tiny run, two checkpoints compared to the bit, a run's TensorBoard read back, a browser."""
+"""What the tests share: a tiny run, two checkpoints compared to the bit, a run's TensorBoard read back,
+weights of our own, a browser."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from cyclegan.config import dump
 from cyclegan.methods import build
 from cyclegan.methods.cyclegan import CycleGAN
 from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.networks.sources import SOURCES, Source
 from cyclegan.training.checkpoint import Checkpoint, _fill, read_tensors
 from cyclegan.training.ema import EMA
 from cyclegan.training.progress import Progress
@@ -126,6 +129,22 @@ def read_records() -> Callable[[Path], SimpleNamespace]:
         )
 
     return read
+
+
+@pytest.fixture
+def provide(tmp_path, monkeypatch) -> Callable[[str, dict[str, torch.Tensor]], str]:
+    """Puts a file of weights where they are looked for, and makes it the known one of a source."""
+
+    def put(name: str, tensors: dict[str, torch.Tensor]) -> str:
+        path = tmp_path / f"{name}.pth"
+        torch.save(tensors, path)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        source = Source(files={path.name: sha256}, url=f"https://example.org/{path.name}", licence="ours")
+        monkeypatch.setitem(SOURCES, name, source)
+        monkeypatch.setenv("CYCLEGAN_WEIGHTS", str(tmp_path))
+        return sha256
+
+    return put
 
 
 QUIET = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]

@@ -27,7 +27,7 @@ class UnpairedConfig:
     resize: Literal["square", "shorter_side"] = "square"  # to load_size × load_size, or the shorter side, aspect kept
     crop_size: int = 256  # then a random square of this is cut out
     flip: bool = True  # and mirrored every other time
-    batch_size: int = 1
+    batch_size: int = 1  # pictures of each side
     on_bad_picture: Literal["error", "skip"] = "error"  # skip: all are opened first, and the bad ones are left out …
     most_bad: float = 0.01  # … unless they are more than this share of a side, which is no accident
     validation: float = 0.0  # share of the training pictures that is kept aside, by hash, to choose the best weights by

@@ -7,7 +7,7 @@ Validation patch-SWD of the validation pictures' translations to the validation 
            weights. At most 32 pictures a side, spread evenly, at the size of the crops that are trained on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 
 from cyclegan.images import to_bytes
 from cyclegan.metrics.patches import Projected, project, swd
-from cyclegan.metrics.symptoms import alarms, symptoms
+from cyclegan.metrics.symptoms import alarms, overfit, symptoms
 from cyclegan.protocols import Images, Preview, Translator
 from cyclegan.training.judging import Verdict
 
@@ -50,10 +50,12 @@ class Examiner:
     """The judge of a training with two directions."""
 
     validations: Mapping[str, Validation] = field(default_factory=dict)  # "patch-SWD G(x)" -> what it is found by
+    trained: Callable[[], Mapping[str, float]] = dict  # health of a preview of pictures that are trained on
 
     def __call__(self, preview: Preview) -> Verdict:
         """While the networks carry their averages."""
-        numbers, heard = _discriminators(preview.health)
+        judged = any(name.endswith(" real") for name in preview.health)
+        numbers, heard = _discriminators(preview.health, self.trained() if judged else {})
         for direction, (sources, translations) in preview.translations.items():
             if not translations.isfinite().all():
                 heard[f"NaN, {direction}"] = NAN
@@ -68,10 +70,18 @@ class Examiner:
         return Verdict(numbers, heard, {name: validation.distance() for name, validation in self.validations.items()})
 
 
-def _discriminators(health: Mapping[str, float]) -> tuple[dict[str, float], dict[str, str]]:
-    """How far the scores of real and of translated pictures lie apart, for each that the method tells of."""
-    names = {name.removesuffix(" real") for name in health if name.endswith(" real")}
-    gaps = {name: health[f"{name} real"] - health[f"{name} fake"] for name in sorted(names)}
-    numbers = {f"saturation {name}": gap for name, gap in gaps.items()}
-    said = {name: alarms({"saturation": gap}) for name, gap in gaps.items() if np.isfinite(gap)}
-    return numbers, {f"{title}, {name}": text for name, heard in said.items() for title, text in heard.items()}
+def _discriminators(
+    health: Mapping[str, float], trained: Mapping[str, float]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """How far the scores of real and of translated pictures lie apart, and of known and of new ones."""
+    numbers: dict[str, float] = {}
+    heard: dict[str, str] = {}
+    for name in sorted(name.removesuffix(" real") for name in health if name.endswith(" real")):
+        real, fake = health[f"{name} real"], health[f"{name} fake"]
+        found = {"saturation": real - fake}
+        if f"{name} real" in trained:
+            found["overfit"] = overfit(trained[f"{name} real"], real, fake)
+        numbers |= {f"{symptom} {name}": value for symptom, value in found.items()}
+        finite = {symptom: value for symptom, value in found.items() if np.isfinite(value)}
+        heard |= {f"{title}, {name}": text for title, text in alarms(finite).items()}
+    return numbers, heard

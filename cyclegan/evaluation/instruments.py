@@ -24,7 +24,7 @@ from cyclegan.losses.perceptual import content_loss_mean
 from cyclegan.metrics import distribution, patches, structure
 from cyclegan.metrics.extractors import load_extractor
 from cyclegan.metrics.fidelity import SSIM_PROTOCOL, ssim
-from cyclegan.metrics.lpips import LPIPS_PROTOCOL, Lpips
+from cyclegan.metrics.lpips import Lpips
 from cyclegan.metrics.symptoms import symptoms
 from cyclegan.networks.vgg import VGGFeatures, load_vgg
 
@@ -34,6 +34,7 @@ Raw = tuple[float, float | None, float | None] | np.ndarray  # a value and its i
 
 NAN = (float("nan"), None, None)
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+LPIPS = {"lpips": ("LPIPS to source", "squeezenet"), "lpips-vgg": ("LPIPS to source, VGG-16", "vgg16")}
 SYMPTOMS = "see cyclegan.metrics.symptoms"
 
 
@@ -119,11 +120,12 @@ def content_instrument(subject: Subject) -> Instrument:
     return Instrument(columns, lambda pictures: {name: _each(f, pictures, subject) for name, f in scores.items()})
 
 
-def lpips_instrument(subject: Subject) -> Instrument:
+def lpips_instrument(name: str, subject: Subject) -> Instrument:
     """LPIPS to the source."""
-    lpips = Lpips(subject.device)
-    column = Column("content", "LPIPS to source", "lower", 3, LPIPS_PROTOCOL, lpips.sha256)
-    return Instrument({"lpips": column}, lambda pictures: {"lpips": _each(lpips, pictures, subject)})
+    title, trunk = LPIPS[name]
+    lpips = Lpips(subject.device, trunk)
+    column = Column("content", title, "lower", 3, lpips.protocol, lpips.sha256)
+    return Instrument({name: column}, lambda pictures: {name: _each(lpips, pictures, subject)})
 
 
 def structure_instrument(subject: Subject) -> Instrument:

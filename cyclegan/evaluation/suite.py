@@ -13,6 +13,7 @@ import torch
 from cyclegan.errors import UserError
 from cyclegan.evaluation.bootstrap import bootstrap
 from cyclegan.evaluation.instruments import (
+    LPIPS,
     Column,
     Instrument,
     Pictures,
@@ -41,7 +42,7 @@ OF_SETS: dict[str, tuple[str, ...]] = {  # instrument -> the metrics that compar
 }
 OF_PAIRS: dict[str, tuple[str, ...]] = {  # … and those that need the sources only
     "content": ("ssim", "ms-ssim", "edge-f1"),
-    "lpips": ("lpips",),
+    **{name: (name,) for name in LPIPS},
     "structure": ("structure",),
     "symptoms": ("change", "luma", "inversion", "diversity", "distinct", "checkerboard", "copying"),
 }
@@ -51,7 +52,7 @@ BUILDERS: dict[str, Callable[[Subject], Instrument]] = {
     "patches": patch_instrument,
     **{f"features of {name}": partial(feature_instrument, name) for name in EXTRACTORS},
     "content": content_instrument,
-    "lpips": lpips_instrument,
+    **{name: partial(lpips_instrument, name) for name in LPIPS},
     "structure": structure_instrument,
     "symptoms": symptom_instrument,
     "optimized": optimized_instrument,

@@ -5,7 +5,8 @@ vgg         the mean over positions of relu4_1 of AdaIN's VGG-19, 512 numbers: t
             Gatys and AdaIN look through this network when they paint, so it is no judge of theirs.
 squeezenet  the mean over positions of the last layer of SqueezeNet 1.1, 512 numbers, scaled to a mean square of 1 for
             each picture, as KID's kernel expects: small, for tests and first looks.
-Missing     DINOv2, which the literature recommends: its public loaders download code and run it.
+dinov2      the class token of DINOv2's ViT-L/14, 1024 numbers: what Stein et al. 2023 recommend in Inception's place.
+            They round the resized pictures to 8 bits; here they are not.
 Resizing    bicubic, antialiased, on floating-point channels, to the size the network was trained on; inception's is
             then rounded to 8 bits, which is what torch-fidelity's network takes.
 """
@@ -22,7 +23,8 @@ from torch.nn.functional import interpolate
 
 from cyclegan.errors import UserError
 from cyclegan.images import from_bytes, to_bytes
-from cyclegan.networks.squeezenet import SqueezeNet
+from cyclegan.networks.dinov2 import load_dinov2
+from cyclegan.networks.imagenet import Classifier, normalize
 from cyclegan.networks.vgg import load_vgg
 from cyclegan.networks.weights import load_weights
 from cyclegan.protocols import Images
@@ -93,17 +95,23 @@ def _vgg(device: torch.device) -> Extractor:
 
 
 def _squeezenet(device: torch.device) -> Extractor:
-    network = SqueezeNet().to(device)
+    network = Classifier("squeezenet").to(device)
 
     def see(images: Images) -> Float[Tensor, "n 512"]:
-        features = network(network.normalize(images))[-1].mean(dim=(2, 3))
+        features = network(normalize(images))[-1].mean(dim=(2, 3))
         return features / features.square().mean(dim=1, keepdim=True).sqrt()
 
     return Extractor(name="squeezenet", sha256=network.sha256, size=224, see=see)
+
+
+def _dinov2(device: torch.device) -> Extractor:
+    network = load_dinov2().to(device)
+    return Extractor(name="dinov2 ViT-L/14", sha256=network.sha256, size=224, see=network)
 
 
 EXTRACTORS: dict[str, Callable[[torch.device], Extractor]] = {
     "inception": _inception,
     "vgg": _vgg,
     "squeezenet": _squeezenet,
+    "dinov2": _dinov2,
 }

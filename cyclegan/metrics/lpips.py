@@ -10,16 +10,15 @@ from jaxtyping import UInt8
 from cyclegan.images import from_bytes
 from cyclegan.networks import lpips
 
-LPIPS_PROTOCOL = "LPIPS 0.1 with SqueezeNet 1.1, pictures as they are, mean over images"
-
 
 class Lpips:
-    """The network on a device."""
+    """The network on a device, and how it measures."""
 
-    def __init__(self, device: torch.device | None = None) -> None:
+    def __init__(self, device: torch.device | None = None, trunk: str = "squeezenet") -> None:
         self.device = device or torch.device("cpu")
-        self.network = lpips.Lpips().to(self.device)
+        self.network = lpips.Lpips(trunk).to(self.device)
         self.sha256 = self.network.sha256
+        self.protocol = f"LPIPS 0.1 with {self.network.trunk.title}, pictures as they are, mean over images"
 
     @torch.no_grad()
     def __call__(self, picture: UInt8[np.ndarray, "h w 3"], other: UInt8[np.ndarray, "h w 3"]) -> float:

@@ -13,6 +13,9 @@ checkerboard  power of luma at the frequencies 1/4 and 1/2 of the pixel grid ove
 copying       the share of translations that are nearly a picture that was trained on (cyclegan.data.duplicates).
 saturation    of a discriminator: how far its scores of real and translated pictures lie apart, 1 where it is always
               right, and then tells the generator nothing.
+overfit       of a discriminator: how much of what it sees between pictures of its training and translations it does not
+              see in real pictures that are new to it (r_v of Karras et al. 2020, Eq. 1): 0 where it has learned what is
+              real, 1 where it has learned its pictures by heart. 0, too, where it hardly tells anything apart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +36,13 @@ SIDE = 32  # px of what diversity looks at
 DISTINCT = 1e-3  # of the range
 GRID = [(0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 1), (2, 2)]  # quarters of the sampling frequency
 AROUND = np.array([-5, -4, -3, -2, 2, 3, 4, 5])  # the neighbors of a frequency
+TELLS_APART = 0.2  # difference of mean scores below which they are noise
 ROUNDING = 1 / 12  # levels²: the power that rounding to 8 bits has anyway
+
+
+def overfit(trained: float, held_out: float, fake: float) -> float:
+    """By the mean scores of the three kinds of pictures."""
+    return (trained - held_out) / (trained - fake) if trained - fake > TELLS_APART else 0.0
 
 
 class Alarm(NamedTuple):
@@ -72,6 +81,12 @@ ALARMS = {
         "copying",
         lambda share: share > 0.05,
         "of the translations are pictures that were trained on; use more pictures, or a smaller generator",
+    ),
+    "overfit": Alarm(
+        "learned by heart",
+        lambda share: share > 0.75,
+        "of what a discriminator tells apart are the pictures of its training themselves; set method.augment, raise "
+        "lambda_r1, or show it more pictures",
     ),
     "saturation": Alarm(
         "saturated discriminator",

@@ -57,6 +57,20 @@ def test_a_planted_failure_is_heard_with_its_direction_and_nothing_else(x, plant
     assert list(Examiner()(preview(x, planted(x))).alarms) == [title]
 
 
+@pytest.mark.parametrize(
+    ("trained", "held_out", "share"), [(0.8, 0.75, 0.125), (0.8, 0.45, 0.875), (0.5, 0.45, 0.0), (0.8, 0.9, -0.25)]
+)
+def test_how_much_a_discriminator_has_learned_by_heart_is_told(x, trained, held_out, share):
+    examiner = Examiner(trained=lambda: {"D_Y real": trained, "D_Y fake": 0.4})
+    verdict = examiner(preview(x, (x * 0.8 + 0.1).clamp(-1, 1), real=held_out))
+    assert verdict.symptoms["overfit D_Y"] == pytest.approx(share)
+    assert list(verdict.alarms) == (["learned by heart, D_Y"] if share > 0.75 else [])
+
+
+def test_nothing_is_said_of_it_where_no_pictures_of_the_training_are_scored(x):
+    assert "overfit D_Y" not in Examiner()(preview(x, x)).symptoms
+
+
 def test_a_discriminator_that_is_always_right_is_heard(x):
     verdict = Examiner()(preview(x, x * 0.8, real=0.99, fake=0.01))
     assert list(verdict.alarms) == ["saturated discriminator, D_Y"]

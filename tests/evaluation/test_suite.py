@@ -4,11 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from torchvision.models.vgg import cfgs, make_layers
 
 from cyclegan.errors import UserError
 from cyclegan.evaluation.assessment import CEILING, FLOOR, assess
 from cyclegan.evaluation.protocol import Number, Protocol, digest, require_comparable
 from cyclegan.evaluation.suite import NAMES, WITHOUT_WEIGHTS, Suite
+from cyclegan.metrics import extractors
+from cyclegan.networks.dinov2 import DINOv2, load_dinov2
 
 
 def pictures(count: int, seed: int, high: int = 256) -> list[np.ndarray]:
@@ -33,10 +37,38 @@ def test_without_weights_the_rest_is_measured_and_the_missing_is_named():
     suite = Suite(SOURCES, TARGETS, TARGETS)
     assert set(suite.columns) == set(WITHOUT_WEIGHTS)
     assert set(suite.not_run) == set(NAMES) - set(WITHOUT_WEIGHTS)
-    assert "the weights 'inception' are not on this machine" in suite.not_run["kid-inception"]
+    for metric, weights in (("kid-inception", "inception"), ("recall-dinov2", "dinov2"), ("lpips-vgg", "vgg16")):
+        assert f"the weights '{weights}' are not on this machine" in suite.not_run[metric]
     assessment = assess(suite, {"darker": DARKER})
     assert any("kid-inception, fid-inception" in said and "--fetch" in said for said in assessment.gaps())
     assert not any(name.startswith("kid") for name in assessment.rows["darker"])  # nothing takes its place
+
+
+def test_dinov2_and_vgg16_fill_their_own_columns_which_name_the_weights(provide, monkeypatch):
+    """Random weights: what is tested are the columns, and that the network of one is not that of another."""
+    size = {"width": 48, "depth": 1, "heads": 3, "grid": 5}
+    torch.manual_seed(0)
+    vgg16 = make_layers(cfgs["D"]).state_dict()
+    heads = {f"lin{i}.model.1.weight": torch.rand(1, c, 1, 1) for i, c in enumerate((64, 128, 256, 512, 512))}
+    trunk = provide("vgg16", {f"features.{name}": tensor for name, tensor in vgg16.items()})
+    hashes = {
+        "lpips-vgg": f"{trunk[:12]}+{provide('lpips_vgg', heads)[:12]}",
+        "dinov2": f"dinov2 ViT-L/14 {provide('dinov2', DINOv2(**size).state_dict())[:12]}",
+    }
+    monkeypatch.setattr(extractors, "load_dinov2", lambda: load_dinov2(**size))
+    names = [f"{metric}-dinov2" for metric in ("kid", "fid", "precision", "recall")]
+    suite = Suite(SOURCES, TARGETS, only=[*names, "lpips-vgg"])
+    found = suite.measure(DARKER)
+    assert [suite.columns[name].title for name in names] == [
+        f"{metric}, dinov2 ViT-L/14" for metric in ("KID", "FID", "precision", "recall")
+    ]
+    assert suite.columns["lpips-vgg"].title == "LPIPS to source, VGG-16"
+    assert {found[name].protocol.extractor for name in names} == {hashes["dinov2"]}
+    assert found["lpips-vgg"].protocol.extractor == hashes["lpips-vgg"]
+    assert found["lpips-vgg"].protocol.metric.startswith("lpips-vgg: LPIPS 0.1 with VGG-16,")
+    assert found["lpips-vgg"].per_image.shape == (6,)
+    assert suite.measure(SOURCES)["lpips-vgg"].value == 0
+    assert not suite.not_run
 
 
 def test_without_targets_realism_is_not_asked_and_without_training_targets_copying_is_not():

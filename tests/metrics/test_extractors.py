@@ -184,8 +184,34 @@ def test_inception_takes_our_tensors_and_sees_eight_bit_pictures(tmp_path, monke
     assert from_bytes(picture).shape == (1, 3, 299, 299)
 
 
+def test_dinov2_sees_pictures_at_224_pixels_as_imagenet_is_normalized(provide, monkeypatch):
+    """With random weights, and small: the released ones are 1.2 GB."""
+    from torchvision.transforms.functional import normalize
+
+    from cyclegan.metrics import extractors
+    from cyclegan.networks.dinov2 import DINOv2, load_dinov2
+
+    size = {"width": 48, "depth": 2, "heads": 3, "grid": 5}
+    torch.manual_seed(0)
+    network = DINOv2(**size)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    sha256 = provide("dinov2", network.state_dict())
+    monkeypatch.setattr(extractors, "load_dinov2", lambda: load_dinov2(**size))
+    extractor = load_extractor("dinov2", CPU)
+    assert extractor.described == f"dinov2 ViT-L/14 {sha256[:12]}"
+    assert extractor.resize == "bicubic, antialiased, to 224×224"
+
+    picture = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    seen = extractor.features([picture, blurred(picture, 3)[:100, :150]], CPU)
+    assert seen.shape == (2, 48)
+    scaled = normalize(torch.from_numpy(picture).permute(2, 0, 1) / 255, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    monkeypatch.setattr("cyclegan.networks.dinov2.normalize", lambda images: images)  # this has just been done
+    assert np.allclose(seen[0], network(scaled[None]).detach(), rtol=1e-4, atol=1e-5)
+
+
 def test_an_unknown_extractor_is_refused_by_name():
-    with pytest.raises(UserError, match="extractor: 'dino' is not one of inception, vgg, squeezenet"):
+    with pytest.raises(UserError, match="extractor: 'dino' is not one of inception, vgg, squeezenet, dinov2"):
         load_extractor("dino", CPU)
 
 

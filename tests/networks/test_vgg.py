@@ -1,8 +1,6 @@
 """VGG-19 as a source of features, its weights under the public names, and their normalization."""
 
-import hashlib
 import os
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,10 +13,9 @@ from torchvision.transforms.functional import center_crop, normalize
 
 from cyclegan.errors import UserError
 from cyclegan.images import read
-from cyclegan.networks import weights as weights_module
 from cyclegan.networks.vgg import TAPS, VGGFeatures, load_vgg, normalise
 from cyclegan.networks.vgg import _photographs as photographs_of_scikit_image
-from cyclegan.networks.weights import Source, WrongWeightsError
+from cyclegan.networks.weights import WrongWeightsError
 
 needs_weights = pytest.mark.skipif("CYCLEGAN_WEIGHTS" not in os.environ, reason="CYCLEGAN_WEIGHTS names no folder")
 needs_data = pytest.mark.skipif("CYCLEGAN_DATA" not in os.environ, reason="CYCLEGAN_DATA names no folder")
@@ -28,22 +25,6 @@ TWO_BLOCKS = [64, 64, "M", 128, 128]  # torchvision's way to say it
 @pytest.fixture
 def images() -> Tensor:
     return torch.rand(2, 3, 13, 18, generator=torch.Generator().manual_seed(0)) * 2 - 1
-
-
-@pytest.fixture
-def provide(tmp_path, monkeypatch) -> Callable[[str, dict[str, Tensor]], str]:
-    """Puts a file of weights where they are looked for, and makes it the known one of a source."""
-
-    def put(name: str, tensors: dict[str, Tensor]) -> str:
-        path = tmp_path / f"{name}.pth"
-        torch.save(tensors, path)
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        source = Source(files={path.name: sha256}, url=f"https://example.org/{path.name}", licence="ours")
-        monkeypatch.setitem(weights_module.SOURCES, name, source)
-        monkeypatch.setenv("CYCLEGAN_WEIGHTS", str(tmp_path))
-        return sha256
-
-    return put
 
 
 def randomized(network: nn.Module) -> nn.Module:

@@ -16,9 +16,8 @@ from safetensors.torch import save_file
 
 from cyclegan.errors import UserError
 from cyclegan.networks import weights as module
+from cyclegan.networks.sources import SOURCES, Source
 from cyclegan.networks.weights import (
-    SOURCES,
-    Source,
     WeightsMissingError,
     WrongWeightsError,
     find_weights,

@@ -29,6 +29,7 @@ FORMATS = {
     ".bmp": "BMP",
 }
 ARRAY = ".npy"  # of any number of channels and type: see cyclegan.pixels
+PLANAR, BITS = 284, 258  # TIFF tags
 DESCRIPTION = 0x010E  # the EXIF and TIFF tag ImageDescription, of ASCII characters
 MAX_PIXELS = 50_000_000  # a 7000×7000 picture; more is refused before it is decoded
 
@@ -85,6 +86,8 @@ def reading(file: Path | None, name: Path) -> Iterator[None]:
 def read_picture(path: Path, content: bytes | None = None) -> np.ndarray:
     """The picture as uint8 (h, w, 3) RGB, upright; `content` as of `open_picture`."""
     with open_picture(path, content) as picture:
+        if picture.format == "TIFF" and picture.tag_v2.get(PLANAR) == 2 and 16 in picture.tag_v2.get(BITS, ()):
+            raise ValueError("16 bits a channel, one channel after the other; save it interleaved")  # Pillow mixes them
         return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
 
 

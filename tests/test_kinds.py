@@ -10,6 +10,9 @@ from PIL import Image
 from tifffile import imread
 
 from cyclegan.cli import main
+from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.unpaired import Unpaired
+from cyclegan.images import false_color
 from cyclegan.inference.load import load
 from cyclegan.pictures import read_picture
 from cyclegan.pixels.kind import Kind
@@ -121,6 +124,37 @@ def test_training_says_the_kinds_shows_false_colors_and_skips_the_scores(place, 
     assert read_picture(sheets[0]).shape[1] == 2 + 3 * (16 + 2)  # no column of an identity
     assert main(["show", str(RUN)]) == 0
     assert "steps of (1, 1, 16, 16) + (1, 6, 16, 16)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("channels", "shown"), [(1, (0, 0, 0)), (2, (0, 1, None)), (3, (0, 1, 2)), (4, (0, 1, 2)), (9, (0, 1, 2))]
+)
+def test_false_colors_are_the_first_three_channels(channels, shown):
+    images = torch.rand(2, channels, 4, 5)
+    found = false_color(images)
+    for color, channel in enumerate(shown):
+        expected = torch.full_like(images[:, 0], -1.0) if channel is None else images[:, channel]
+        assert torch.equal(found[:, color], expected)
+
+
+@pytest.mark.parametrize("kind", ["float32", "uint16"])
+def test_batches_of_arrays_are_the_same_from_files_from_the_cache_and_from_memory(place, kind):
+    for side in "xy":
+        fill(place / side, save_npy, lambda i: waves((22, 30, 5), i, 0, 60000, kind))
+    side = Kind(channels=5, type=kind, range=(0.0, 60000.0))
+    config = {"x": place / "x", "y": place / "y", "load_size": 20, "crop_size": 16, "batch_size": 3}
+    paths = sorted((place / "x").iterdir()), sorted((place / "y").iterdir())
+    batches = []
+    for how in ({"cache_mb": 0}, {"cache_mb": 9}, {"cache_folder": place / "cache"}, {"cache_folder": place / "cache"}):
+        data = Unpaired(*paths, UnpairedConfig(**config, **how), seed=0, pixels=(side, side))
+        batches.append([data.batch_at(step) for step in range(4)])
+    assert len(list((place / "cache").iterdir())) == 8
+    assert batches[0][0].x.shape == (3, 5, 16, 16)
+    assert -1 <= batches[0][0].x.min() < -0.5 < 0.5 < batches[0][0].x.max() <= 1
+    for other in batches[1:]:
+        for one, two in zip(batches[0], other, strict=True):
+            assert torch.equal(one.x, two.x)
+            assert torch.equal(one.y, two.y)
 
 
 def test_a_run_on_arrays_continues_to_the_bit(place, first_difference, monkeypatch):

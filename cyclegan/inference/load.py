@@ -86,7 +86,8 @@ class Loaded:
     def kinds_to(self, to: str | None = None) -> Kinds:
         """The kinds of picture that a translation to a side takes and gives."""
         x, y = kinds_of(self.about)
-        return Kinds(y, x) if (to or self.to) == self.x else Kinds(x, y)
+        side = to or (self.to if self.translators else self.y)
+        return Kinds(y, x) if side == self.x else Kinds(x, y)
 
     def require_rgb(self, what: str, to: str | None = None) -> None:
         """Say that this is for 8-bit RGB on both sides, unless it is."""

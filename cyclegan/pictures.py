@@ -86,7 +86,8 @@ def reading(file: Path | None, name: Path) -> Iterator[None]:
 def read_picture(path: Path, content: bytes | None = None) -> np.ndarray:
     """The picture as uint8 (h, w, 3) RGB, upright; `content` as of `open_picture`."""
     with open_picture(path, content) as picture:
-        if picture.format == "TIFF" and picture.tag_v2.get(PLANAR) == 2 and 16 in picture.tag_v2.get(BITS, ()):
+        tags = getattr(picture, "tag_v2", {})  # of a TIFF file
+        if tags.get(PLANAR) == 2 and 16 in tags.get(BITS, ()):
             raise ValueError("16 bits a channel, one channel after the other; save it interleaved")  # Pillow mixes them
         return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
 

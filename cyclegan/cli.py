@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     translate.add_argument("--masks", type=Path, nargs="+", default=[], help="for each style, white where it goes")
     translate.add_argument("--out", type=Path, required=True, help="folder for the results; names and tree are kept")
     translate.add_argument("--strength", type=float, default=1.0, metavar="0…1", help="how much of the translation")
-    translate.add_argument("--bits", type=int, choices=(8, 16), default=8, help="a channel; 16 are written as TIFF")
+    translate.add_argument("--bits", type=int, choices=(8, 16), help="a channel, instead of the source's; 16: as TIFF")
     translate.add_argument("--precision", choices=("float32", "bfloat16", "auto"), default="float32")
     translate.add_argument("--tile", type=_count, metavar="PIXELS", help="work in squares: less memory, more time")
     translate.add_argument(

@@ -62,6 +62,7 @@ def _built(config: TranslatorConfig, images: Sequence[Path], device: str) -> Ent
             return Entry(color_transfer(images, styles, config.flatten), replace(UNTRAINED, style_images=len(styles)))
         case RunConfig():
             loaded = load(config.folder, device)
+            loaded.require_rgb("a comparison", config.to)
             return Entry(loaded.translator(config.to), _facts(loaded, 0, config.folder))
         case CheckpointConfig() | MethodFileConfig():
             path = config.path if isinstance(config, CheckpointConfig) else config.file

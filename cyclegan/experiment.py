@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from cyclegan import __version__
 from cyclegan.config import dump, load, parse
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.sources import Sources, find_sources, names_of
+from cyclegan.data.sources import Sources, find_sources, kinds_of_sides, names_of
 from cyclegan.errors import ConfigError, UserError, enough_memory
 from cyclegan.methods.settings import CycleGANConfig, DirectedConfig, MethodConfig
+from cyclegan.pixels.kind import RGB, Kind, described
 from cyclegan.provenance import commit, environment
 from cyclegan.training.settings import TrainingConfig
 
@@ -42,6 +43,9 @@ class Experiment:
         if self.seed < 0:
             raise ValueError("seed: must be at least 0")
         self.method.require_fitting(self.data.crop_size)
+        self.method.require_channels(*self.channels)
+        if self.data.validation and not self.is_usual:
+            raise ValueError("data: validation compares 8-bit RGB; set it to 0, or leave out channels and ranges")
         judged = isinstance(self.method, CycleGANConfig) and self.data.validation
         if self.training.schedule == "plateau" and not judged:
             remedy = (
@@ -54,6 +58,16 @@ class Experiment:
                     raise ValueError(
                         f"training: {name} changes what a batch norm sees; take norm instance, or {str(off).lower()}"
                     )
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Of X and Y."""
+        return self.data.channels_x, self.data.channels_y
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether both sides are 8-bit RGB."""
+        return self.data.is_usual("x") and self.data.is_usual("y")
 
 
 LESS_MEMORY = (
@@ -137,13 +151,16 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     if distributed.size() > 1 and getattr(experiment.method, "mixes_images", False):
         raise UserError("method: a batch norm needs the whole batch in one process; take norm instance, or one process")
     seed_step(experiment.seed, step=0)
-    method = build(experiment.method).to(device)
-    batches = Unpaired(sources.train_x, sources.train_y, data, experiment.seed, method.Batch)
+    pixels = kinds_of_sides(data, sources)
+    method = build(experiment.method, experiment.channels).to(device)
+    batches = Unpaired(sources.train_x, sources.train_y, data, experiment.seed, method.Batch, pixels)
     first = loop.to(batches.batch_at(0), device)
     buffered = getattr(experiment.method, "buffer_size", 0)
 
     run.say(f"run       {run.folder}")
     run.say(f"images    {sources.x} {len(sources.train_x):,}, {sources.y} {len(sources.train_y):,}")
+    if not experiment.is_usual:
+        run.say(f"kinds     {sources.x} {pixels[0]}, {sources.y} {pixels[1]}; samples are in false color")
     run.leave_out([str(bad) for bad in sources.left_out])
     if distributed.size() > 1:  # no step is rehearsed, which each would do at its own pace
         run.say(f"processes {distributed.size()}, which share out every batch of {data.batch_size}")
@@ -153,8 +170,8 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     if distributed.rank() == 0 and run.steps_done() < training.steps:  # one goes only when the next is there
         require_room(run.folder, 2 * checkpoint_bytes(method, first, buffered))
 
-    shown = held_out(sources.test_x, sources.test_y, data, kind=method.Batch)
-    known = loop.to(held_out(sources.train_x, sources.train_y, data, kind=method.Batch), device)
+    shown = held_out(sources.test_x, sources.test_y, data, kind=method.Batch, pixels=pixels)
+    known = loop.to(held_out(sources.train_x, sources.train_y, data, kind=method.Batch, pixels=pixels), device)
     validations: dict[str, Validation] = {}
     if sources.validation_x and isinstance(method, Directed):
         x, y = loop.to(held_out(sources.validation_x, sources.validation_y, data, PICTURES), device)
@@ -162,8 +179,8 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
         validations = {name: Validation.of(learned[to], *pair) for to, (name, *pair) in ways.items() if to in learned}
         run.say(f"validates on {len(x)} + {len(y)} pictures kept aside; the best weights go to best.safetensors")
     judge = Examiner(validations, lambda: method.preview(known).health)
-    described = about(experiment, sources)
-    loop.train(method, batches, shown, training, run, seed=experiment.seed, device=device, about=described, judge=judge)
+    said = about(experiment, sources, pixels)
+    loop.train(method, batches, shown, training, run, seed=experiment.seed, device=device, about=said, judge=judge)
 
 
 def show(path: Path, overrides: Sequence[str]) -> int:
@@ -181,14 +198,14 @@ def show(path: Path, overrides: Sequence[str]) -> int:
     device = choose_device(experiment.training.device)
     try:
         with only_what_is_here():
-            method = build(experiment.method).to(device)
+            method = build(experiment.method, experiment.channels).to(device)
     except UserError as error:  # it needs weights that are not here yet; to show it is no reason to fetch them
         print(f"# no forecast: {error}")
         return 0
-    shape = (experiment.data.batch_size, 3, *2 * [experiment.data.crop_size])
+    shapes = [(experiment.data.batch_size, count, *2 * [experiment.data.crop_size]) for count in experiment.channels]
     buffered = getattr(experiment.method, "buffer_size", 0)
     with enough_memory(lambda: f"{path}: {LESS_MEMORY}"):
-        batch = method.Batch(*(torch.rand(shape, device=device) * 2 - 1 for _ in method.Batch._fields))
+        batch = method.Batch(*(torch.rand(shape, device=device) * 2 - 1 for shape in shapes))
         for line in describe(method, batch, experiment.training, device, buffered=buffered):
             print(f"# {line}")
     return 0
@@ -213,6 +230,9 @@ def score(
     sources = find_sources(experiment.data)
     if not isinstance(experiment.method, DirectedConfig):
         print(f"{experiment.method.name}: paints after examples; see it beside others with `cyclegan compare`")
+        return {}
+    if not experiment.is_usual:
+        print(f"{folder}: no scores, as all of them compare 8-bit RGB; look at its samples")
         return {}
 
     last = load_trained(folder)
@@ -254,7 +274,7 @@ def settings(experiment: Experiment) -> dict[str, bool | int | float | str]:
     return dict(walk(asdict(experiment), ""))
 
 
-def about(experiment: Experiment, sources: Sources) -> dict[str, Any]:
+def about(experiment: Experiment, sources: Sources, pixels: tuple[Kind, Kind] = (RGB, RGB)) -> dict[str, Any]:
     """What a released file says of itself."""
     return {
         "format": 1,
@@ -262,8 +282,7 @@ def about(experiment: Experiment, sources: Sources) -> dict[str, Any]:
         "domain": sources.domain,
         "x": sources.x,
         "y": sources.y,
-        "channels": 3,
-        "range": [-1, 1],
+        "kinds": described(*pixels),
         "method": dump(experiment.method),
         "seed": experiment.seed,
         "ema": experiment.training.ema,

@@ -1,4 +1,6 @@
-"""The one pixel convention: images are float32 (n, 3, h, w), RGB, in [-1, 1]; files hold 8 bits a channel, or 16.
+"""The one pixel convention: images are float32 (n, 3, h, w), RGB, in [-1, 1]; files hold 8 bits a channel.
+
+Images of other kinds (cyclegan.pixels) are (n, c, h, w) in [-1, 1], too.
 
 `from_bytes` and `to_bytes` are each other's inverse on 8-bit levels: a picture survives reading and writing unchanged.
 """
@@ -8,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped, UInt8, UInt16
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import pad
 
 from cyclegan.pictures import read_picture, write_picture
-from cyclegan.protocols import Images
+from cyclegan.pixels.kind import Kind, Levels
+from cyclegan.protocols import AnyImages, Images
 
 
 def from_bytes(array: np.ndarray) -> Float[Tensor, "1 3 h w"]:
@@ -24,17 +27,24 @@ def from_bytes(array: np.ndarray) -> Float[Tensor, "1 3 h w"]:
 
 def to_bytes(images: Images) -> UInt8[Tensor, "n h w 3"]:
     """[-1, 1] → the nearest of 256 levels, on the CPU, channels last as picture files want them."""
-    return _to_levels(images, 255, torch.uint8)
+    levels = images.detach().float().add(1).mul(127.5).round().clamp(0, 255)
+    return levels.to("cpu", torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
-def to_16_bits(images: Images) -> UInt16[Tensor, "n h w 3"]:
-    """[-1, 1] → the nearest of 65,536 levels, likewise."""
-    return _to_levels(images, 65535, torch.uint16)
+def from_values(values: np.ndarray, kind: Kind) -> Float[Tensor, "1 c h w"]:
+    """What a file of a kind holds, (h, w, c) → (1, c, h, w) in [-1, 1]."""
+    kind = kind.like(values.dtype.name)
+    if kind.is_rgb and kind.type == "uint8":
+        return from_bytes(values)
+    return torch.from_numpy(kind.levels(values)).permute(2, 0, 1)[None].contiguous()
 
 
-def _to_levels(images: Images, highest: int, kind: torch.dtype) -> Shaped[Tensor, "n h w 3"]:
-    levels = images.detach().float().add(1).mul(highest / 2).round().clamp(0, highest)
-    return levels.to("cpu", kind).permute(0, 2, 3, 1).contiguous()
+def to_values(image: Float[Tensor, "1 c h w"], kind: Kind) -> np.ndarray:
+    """(1, c, h, w) in [-1, 1] → the nearest values of a kind, (h, w, c)."""
+    if kind.is_rgb and kind.type == "uint8":
+        return to_bytes(image)[0].numpy()
+    levels: Levels = image.detach().float().cpu()[0].permute(1, 2, 0).numpy()
+    return kind.values(levels)
 
 
 def read(path: Path) -> Float[Tensor, "1 3 h w"]:
@@ -42,21 +52,31 @@ def read(path: Path) -> Float[Tensor, "1 3 h w"]:
     return from_bytes(read_picture(path))
 
 
-def write(path: Path, image: Float[Tensor, "1 3 h w"], *, bits: int = 8, about: str = "") -> None:
-    """A batch of one as a picture file in the format of the suffix, with 8 or 16 bits a channel."""
-    levels = to_bytes(image) if bits == 8 else to_16_bits(image)
-    write_picture(path, levels[0].numpy(), about)
+def write(path: Path, image: Float[Tensor, "1 3 h w"], *, about: str = "") -> None:
+    """A batch of one as a picture file in the format of the suffix, with 8 bits a channel."""
+    write_picture(path, to_bytes(image)[0].numpy(), about)
 
 
-def blend(source: Images, translated: Images, strength: float) -> Images:
+def blend(source: AnyImages, translated: AnyImages, strength: float) -> AnyImages:
     """(1 - strength) · source + strength · translated, and exactly one of the two at 0 and at 1."""
     return torch.lerp(source, translated, strength)
 
 
-def grid(columns: Sequence[Images], gap: int = 2) -> Float[Tensor, "1 3 H W"]:
-    """One picture of a table of images: one column for each batch, one row for each image of a batch, on white."""
+def false_color(images: AnyImages) -> Float[Tensor, "n 3 h w"]:
+    """Images to look at: one channel as grey, two as red and green, of four and more the first three as RGB."""
+    channels = images.shape[1]
+    if channels == 1:
+        return images.expand(-1, 3, -1, -1)
+    return images[:, :3] if channels > 2 else torch.cat([images, torch.full_like(images[:, :1], -1.0)], dim=1)
+
+
+def grid(columns: Sequence[AnyImages], gap: int = 2) -> Float[Tensor, "1 3 H W"]:
+    """One picture of a table of images: one column for each batch, one row for each image of a batch, on white.
+
+    Images of other kinds are shown in false colors.
+    """
     rows = [
         torch.cat([pad(image, (0, gap, 0, gap), value=1.0) for image in row], dim=2)
-        for row in zip(*(column.detach().float().cpu() for column in columns), strict=True)
+        for row in zip(*(false_color(column.detach().float().cpu()) for column in columns), strict=True)
     ]
     return pad(torch.cat(rows, dim=1), (gap, 0, gap, 0), value=1.0)[None]

@@ -1,6 +1,6 @@
 """Picture files ↔ 8-bit RGB arrays. Needs Pillow and NumPy only, so that checking a folder starts without PyTorch.
 
-Array      uint8 (h, w, 3), RGB, upright: the EXIF orientation is applied on reading. Only for writing: uint16, as TIFF.
+Array      uint8 (h, w, 3), RGB, upright: the EXIF orientation is applied on reading. For all others: cyclegan.pixels.
 Reads      jpg, jpeg, png, webp, tif, tiff, bmp; grey, palette, CMYK and 16-bit pictures become 8-bit RGB; alpha is
            laid on white.
 Refuses    other formats whatever their suffix, truncated files, more than 50 million pixels, floating-point pixels and
@@ -28,6 +28,8 @@ FORMATS = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
+ARRAY = ".npy"  # of any number of channels and type: see cyclegan.pixels
+PLANAR, BITS = 284, 258  # TIFF tags
 DESCRIPTION = 0x010E  # the EXIF and TIFF tag ImageDescription, of ASCII characters
 MAX_PIXELS = 50_000_000  # a 7000×7000 picture; more is refused before it is decoded
 
@@ -40,14 +42,15 @@ class BadPictureError(UserError):
     """A file that is no readable picture; the message names it and why."""
 
 
-def find_pictures(folder: Path) -> list[Path]:
-    """Every picture below a folder, nested ones too, in an order that is the same on every machine."""
+def find_pictures(folder: Path, arrays: bool = False) -> list[Path]:
+    """Every picture below a folder, nested ones too, in an order that is the same on every machine; arrays if asked."""
+    suffixes = {*FORMATS, ARRAY} if arrays else set(FORMATS)
 
     def visible(path: Path) -> bool:
         parts = path.relative_to(folder).parts
         return not any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in FORMATS and visible(p) and p.is_file())
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in suffixes and visible(p) and p.is_file())
     return sorted(found, key=lambda p: p.relative_to(folder).as_posix())
 
 
@@ -57,25 +60,35 @@ def open_picture(path: Path, content: bytes | None = None) -> Iterator[Image.Ima
 
     content  Of a file that is in memory; then the path is a name for messages, and nothing is opened.
     """
-    try:
-        if content is None and path.exists() and not path.is_file():
-            raise OSError("it is no file")  # of a pipe, reading might never end
+    with reading(path if content is None else None, path):
         file = path if content is None else io.BytesIO(content)
         with Image.open(file, formats=sorted(set(FORMATS.values()))) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise BadPictureError(_too_large(path, f"{picture.width}×{picture.height}"))
             yield picture
+
+
+@contextmanager
+def reading(file: Path | None, name: Path) -> Iterator[None]:
+    """Whatever fails inside the with block becomes a BadPictureError; `file` has to be one, if it is given."""
+    try:
+        if file and file.exists() and not file.is_file():
+            raise OSError("it is no file")  # of a pipe, reading might never end
+        yield
     except BadPictureError:
         raise
     except Image.DecompressionBombError as error:
-        raise BadPictureError(_too_large(path, "its size")) from error
+        raise BadPictureError(_too_large(name, "its size")) from error
     except Exception as error:  # Pillow raises many classes on damaged files: OSError, SyntaxError, ValueError, …
-        raise BadPictureError(f"{path}: not a readable picture ({_reason(error)}); remove or replace it") from error
+        raise BadPictureError(f"{name}: not a readable picture ({_reason(error)}); remove or replace it") from error
 
 
 def read_picture(path: Path, content: bytes | None = None) -> np.ndarray:
     """The picture as uint8 (h, w, 3) RGB, upright; `content` as of `open_picture`."""
     with open_picture(path, content) as picture:
+        tags = getattr(picture, "tag_v2", {})  # of a TIFF file
+        if tags.get(PLANAR) == 2 and 16 in tags.get(BITS, ()):
+            raise ValueError("16 bits a channel, one channel after the other; save it interleaved")  # Pillow mixes them
         return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
 
 
@@ -99,20 +112,17 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def write_picture(path: Path, array: np.ndarray, about: str = "") -> None:
-    """Write uint8 (h, w, 3) in the format of the suffix; JPEG at quality 95, WebP without loss; uint16 as TIFF.
+def write_picture(path: Path, array: np.ndarray, about: str = "", **options: Any) -> None:
+    """Write uint8 (h, w, 3) in the format of the suffix; JPEG at quality 95, WebP without loss.
 
-    `about` says in the file how the picture was made: as the EXIF tag ImageDescription, which BMP has no room for.
+    about    Says in the file how the picture was made: as the EXIF tag ImageDescription, which BMP has no room for.
+    options  Of Pillow: icc_profile, dpi.
     """
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
         raise BadPictureError(f"{path}: cannot write '{path.suffix}'; use one of {' '.join(FORMATS)}")
-    if array.dtype == np.uint16 and kind != "TIFF":
-        raise BadPictureError(f"{path}: 16 bits a channel are written as TIFF only; call it {path.stem}.tif")
     path.parent.mkdir(parents=True, exist_ok=True)
-    if array.dtype == np.uint16:
-        return _write_16_bit(path, array, about)
-    _save(path, array, kind, about)
+    _save(path, array, kind, about, **options)
 
 
 def encode_picture(array: np.ndarray, about: str = "") -> bytes:
@@ -122,24 +132,18 @@ def encode_picture(array: np.ndarray, about: str = "") -> bytes:
     return file.getvalue()
 
 
-def _save(file: Path | io.BytesIO, array: np.ndarray, kind: str, about: str) -> None:
-    options: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+def _save(file: Path | io.BytesIO, array: np.ndarray, kind: str, about: str, **options: Any) -> None:
+    how: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
     if about and kind != "BMP":
-        options.setdefault(kind, {})["exif"] = _described(about)
-    Image.fromarray(array).save(file, format=kind, **options.get(kind, {}))
+        options["exif"] = described(about)
+    Image.fromarray(array).save(file, format=kind, **how.get(kind, {}), **options)
 
 
-def _described(about: str) -> Image.Exif:
+def described(about: str) -> Image.Exif:
+    """The EXIF block that says how a picture was made."""
     exif = Image.Exif()
     exif[DESCRIPTION] = about
     return exif
-
-
-def _write_16_bit(path: Path, array: np.ndarray, about: str) -> None:
-    """By tifffile, which scikit-image brings along: Pillow has no mode for 16-bit RGB."""
-    from tifffile import imwrite
-
-    imwrite(path, array, photometric="rgb", compression="zlib", description=about or None, metadata=None)
 
 
 def _grey_to_8_bit(picture: Image.Image) -> np.ndarray:

@@ -12,16 +12,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Images: TypeAlias = Float[Tensor, "n 3 h w"]  # RGB in [-1, 1]
+AnyImages: TypeAlias = Float[Tensor, "n _ h w"]  # of any kind of picture, in [-1, 1]: 1, 3 or more channels
 Losses: TypeAlias = dict[str, Tensor]  # name -> weighted scalar, still on the graph
 Minimize: TypeAlias = Callable[[str, Losses], None]  # minimize("generators", losses): one optimizer step
 
 
 @runtime_checkable
 class Translator(Protocol):
-    """Maps images to images of the same shape and device. All that evaluation and comparison ever see."""
+    """Maps images to images of the same size and device. All that evaluation and comparison ever see."""
 
-    def translate(self, images: Images) -> Images:
-        """(n, 3, h, w) in [-1, 1] → the same, for any h and w ≥ 1."""
+    def translate(self, images: AnyImages) -> AnyImages:
+        """(n, c, h, w) in [-1, 1] → (n, c', h, w), for any h and w ≥ 1; both have 3 channels, but for other kinds."""
         ...
 
 
@@ -74,9 +75,9 @@ class Watchable(Protocol):
 class Preview(NamedTuple):
     """How a method does on held-out images: pictures to look at, numbers that tell a healthy run from a sick one."""
 
-    pictures: Mapping[str, Mapping[str, Images]]  # direction -> column title -> images: x_to_y -> {"x": …, "G(x)": …}
+    pictures: Mapping[str, Mapping[str, AnyImages]]  # direction -> column title -> images: x_to_y -> {"x": …}
     health: Mapping[str, float]
-    translations: Mapping[str, tuple[Images, Images]] = {}  # direction -> sources and what they were translated to
+    translations: Mapping[str, tuple[AnyImages, AnyImages]] = {}  # direction -> sources, translated
 
 
 @runtime_checkable

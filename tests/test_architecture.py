@@ -16,6 +16,7 @@ ROOT = PACKAGE.parent
 FLOORS = [  # from the ground up; what stands on one line are neighbors, which never import each other
     {"errors", "protocols"},
     {"config", "distributed", "pictures", "precision", "provenance"},
+    {"pixels"},
     {"images"},
     {"functional"},
     {"networks", "losses", "data"},

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tifffile import imwrite
 
 from cyclegan.pictures import BadPictureError, find_pictures, read_picture, write_picture
 
@@ -89,6 +90,13 @@ def test_16_bit_grey_is_scaled_and_not_clipped(tmp_path, suffix):
     levels = np.array([[0, 257, 128 * 257, 65535]], dtype=np.uint16)
     path = saved(tmp_path / f"scan{suffix}", Image.fromarray(levels))
     assert read_picture(path).tolist() == [[[level] * 3 for level in (0, 1, 128, 255)]]
+
+
+def test_16_bit_colors_that_pillow_would_mix_are_refused(tmp_path):
+    path = tmp_path / "planes.tif"
+    imwrite(path, np.zeros((3, 5, 7), np.uint16), photometric="rgb", planarconfig="separate")
+    with pytest.raises(BadPictureError, match="one channel after the other; save it interleaved"):
+        read_picture(path)
 
 
 def test_a_dark_16_bit_picture_stays_dark(tmp_path):

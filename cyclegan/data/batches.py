@@ -2,14 +2,14 @@
 
 from typing import NamedTuple, TypeAlias
 
-from cyclegan.protocols import Images
+from cyclegan.protocols import AnyImages, Images
 
 
 class UnpairedBatch(NamedTuple):
     """Images of both sides, drawn independently of each other."""
 
-    x: Images
-    y: Images
+    x: AnyImages
+    y: AnyImages
 
 
 class StyledBatch(NamedTuple):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan import distributed
-from cyclegan.protocols import Images
+from cyclegan.protocols import AnyImages
 
 
 class ImageBuffer(nn.Module):
@@ -27,7 +27,7 @@ class ImageBuffer(nn.Module):
         self.register_buffer("images", torch.empty(0, 3, 0, 0))
 
     @torch.no_grad()
-    def forward(self, fakes: Images) -> Images:
+    def forward(self, fakes: AnyImages) -> AnyImages:
         """A batch of fakes in, a batch of present and past fakes out, without gradients."""
         if not self.size:
             return fakes.detach()
@@ -35,7 +35,7 @@ class ImageBuffer(nn.Module):
         shown = torch.cat([self._exchange(fake) for fake in everyones.split(1)])
         return shown[distributed.share(len(shown))]
 
-    def _exchange(self, fake: Images) -> Images:
+    def _exchange(self, fake: AnyImages) -> AnyImages:
         if len(self.images) < self.size:
             self.images = torch.cat([self.images, fake]) if len(self.images) else fake.clone()
             return fake

@@ -13,17 +13,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Shaped
 from torch import Tensor
 
 from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.pictures import BadPictureError
+from cyclegan.pixels.kind import RGB, Kind
 
 VERSION = 1  # of decoding and resizing: raise it when they change
 
 
 class PictureCache:
-    """A folder of uint8 (3, h, w) as .npy."""
+    """A folder of (c, h, w) as .npy: uint8 of RGB, float32 of other kinds."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,15 +38,16 @@ class PictureCache:
         identity = f"{VERSION} {picture.resolve()} {status.st_size} {status.st_mtime_ns} {how}"
         return self.folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npy"
 
-    def read(self, path: Path) -> UInt8[Tensor, "3 h w"] | None:
+    def read(self, path: Path, kind: Kind = RGB) -> Shaped[Tensor, "_ h w"] | None:
         """What a file holds; None where there is none, or not a whole one."""
         try:
             found = np.load(path, mmap_mode="c")  # copy on write: nobody can change the file by accident
         except (OSError, ValueError, EOFError):
             return None
-        return torch.from_numpy(found) if found.dtype == np.uint8 and found.ndim == 3 and len(found) == 3 else None
+        fits = found.dtype == (np.uint8 if kind.is_rgb else np.float32) and found.ndim == 3
+        return torch.from_numpy(found) if fits and len(found) == kind.channels else None
 
-    def write(self, path: Path, pixels: UInt8[Tensor, "3 h w"]) -> None:
+    def write(self, path: Path, pixels: Shaped[Tensor, "_ h w"]) -> None:
         """Under another name first."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

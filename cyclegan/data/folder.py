@@ -1,27 +1,30 @@
 """Pictures of one side, decoded and resized once and then kept in memory as far as it is allowed, or as files.
 
 The resize is done on 8-bit tensors (antialiased bicubic): within one level of Pillow's, and the faster half of
-the pipeline.
+the pipeline. Pictures of other kinds than RGB are float32 in [-1, 1] from the beginning.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Shaped
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2.functional import resize
 
 from cyclegan.data.cache import PictureCache
 from cyclegan.errors import UserError
+from cyclegan.images import from_values
 from cyclegan.pictures import read_picture
+from cyclegan.pixels.files import read_raster
+from cyclegan.pixels.kind import RGB, Kind
 
 
 class Pictures:
-    """Indexable pictures, uint8 (3, h, w), resized to load_size × load_size, or just their shorter sides to load_size.
+    """Indexable pictures, uint8 (3, h, w) or float32 (c, h, w).
 
-    Without a load_size they are as they are.
+    Resized to load_size × load_size, or just their shorter sides to load_size; without a load_size as they are.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Pictures:
         cache_bytes: int,
         keep_aspect: bool = False,
         cache: PictureCache | None = None,
+        kind: Kind = RGB,
     ) -> None:
         self.paths = paths
         self.load_size = load_size
@@ -40,36 +44,45 @@ class Pictures:
         self._cache: dict[int, Tensor] = {}
         self._room = 0 if cache else cache_bytes
         self.files = cache
+        self.kind = kind
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> UInt8[Tensor, "3 h w"]:
+    def __getitem__(self, index: int) -> Shaped[Tensor, "_ h w"]:
         cached = self._cache.get(index)
         return self._read(index) if cached is None else cached
 
     def _read(self, index: int) -> Tensor:
         if self.files is None:
             return self._decode(index)
-        path = self.files.path(self.paths[index], f"{self.load_size} {self.keep_aspect}")
-        picture = self.files.read(path)
+        how = f"{self.load_size} {self.keep_aspect}" + ("" if self.kind.is_rgb else f" {self.kind}")
+        path = self.files.path(self.paths[index], how)
+        picture = self.files.read(path, self.kind)
         if picture is None:
             picture = self._decode(index)
             self.files.write(path, picture)
         return picture
 
     def _decode(self, index: int) -> Tensor:
-        picture = torch.from_numpy(read_picture(self.paths[index]).copy()).permute(2, 0, 1).contiguous()
+        picture = self._stored(self.paths[index])
         if self.load_size is not None:
             size = [self.load_size] * (1 if self.keep_aspect else 2)  # of one side the other follows
             picture = resize(picture, size, InterpolationMode.BICUBIC, antialias=True)
+            if not self.kind.is_rgb:
+                picture.clamp_(-1, 1)
         height, width = picture.shape[1:]
         if min(height, width) < self.crop_size:
             raise UserError(
                 f"{self.paths[index]}: {width}×{height} is smaller than crop_size {self.crop_size}; "
                 f"set data.load_size to {self.crop_size} or more, or data.crop_size to {min(height, width)} or less"
             )
-        if picture.numel() <= self._room:
-            self._room -= picture.numel()
+        if picture.nbytes <= self._room:
+            self._room -= picture.nbytes
             self._cache[index] = picture
         return picture
+
+    def _stored(self, path: Path) -> Tensor:
+        if self.kind.is_rgb:
+            return torch.from_numpy(read_picture(path).copy()).permute(2, 0, 1).contiguous()
+        return from_values(read_raster(path, self.kind).values, self.kind)[0]

@@ -16,6 +16,8 @@ from cyclegan.data.check import look_at_all
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import UserError
 from cyclegan.pictures import BadPictureError, find_pictures
+from cyclegan.pixels.files import kind_of
+from cyclegan.pixels.kind import Kind
 
 HELD_OUT = 20  # of the pictures of a plain folder, one in so many is kept from training
 
@@ -56,7 +58,7 @@ class Direction(NamedTuple):
 
 def find_sources(config: UnpairedConfig) -> Sources:
     """The files of a domain, or of the two folders x and y; some of the training ones kept aside where asked to."""
-    sources = _of_domain(config.domain) if config.domain is not None else _of_folders(config.x, config.y)
+    sources = _of_domain(config.domain) if config.domain is not None else _of_folders(config)
     if config.on_bad_picture == "skip":
         sources = _leave_out_bad(sources, config.most_bad)
     if not config.validation:
@@ -80,12 +82,12 @@ def _of_domain(name: str) -> Sources:
     )
 
 
-def _of_folders(x: Path | None, y: Path | None) -> Sources:
+def _of_folders(config: UnpairedConfig) -> Sources:
     sides, names = [], []
-    for folder in (x, y):
+    for folder, usual in ((config.x, config.is_usual("x")), (config.y, config.is_usual("y"))):
         if folder is None or not folder.is_dir():
             raise UserError(f"{folder}: no such folder; data.x and data.y name two folders of pictures")
-        sides.append(hold_out(find_pictures(folder), folder))
+        sides.append(hold_out(find_pictures(folder, arrays=not usual), folder))
         names.append(folder)
     (train_x, test_x), (train_y, test_y) = sides
     name_x, name_y = names_of(*names)
@@ -104,6 +106,14 @@ def names_of(x: Path, y: Path) -> tuple[str, str]:
     """What the sides of two folders are called."""
     name_x, name_y = x.absolute().name, y.absolute().name
     return (name_x, name_y) if name_x != name_y else ("x", "y")
+
+
+def kinds_of_sides(config: UnpairedConfig, sources: Sources) -> tuple[Kind, Kind]:
+    """What the files of X and Y hold, by the settings and the first training picture of each."""
+    return (
+        kind_of(sources.train_x[0], config.channels_x, config.range_x, "data.range_x"),
+        kind_of(sources.train_y[0], config.channels_y, config.range_y, "data.range_y"),
+    )
 
 
 def _leave_out_bad(sources: Sources, most: float) -> Sources:

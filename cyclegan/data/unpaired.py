@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from cyclegan import distributed
@@ -25,6 +25,7 @@ from cyclegan.data.folder import Pictures
 from cyclegan.data.readers import Readers
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import NoAnswerError
+from cyclegan.pixels.kind import RGB, Kind
 
 AHEAD = 4  # batches read before they are asked for
 X, Y = 0, 1  # the side, as a counter
@@ -40,11 +41,14 @@ class Unpaired:
         config: UnpairedConfig,
         seed: int,
         kind: type[Batch] = UnpairedBatch,
+        pixels: tuple[Kind, Kind] = (RGB, RGB),
     ) -> None:
         self.config = config
         self.seed = seed
         self.kind = kind
-        self.sides = [_pictures(paths, config, config.cache_mb * 2**20 // 2) for paths in (x, y)]
+        self.sides = [
+            _pictures(*side, config, config.cache_mb * 2**20 // 2) for side in zip((x, y), pixels, strict=True)
+        ]
         self._readers = Readers(config.workers)
         self._coming: dict[int, Future[Batch]] = {}
         self._at: dict[int, Path] = {}  # step of a batch that is being read -> the picture that the reader is at
@@ -89,7 +93,7 @@ class Unpaired:
         self._at.pop(step, None)
         return whole
 
-    def _crop(self, side: int, sample: int) -> UInt8[Tensor, "3 size size"]:
+    def _crop(self, side: int, sample: int) -> Shaped[Tensor, "_ size size"]:
         index = self._index(side, sample)
         self._at[sample // self.config.batch_size] = self.sides[side].paths[index]
         picture = self.sides[side][index]
@@ -98,29 +102,38 @@ class Unpaired:
         return crop.flip(-1) if self.config.flip and random.random() < 0.5 else crop
 
 
-def cut(picture: UInt8[Tensor, "3 h w"], size: int, down: float, right: float) -> UInt8[Tensor, "3 size size"]:
+def cut(picture: Shaped[Tensor, "_ h w"], size: int, down: float, right: float) -> Shaped[Tensor, "_ size size"]:
     """The square whose upper left corner lies at these shares, in [0, 1), of the way it can move."""
     top, left = (int(share * (room - size + 1)) for share, room in zip((down, right), picture.shape[1:], strict=True))
     return picture[:, top : top + size, left : left + size]
 
 
-def scale(pictures: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
-    """0…255 → [-1, 1]."""
+def scale(pictures: Shaped[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """0…255 → [-1, 1]; what is no bytes lies there already."""
+    if pictures.is_floating_point():
+        return pictures
     return pictures.to(torch.float32).div(127.5).sub(1)
 
 
 def held_out(
-    x: Sequence[Path], y: Sequence[Path], config: UnpairedConfig, count: int = 4, kind: type[Batch] = UnpairedBatch
+    x: Sequence[Path],
+    y: Sequence[Path],
+    config: UnpairedConfig,
+    count: int = 4,
+    kind: type[Batch] = UnpairedBatch,
+    pixels: tuple[Kind, Kind] = (RGB, RGB),
 ) -> Batch:
     """The centres of `count` pictures of each side, spread evenly over the list: always the same ones."""
     batch = []
-    for paths in (x, y):
+    for paths, of in zip((x, y), pixels, strict=True):
         chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(count, len(x), len(y))).round().astype(int)]
-        pictures = _pictures(chosen, config, cache_bytes=0)
+        pictures = _pictures(chosen, of, config, cache_bytes=0)
         batch.append(scale(torch.stack([cut(pictures[i], config.crop_size, 0.5, 0.5) for i in range(len(chosen))])))
     return kind(*batch)
 
 
-def _pictures(paths: Sequence[Path], config: UnpairedConfig, cache_bytes: int) -> Pictures:
+def _pictures(paths: Sequence[Path], kind: Kind, config: UnpairedConfig, cache_bytes: int) -> Pictures:
     files = PictureCache(config.cache_folder) if config.cache_folder else None
-    return Pictures(paths, config.load_size, config.crop_size, cache_bytes, config.resize == "shorter_side", files)
+    return Pictures(
+        paths, config.load_size, config.crop_size, cache_bytes, config.resize == "shorter_side", files, kind
+    )

@@ -1,6 +1,7 @@
 """Looks at a run while it trains: what ails it, and how far its translations are from pictures that were kept aside.
 
-Symptoms   of the held-out pictures that are sampled anyway, and of the discriminators (cyclegan.metrics.symptoms).
+Symptoms   of the held-out pictures that are sampled anyway, if they are RGB, and of the discriminators
+           (cyclegan.metrics.symptoms).
 Validation patch-SWD of the validation pictures' translations to the validation pictures of the other side: it needs no
            weights and follows the hidden truth (docs/evaluation.md). The sum over both directions chooses the best
            weights. At most 32 pictures a side, spread evenly, at the size of the crops that are trained on.
@@ -60,6 +61,8 @@ class Examiner:
             if not translations.isfinite().all():
                 heard[f"NaN, {direction}"] = NAN
                 continue
+            if (sources.shape[1], translations.shape[1]) != (3, 3):
+                continue  # what is known of symptoms was seen in RGB
             found = symptoms(*(list(to_bytes(images).numpy()) for images in (sources, translations)))
             numbers |= {f"{name} {direction}": value for name, value in found.items()}
             heard |= {f"{title}, {direction}": said for title, said in alarms(found).items()}

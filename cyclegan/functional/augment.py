@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from cyclegan import distributed
-from cyclegan.protocols import Images
+from cyclegan.protocols import AnyImages, Images
 
 Draws: TypeAlias = Float[Tensor, "n 3"]
 
@@ -26,7 +26,7 @@ REACH = 1 / 8  # of a side, that a translation moves by at most
 HOLE = 1 / 2  # of a side, that is cut out
 
 
-def augment(images: Images, kinds: Sequence[str]) -> Images:
+def augment(images: AnyImages, kinds: Sequence[str]) -> AnyImages:
     """The named augmentations, one after the other, each image by draws of its own."""
     for kind in kinds:
         images = AUGMENTATIONS[kind](images, distributed.draws(len(images), 3))
@@ -43,7 +43,7 @@ def color(images: Images, draws: Draws) -> Images:
     return level + (contrast + 0.5) * (images - level)
 
 
-def translation(images: Images, draws: Draws) -> Images:
+def translation(images: AnyImages, draws: Draws) -> AnyImages:
     """Down and to the right, or back."""
     height, width = images.shape[2:]
     down, right = (int(side * REACH + 0.5) for side in (height, width))
@@ -55,7 +55,7 @@ def translation(images: Images, draws: Draws) -> Images:
     return torch.stack(moved)
 
 
-def cutout(images: Images, draws: Draws) -> Images:
+def cutout(images: AnyImages, draws: Draws) -> AnyImages:
     """The middle of the hole lies anywhere in the image."""
     rows, columns = (_cut_out(side, draw) for side, draw in zip(images.shape[2:], draws.T, strict=False))
     return images * ~(rows[:, None, :, None] & columns[:, None, None, :]).to(images.device)

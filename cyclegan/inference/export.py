@@ -86,6 +86,7 @@ def _direct(loaded: Loaded, to: str) -> NetworkTranslator:
 def _save_graph(loaded: Loaded, out: Path, to: str, pixels: str) -> str:
     """Trace, write, read back, compare; only then put the file in its place."""
     translator, kind = _direct(loaded, to), KINDS[pixels]
+    loaded.require_rgb(f"{out}", to)
     if out.suffix == ".onnx":
         required("onnx", "onnxscript", "onnxruntime")
     write, read = GRAPHS[out.suffix]

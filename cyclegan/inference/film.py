@@ -24,17 +24,17 @@ from torch import nn
 from tqdm import tqdm
 
 from cyclegan.errors import NoSpaceError, UserError, enough_memory
-from cyclegan.images import read
 from cyclegan.inference.flicker import Flicker
 from cyclegan.inference.load import Loaded
 from cyclegan.inference.memory import SMALLEST, translate_in_memory
+from cyclegan.inference.original import Kinds, read_original
 from cyclegan.inference.plan import in_natural_order, plan, without_losses
 from cyclegan.inference.tiles import SIDE, TiledTranslator, has_norms
 from cyclegan.inference.translate import Report, groups, prepared, translate, translate_planned
 from cyclegan.inference.video import FILMS, BadFilmError, film_like, read_frames
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import BadPictureError
-from cyclegan.protocols import Images, Translator, Watchable
+from cyclegan.protocols import AnyImages, Images, Translator, Watchable
 
 SAMPLE = 8  # frames, at most, that the statistics are taken from
 
@@ -52,7 +52,8 @@ def translate_all(
     if not films:
         return translate(loaded, pictures, out, to, **how)
     if pictures:
-        plan(pictures, out)  # what is wrong with them is said before the films are worked on
+        # what is wrong with them is said before the films are worked on
+        plan(pictures, out, None, *loaded.kinds_to(to)[:2])
     report = translate_films(loaded, films, out, to, **how)
     if pictures:
         report.add(translate(loaded, pictures, out, to, **how))
@@ -65,15 +66,16 @@ def translate_films(
     out: Path,
     to: str | None = None,
     *,
-    bits: int = 8,
+    bits: int | None = None,
     every: int | None = None,
     tile: int | None = None,
     batch: int = 1,
     strength: float = 1.0,
 ) -> Report:
     """Every film becomes <name>.mp4 in `out`, with its sound; a bad one is reported and does not stop the others."""
-    if bits != 8:
+    if bits not in (None, 8):
         raise UserError(f"--bits: {films[0]} becomes a film, which has 8 bits a channel")
+    loaded.require_rgb(f"{films[0]}", to)
     translator = _for_films(loaded.translator(to), films[0], every)
     report = Report()
     for target, film in without_losses((out / f"{film.stem}.mp4", film) for film in films).items():
@@ -121,7 +123,7 @@ def translate_frames(
     out: Path,
     to: str | None = None,
     *,
-    bits: int = 8,
+    bits: int | None = None,
     every: int | None = None,
     tile: int | None = None,
     batch: int = 1,
@@ -131,13 +133,16 @@ def translate_frames(
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"--frames: {folder} is no folder; give folders of frames")
-    plan(folders, out, bits)  # refuses two frames that would become one
+    kinds = loaded.kinds_to(to).with_bits(bits)
+    kinds.require_mixture(strength)
+    plan(folders, out, bits, *kinds[:2])  # refuses two frames that would become one
     translator = _for_films(loaded.translator(to), folders[0], every)
     report = Report()
     for folder in folders:
-        planned, flicker = in_natural_order(plan([folder], out, bits)), Flicker()
-        steady = prepared(steadied(translator, _readable(evenly(planned.values())), folder, tile), tile, strength)
-        report.add(translate_planned(steady, planned, loaded.signature, bits, None, batch, flicker))
+        planned, flicker = in_natural_order(plan([folder], out, bits, *kinds[:2])), Flicker()
+        sample = _readable(evenly(planned.values()), kinds)
+        steady = prepared(steadied(translator, sample, folder, tile), tile, strength)
+        report.add(translate_planned(steady, planned, loaded.signature, kinds, None, batch, flicker))
         report.notes.append(f"{folder}: {flicker}")
     return report
 
@@ -151,7 +156,7 @@ def _for_films(translator: Translator, film: Path, every: int | None) -> Transla
     return translator
 
 
-def steadied(translator: Translator, sample: Sequence[Images], film: Path, tile: int | None = None) -> Translator:
+def steadied(translator: Translator, sample: Sequence[AnyImages], film: Path, tile: int | None = None) -> Translator:
     """With the statistics of the sample instead of those of each frame, where it has any to be fixed."""
     if not isinstance(translator, NetworkTranslator) or not has_norms(translator.network) or not sample:
         return translator
@@ -159,7 +164,7 @@ def steadied(translator: Translator, sample: Sequence[Images], film: Path, tile:
     return replace(translator, network=_fixed(translator, sample, tile or whole, film))
 
 
-def _fixed(translator: NetworkTranslator, sample: Sequence[Images], side: int, film: Path) -> nn.Module:
+def _fixed(translator: NetworkTranslator, sample: Sequence[AnyImages], side: int, film: Path) -> nn.Module:
     """In tiles, and in smaller ones, where there is not enough memory for more."""
     try:
         with enough_memory(lambda: f"{film}: its frames need more memory than there is; make the film smaller"):
@@ -184,12 +189,12 @@ def evenly(items: Iterable[T], most: int = SAMPLE) -> list[T]:
     return kept
 
 
-def _readable(paths: Sequence[Path]) -> list[Images]:
+def _readable(paths: Sequence[Path], kinds: Kinds) -> list[AnyImages]:
     """The others are named when it is their turn to be translated."""
     images = []
     for path in paths:
         with suppress(BadPictureError):
-            images.append(read(path))
+            images.append(read_original(path, kinds.source).image)
     return images
 
 

@@ -9,7 +9,7 @@ Means      0: what stands still in the film stands still in its translation, as 
 
 import torch
 
-from cyclegan.protocols import Images
+from cyclegan.protocols import AnyImages
 
 LEVEL = 2 / 255  # of pixels in [-1, 1]
 STILL = 3.5 * LEVEL  # 3 levels, and what float32 adds
@@ -21,9 +21,9 @@ class Flicker:
     def __init__(self) -> None:
         self.moved = 0.0  # Σ |y_t − y_{t−1}|, each the mean of the channels
         self.still = self.pixels = self.frames = 0
-        self._last: tuple[Images, Images] | None = None
+        self._last: tuple[AnyImages, AnyImages] | None = None
 
-    def __call__(self, images: Images, translated: Images) -> None:
+    def __call__(self, images: AnyImages, translated: AnyImages) -> None:
         """(n, 3, h, w) and the same of their translations; frames of another size begin another film."""
         self.frames += len(images)
         if self._last and self._last[0].shape[1:] == images.shape[1:]:

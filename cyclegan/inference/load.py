@@ -29,13 +29,15 @@ from cyclegan.errors import UserError
 from cyclegan.functional.color import luma
 from cyclegan.images import from_bytes, read, to_bytes
 from cyclegan.inference.graph import read_graph
+from cyclegan.inference.original import USUAL, Kinds
 from cyclegan.methods import build
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.methods.settings import DirectedConfig, MethodConfig
 from cyclegan.networks.frozen import frozen
 from cyclegan.pictures import read_picture, to_rgb
+from cyclegan.pixels.kind import kinds_of
 from cyclegan.precision import choose_device, choose_precision
-from cyclegan.protocols import Images, Stylizer, Trainable, Translator
+from cyclegan.protocols import AnyImages, Stylizer, Trainable, Translator
 from cyclegan.training.checkpoint import DamagedError, list_checkpoints, newest_checkpoint, read_release, verify
 
 FORMAT = 1  # of the description in a release; raised when an older library could no longer read it
@@ -81,6 +83,19 @@ class Loaded:
             made_by.append(", ".join([f"VGG-19 with {self.pretrained['name']} weights", *said]))
         return "; ".join(made_by).encode("ascii", "replace").decode()
 
+    def kinds_to(self, to: str | None = None) -> Kinds:
+        """The kinds of picture that a translation to a side takes and gives."""
+        x, y = kinds_of(self.about)
+        side = to or (self.to if self.translators else self.y)
+        return Kinds(y, x) if side == self.x else Kinds(x, y)
+
+    def require_rgb(self, what: str, to: str | None = None) -> None:
+        """Say that this is for 8-bit RGB on both sides, unless it is."""
+        if self.kinds_to(to) != USUAL:
+            raise UserError(
+                f"{what}: is 8-bit RGB, and this model translates {self.kinds_to(to)}; use `cyclegan translate`"
+            )
+
     @property
     def step(self) -> int:
         """How many steps it was trained."""
@@ -114,10 +129,12 @@ class Loaded:
     @overload
     def __call__(self, picture: Tensor, to: str | None = None) -> Tensor: ...
     def __call__(self, picture: str | Path | Image.Image | Tensor, to: str | None = None) -> Image.Image | Tensor:
-        """A file or a Pillow image → an upright RGB one; a tensor → one of its shape, type and device."""
+        """A file or a Pillow image → an upright RGB one; a tensor → one of its size, type and device."""
         translate = self.translator(to).translate
         if isinstance(picture, Tensor):
-            return translate(_as_batch(picture).float()).to(picture).reshape(picture.shape)
+            batch = _as_batch(picture, self.kinds_to(to).source.channels)
+            return translate(batch.float()).to(picture)[0 if picture.ndim == 3 else slice(None)]
+        self.require_rgb("a picture", to)
         return Image.fromarray(to_bytes(translate(from_bytes(_as_array(picture))))[0].numpy())
 
 
@@ -155,8 +172,12 @@ def load(
     tensors, said = read_release(file, str(chosen))
     about = _checked(said, file)
     config: MethodConfig = parse(about["method"], MethodConfig, f"{file}: method", overrides)
-    with torch.device("meta"):  # no time for random weights that the saved ones replace
-        method = build(config)
+    try:
+        x, y = kinds_of(about)
+        with torch.device("meta"):  # no time for random weights that the saved ones replace
+            method = build(config, (x.channels, y.channels))
+    except ValueError as error:
+        raise DamagedError(f"{file}: its description is contradictory ({error}); take another checkpoint") from error
     try:
         networks = _networks(method, about)
         kinds = {name: tensor.dtype for name, tensor in networks.state_dict().items()}
@@ -287,12 +308,13 @@ def _checked(about: Any, file: Path) -> Mapping[str, Any]:
     return about
 
 
-def _as_batch(picture: Tensor) -> Images:
-    """(n, 3, h, w) or (3, h, w) → (n, 3, h, w); refuses what is no image in [-1, 1]."""
+def _as_batch(picture: Tensor, channels: int) -> AnyImages:
+    """(n, c, h, w) or (c, h, w) → (n, c, h, w); refuses what is no image in [-1, 1]."""
     shape = tuple(picture.shape)
-    if len(shape) not in (3, 4) or shape[-3] != 3 or 0 in shape or not picture.is_floating_point():
+    if len(shape) not in (3, 4) or shape[-3] != channels or 0 in shape or not picture.is_floating_point():
         raise UserError(
-            f"a tensor of shape {shape} and type {picture.dtype}: give floats of shape (n, 3, h, w) or (3, h, w)"
+            f"a tensor of shape {shape} and type {picture.dtype}: "
+            f"give floats of shape (n, {channels}, h, w) or ({channels}, h, w)"
         )
     if not picture.abs().max() <= 1 + ROUNDING:  # NaN is not either
         raise UserError(f"a tensor from {picture.min():.4g} to {picture.max():.4g}: scale it to [-1, 1]")

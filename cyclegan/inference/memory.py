@@ -10,12 +10,12 @@ from cyclegan.images import blend
 from cyclegan.inference.strength import Blended
 from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.protocols import Images, Translator
+from cyclegan.protocols import AnyImages, Translator
 
 SMALLEST = 96  # px of a tile: below, overlaps are most of the work
 
 
-def translate_in_memory(translator: Translator, images: Images, sources: Sequence[Path]) -> Images:
+def translate_in_memory(translator: Translator, images: AnyImages, sources: Sequence[Path]) -> AnyImages:
     """One by one, in tiles, and in smaller ones, where there is not enough memory for more; `sources` are named."""
     if isinstance(translator, Blended):
         return blend(images, translate_in_memory(translator.whole, images, sources), translator.strength)

@@ -25,6 +25,7 @@ from cyclegan.inference.release import save_release
 from cyclegan.methods.players import build_generator
 from cyclegan.methods.settings import CycleGANConfig, GeneratorConfig, UnetConfig
 from cyclegan.networks.weights import hash_file, read_tensors
+from cyclegan.pixels.kind import RGB, described
 from cyclegan.provenance import commit
 
 STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
@@ -44,8 +45,7 @@ def convert(file: Path, out: Path, x: str | None = None, y: str | None = None) -
         "domain": None,  # whatever the names of its sides, the file does not say which pictures it has seen
         "x": x,
         "y": y,
-        "channels": 3,
-        "range": [-1, 1],
+        "kinds": described(RGB, RGB),
         "method": dump(CycleGANConfig(generator=config)),
         "networks": ["G"],
         "commit": commit(),

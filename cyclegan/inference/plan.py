@@ -5,18 +5,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cyclegan.errors import UserError
-from cyclegan.pictures import FORMATS, find_pictures
+from cyclegan.pictures import ARRAY, FORMATS, find_pictures
+from cyclegan.pixels.files import holds
+from cyclegan.pixels.kind import RGB, Kind
 
 
-def plan(sources: Sequence[Path], out: Path, bits: int = 8) -> Mapping[Path, Path]:
-    """target -> source, of files and of every picture below folders."""
-    named = _find(sources)
+def plan(
+    sources: Sequence[Path], out: Path, bits: int | None = None, kind: Kind = RGB, to: Kind = RGB
+) -> Mapping[Path, Path]:
+    """target -> source, of files and of every picture below folders; .tif, where a format has no room for the kind."""
     planned = without_losses(
-        (out / (name if bits == 8 else name.with_suffix(".tif")), source) for name, source in named
+        (out / (name if bits != 16 and holds(name.suffix, to) else name.with_suffix(".tif")), source)
+        for name, source in _find(sources, arrays=not kind.is_rgb)
     )
     if not planned:
         folders = ", ".join(map(str, sources))
-        raise UserError(f"{folders}: no pictures there; a picture ends in one of {' '.join(FORMATS)}")
+        suffixes = " ".join([*FORMATS, *[ARRAY] * (not kind.is_rgb)])
+        raise UserError(f"{folders}: no pictures there; a picture ends in one of {suffixes}")
     return planned
 
 
@@ -43,11 +48,11 @@ def in_natural_order(planned: Mapping[Path, Path]) -> Mapping[Path, Path]:
     return {target: planned[target] for target in sorted(planned, key=key)}
 
 
-def _find(sources: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+def _find(sources: Sequence[Path], arrays: bool) -> Iterator[tuple[Path, Path]]:
     """(name below the output folder, source) of every picture."""
     for source in sources:
         if source.is_dir():
-            yield from ((path.relative_to(source), path) for path in find_pictures(source))
+            yield from ((path.relative_to(source), path) for path in find_pictures(source, arrays))
         elif source.exists():
             yield Path(source.name), source
         else:

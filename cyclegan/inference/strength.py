@@ -17,7 +17,7 @@ from cyclegan.errors import UserError
 from cyclegan.images import blend
 from cyclegan.methods.adain import BoundAdaIN
 from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.protocols import Images, Translator, Watchable
+from cyclegan.protocols import AnyImages, Translator, Watchable
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Blended:
     whole: Translator
     strength: float
 
-    def translate(self, images: Images) -> Images:
+    def translate(self, images: AnyImages) -> AnyImages:
         """(n, 3, h, w) → (n, 3, h, w)."""
         return blend(images, self.whole.translate(images), self.strength)
 

@@ -58,6 +58,10 @@ class Studio:
     closing: Event = field(default_factory=Event)  # whether whatever is being painted is to be given up
     device: torch.device = field(default_factory=lambda: choose_device("auto"))
 
+    def __post_init__(self) -> None:
+        for name, loaded in self.models.items():
+            loaded.require_rgb(name)
+
     def describe(self) -> list[dict[str, Any]]:
         """Every model: its name, its directions, whether it wants a style, and what made it."""
         return [

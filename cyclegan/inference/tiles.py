@@ -20,7 +20,7 @@ from torch.nn.functional import pad
 
 from cyclegan.errors import UserError
 from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.protocols import Images
+from cyclegan.protocols import AnyImages
 
 NORMS = (nn.InstanceNorm2d, nn.GroupNorm)  # the latter in frozen networks, of one channel each
 SIDE = 384  # px of a tile without its overlap: a quarter of the memory of a 2048×1536 picture, and less
@@ -48,12 +48,12 @@ class TiledTranslator:
             raise UserError(f"tiles of {self.side} pixels: give {self.whole.stride} or more")
 
     @torch.no_grad()
-    def translate(self, images: Images) -> Images:
-        """(n, 3, h, w) → (n, 3, h, w), one image at a time."""
+    def translate(self, images: AnyImages) -> AnyImages:
+        """(n, c, h, w) → (n, c', h, w), one image at a time."""
         return torch.cat([self._translated(image) for image in images.split(1)])
 
     @torch.no_grad()
-    def fixed(self, images: Sequence[Images]) -> nn.Module:
+    def fixed(self, images: Sequence[AnyImages]) -> nn.Module:
         """The network with the statistics of all the images, each of any size, as if they were one picture."""
         network, norms = _with_fixed_norms(self.whole.network)
         for norm in norms:
@@ -66,23 +66,26 @@ class TiledTranslator:
             norm.finish()
         return network
 
-    def _translated(self, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+    def _translated(self, image: Float[Tensor, "1 _ h w"]) -> Float[Tensor, "1 _ h w"]:
         height, width = image.shape[2:]
         network = self.fixed([image])
-        result = torch.empty_like(self._padded(image))
+        result: Tensor | None = None
         for tile, piece in self._pieces(image):
             top, left, bottom, right = tile[:4]
-            drawn = network(piece).to(result)
+            drawn = network(piece).to(image)
+            if result is None:
+                result = image.new_empty(1, drawn.shape[1], *self._padded(image).shape[2:])
             result[..., top:bottom, left:right] = drawn[..., *_inside(tile, drawn.shape[2:])]
+        assert result is not None  # an image has a tile
         return result[..., :height, :width]
 
-    def _pieces(self, image: Float[Tensor, "1 3 h w"]) -> Iterator[tuple[Tile, Float[Tensor, "1 3 _ _"]]]:
+    def _pieces(self, image: Float[Tensor, "1 _ h w"]) -> Iterator[tuple[Tile, Float[Tensor, "1 _ _ _"]]]:
         """Every tile and what the network sees of it."""
         padded, device = self._padded(image), next(self.whole.network.parameters()).device
         for tile in _tiles(padded.shape[2], padded.shape[3], self._side(), self._overlap()):
             yield tile, _cut(padded, tile).to(device)
 
-    def _padded(self, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 _ _"]:
+    def _padded(self, image: Float[Tensor, "1 _ h w"]) -> Float[Tensor, "1 _ _ _"]:
         return pad(image, self.whole.padding(image.shape[2], image.shape[3]), mode="replicate")
 
     def _side(self) -> int:
@@ -188,7 +191,7 @@ def _tiles(height: int, width: int, side: int, overlap: int) -> Iterator[Tile]:
             yield Tile(top, left, bottom, right, outer)
 
 
-def _cut(image: Images, tile: Tile) -> Float[Tensor, "n 3 _ _"]:
+def _cut(image: AnyImages, tile: Tile) -> Float[Tensor, "n _ _ _"]:
     top, left, bottom, right = tile.outer
     return image[..., top:bottom, left:right]
 

@@ -1,5 +1,8 @@
 """Picture files → translated picture files: the same names, the same tree, the same sizes, every one of them.
 
+Type, range, profile and resolution are the source's as far as the side that is translated to has them (see
+cyclegan.inference.original); the channels are those of that side.
+
 A picture that cannot be read is named in the report and does not stop the others. Nothing is written over a source.
 Every result says in its metadata what made it, and with whose weights.
 """
@@ -18,15 +21,16 @@ import torch
 from tqdm import tqdm
 
 from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.images import read, write
+from cyclegan.images import write
 from cyclegan.inference.load import Loaded
 from cyclegan.inference.memory import translate_in_memory
+from cyclegan.inference.original import USUAL, Kinds, Original, read_original, write_like
 from cyclegan.inference.plan import plan
 from cyclegan.inference.strength import at_strength
 from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import BadPictureError
-from cyclegan.protocols import Images, Translator, Watchable
+from cyclegan.protocols import AnyImages, Translator, Watchable
 
 
 @runtime_checkable
@@ -34,8 +38,8 @@ class HasImage(Protocol):
     """A picture or a frame on its way."""
 
     @property
-    def image(self) -> Images:
-        """(1, 3, h, w)."""
+    def image(self) -> AnyImages:
+        """(1, c, h, w)."""
         ...
 
 
@@ -63,7 +67,7 @@ def translate(
     out: Path,
     to: str | None = None,
     *,
-    bits: int = 8,
+    bits: int | None = None,
     every: int | None = None,
     tile: int | None = None,
     batch: int = 1,
@@ -71,7 +75,7 @@ def translate(
 ) -> Report:
     """Translate files and the pictures below folders to a side, into `out`; reading and writing go on meanwhile.
 
-    bits      a channel: 8, or 16, which makes every result a .tif.
+    bits      a channel: 8, or 16, which makes every result a .tif; by default those of the source.
     every     Of a method that optimizes, keep what there is after every so many steps: <name>/step-00050.png.
     tile      Of a trained generator, work in squares of so many pixels: the same result in less memory and more time.
               By itself this is done where a picture does not fit into memory.
@@ -83,7 +87,9 @@ def translate(
         raise UserError("--every: this model paints in one go; only a method that optimizes has pictures on the way")
     if every is not None and batch > 1:
         raise UserError("--batch: pictures that are kept every so many steps are painted one by one; leave --every out")
-    return translate_planned(translator, plan(sources, out, bits), loaded.signature, bits, every, batch)
+    kinds = loaded.kinds_to(to).with_bits(bits)
+    kinds.require_mixture(strength)
+    return translate_planned(translator, plan(sources, out, bits, *kinds[:2]), loaded.signature, kinds, every, batch)
 
 
 def prepared(translator: Translator, tile: int | None, strength: float) -> Translator:
@@ -99,10 +105,10 @@ def translate_planned(
     translator: Translator,
     planned: Mapping[Path, Path],
     signature: str,
-    bits: int = 8,
+    kinds: Kinds = USUAL,
     every: int | None = None,
     batch: int = 1,
-    seen: Callable[[Images, Images], None] = lambda images, translated: None,
+    seen: Callable[[AnyImages, AnyImages], None] = lambda images, translated: None,
 ) -> Report:
     """Translate source to target, in the order of the plan; all images and their translations are `seen`."""
     report = Report()
@@ -119,14 +125,14 @@ def translate_planned(
                 report.done.append(target)
 
     with ThreadPoolExecutor(2, "pictures") as threads, tqdm(total=len(planned), unit="picture", disable=None) as bar:
-        for group in groups(_read_ahead(threads, planned, report, batch), batch):
+        for group in groups(_read_ahead(threads, planned, report, batch, kinds), batch):
             if every is not None and isinstance(translator, Watchable):
                 translator = translator.watched(_Snapshots(group[0].target, signature), every)
             images = torch.cat([job.image for job in group])
             translated = translate_in_memory(translator, images, [job.source for job in group])
             seen(images, translated)
             for job, image in zip(group, translated.split(1), strict=True):
-                leaving.append((job.target, threads.submit(_write, job.target, image, bits, signature)))
+                leaving.append((job.target, threads.submit(_write, job, image, kinds, signature)))
             arrive(at_most=batch)
             bar.update(len(report.done) + len(report.bad) - bar.n)
         arrive(at_most=0)
@@ -139,21 +145,28 @@ class _Job(NamedTuple):
 
     source: Path
     target: Path
-    image: Images
+    original: Original
+
+    @property
+    def image(self) -> AnyImages:
+        """(1, c, h, w)."""
+        return self.original.image
 
 
-def _read_ahead(threads: Executor, planned: Mapping[Path, Path], report: Report, ahead: int) -> Iterator[_Job]:
+def _read_ahead(
+    threads: Executor, planned: Mapping[Path, Path], report: Report, ahead: int, kinds: Kinds
+) -> Iterator[_Job]:
     """The pictures in order, some of them read before they are asked for; those that cannot be read are reported."""
     waiting = iter(planned.items())
-    coming: deque[tuple[Path, Path, Future[Images]]] = deque()
+    coming: deque[tuple[Path, Path, Future[Original]]] = deque()
     while True:
         for target, source in islice(waiting, ahead + 1 - len(coming)):
-            coming.append((target, source, threads.submit(read, source)))
+            coming.append((target, source, threads.submit(read_original, source, kinds.source)))
         if not coming:
             return
-        target, source, image = coming.popleft()
+        target, source, original = coming.popleft()
         try:
-            yield _Job(source, target, image.result())
+            yield _Job(source, target, original.result())
         except BadPictureError as bad:
             report.bad.append(bad)
 
@@ -183,12 +196,14 @@ class _Snapshots:
     def __call__(self, glance: Any) -> None:
         losses = ", ".join(f"{name} {value:.4g}" for name, value in glance.losses.items())
         about = f"{self.signature}; step {glance.step} of {glance.steps}: {losses}"
-        _write(self.target.with_suffix("") / f"step-{glance.step:05d}.png", glance.image, 8, about)
+        path = self.target.with_suffix("") / f"step-{glance.step:05d}.png"
+        with writing(path):
+            write(path, glance.image, about=about)
 
 
-def _write(target: Path, image: Images, bits: int, about: str) -> None:
-    with writing(target):
-        write(target, image, bits=bits, about=about)
+def _write(job: _Job, image: AnyImages, kinds: Kinds, about: str) -> None:
+    with writing(job.target):
+        write_like(job.target, image, job.original, kinds, about)
 
 
 @contextmanager

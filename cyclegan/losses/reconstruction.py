@@ -11,17 +11,17 @@ from torch import Tensor
 from torch.nn.functional import l1_loss
 
 from cyclegan.functional.similarity import ms_ssim, scales_for
-from cyclegan.protocols import Images
+from cyclegan.protocols import AnyImages
 
 ALPHA = 0.84  # the share of MS-SSIM
 
 
-def reconstruction(image: Images, target: Images) -> Float[Tensor, ""]:
+def reconstruction(image: AnyImages, target: AnyImages) -> Float[Tensor, ""]:
     """E‖F(G(x)) − x‖₁ for the cycle, E‖G(y) − y‖₁ for the identity."""
     return l1_loss(image, target)
 
 
-def structural_reconstruction(image: Images, target: Images) -> Float[Tensor, ""]:
+def structural_reconstruction(image: AnyImages, target: AnyImages) -> Float[Tensor, ""]:
     """α (1 − MS-SSIM) + (1 − α) ‖F(G(x)) − x‖₁ of images in [0, 1], every color by itself; 11 pixels a side or more."""
     with torch.autocast(image.device.type, enabled=False):  # a variance is a small difference of large numbers
         x, y = (each.to(torch.promote_types(each.dtype, torch.float32)).add(1).div(2) for each in (image, target))

@@ -13,24 +13,24 @@ Scores: TypeAlias = Float[Tensor, "n _ grid_h grid_w"]
 TINY = 1e-16
 
 
-def r1_penalty(scores: Scores, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, ""]:
+def r1_penalty(scores: Scores, images: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
     """½ E‖∇D(y)‖² on real images, D the mean score (Mescheder et al. 2018, Eq. 9); `images` must require gradients."""
     return 0.5 * _squared_slopes(scores, images).mean()
 
 
-def slope_penalty(scores: Scores, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, ""]:
+def slope_penalty(scores: Scores, images: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
     """E[(‖∇D(x̂)‖₂ − 1)²], D the mean score (Gulrajani et al. 2017, Eq. 3); `images`, x̂, must require gradients."""
     lengths = (_squared_slopes(scores, images) + TINY).sqrt()  # the root of 0 has no gradient
     return (lengths - 1).square().mean()
 
 
-def between(real: Float[Tensor, "n 3 h w"], fake: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+def between(real: Float[Tensor, "n c h w"], fake: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """x̂ = ε real + (1 − ε) fake, with an ε ~ U[0, 1] for each pair (Gulrajani et al. 2017, Alg. 1)."""
     share = distributed.draws(len(real), 1).to(real)[:, :, None, None]
     return torch.lerp(fake, real, share)
 
 
-def _squared_slopes(scores: Scores, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
+def _squared_slopes(scores: Scores, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
     (slopes,) = torch.autograd.grad(scores.mean(dim=(1, 2, 3)).sum(), images, create_graph=True)
     return slopes.square().sum(dim=(1, 2, 3))
 

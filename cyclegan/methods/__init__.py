@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from cyclegan.methods.settings import AdaINConfig, CUTConfig, CycleGANConfig, GatysConfig, MethodConfig
+from cyclegan.methods.settings import AdaINConfig, CUTConfig, CycleGANConfig, DirectedConfig, GatysConfig, MethodConfig
 
 METHODS = {
     CycleGANConfig: ("cyclegan.methods.cyclegan", "CycleGAN"),
@@ -13,7 +13,12 @@ METHODS = {
 }
 
 
-def build(config: MethodConfig) -> Any:
-    """The method of a settings object, untrained if it is one that learns."""
+def build(config: MethodConfig, channels: tuple[int, int] = (3, 3)) -> Any:
+    """The method of a settings object, untrained if it is one that learns; for images of so many channels, X's and Y's.
+
+    Raises ValueError where it cannot be for these.
+    """
+    config.require_channels(*channels)
     module, name = METHODS[type(config)]
-    return getattr(import_module(module), name)(config)
+    method = getattr(import_module(module), name)
+    return method(config, channels) if isinstance(config, DirectedConfig) else method(config)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from cyclegan.errors import UserError
-from cyclegan.protocols import Images
+from cyclegan.protocols import AnyImages
 
 SMALLEST = 16  # px of a side: below, reflection padding and instance statistics have nothing to work on
 
@@ -28,8 +28,8 @@ class NetworkTranslator:
     local: bool = True  # a pixel depends on those around it, and on the rest through norms only: tiles will do
 
     @torch.no_grad()
-    def translate(self, images: Images) -> Images:
-        """(n, 3, h, w) → (n, 3, h, w) for any h, w ≥ 1, in evaluation mode."""
+    def translate(self, images: AnyImages) -> AnyImages:
+        """(n, c, h, w) → (n, c', h, w) for any h, w ≥ 1, in evaluation mode."""
         height, width = images.shape[-2:]
         padded = pad(images, self.padding(height, width), mode="replicate")
         device = next(self.network.parameters()).device

@@ -6,7 +6,7 @@ Idea       A patch of G(x) should be more like the patch of x at its place than 
 Objective  L(G, D, H) = L_GAN(G, D, X, Y) + λ_X L_PatchNCE(G, H, X) + λ_Y L_PatchNCE(G, H, Y)            (Eq. 5)
            L_GAN is Eq. 1 in its least-squares form, L_PatchNCE Eq. 3; the last term, on G(y) and y, is the identity
            loss of CycleGAN in other words. CUT: λ_X = λ_Y = 1. FastCUT: λ_X = 10, λ_Y = 0, and `flip`.
-Images     float32 (n, 3, h, w) in [−1, 1]; h and w multiples of the generator's stride (4).
+Images     float32 (n, c, h, w) in [−1, 1], c = 3 unless data say otherwise; h and w multiples of the stride (4).
 Patches    256 places of each of: the image, every down-sampling of G, its first residual block and the middle one,
            which is the fifth of nine. Negatives are the other places of the same image.
 Differs    from the paper: L_PatchNCE is the mean over layers and places, as in the authors' code, not their sum.
@@ -27,7 +27,7 @@ from cyclegan.methods.bind import NetworkTranslator, evaluating
 from cyclegan.methods.players import build_discriminator, build_resnet
 from cyclegan.methods.settings import CUTConfig
 from cyclegan.networks.patch_head import PatchHead
-from cyclegan.protocols import Images, Losses, Minimize, Preview
+from cyclegan.protocols import AnyImages, Losses, Minimize, Preview
 
 
 class CUT(nn.Module):
@@ -35,12 +35,12 @@ class CUT(nn.Module):
 
     Batch = UnpairedBatch
 
-    def __init__(self, config: CUTConfig) -> None:
+    def __init__(self, config: CUTConfig, channels: tuple[int, int] = (3, 3)) -> None:
         super().__init__()
         self.config = config
         self.gan = GAMES[config.gan]
-        self.G = build_resnet(config.generator)
-        self.D = build_discriminator(config.discriminator)
+        self.G = build_resnet(config.generator, *channels)
+        self.D = build_discriminator(config.discriminator, channels[1])
         self.H = nn.ModuleList(PatchHead(channels, config.head_width) for channels in self.G.channels_seen)
 
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
@@ -75,7 +75,7 @@ class CUT(nn.Module):
         minimize("generator", generator)
         return generator | discriminator
 
-    def patch_nce(self, translated: Images, source: Images, mirrored: bool = False) -> Tensor:
+    def patch_nce(self, translated: AnyImages, source: AnyImages, mirrored: bool = False) -> Tensor:
         """L_PatchNCE, the mean over layers; a mirrored translation is compared with what lies at the mirrored place."""
         queries = [features.flip(3) if mirrored else features for features in self.G.encode(translated)]
         with torch.no_grad():

@@ -5,7 +5,7 @@ Idea       Learn G: X → Y without pairs; ask F: Y → X to bring every image b
 Objective  L(G, F, D_X, D_Y) = L_GAN(G, D_Y, X, Y) + L_GAN(F, D_X, Y, X) + λ L_cyc(G, F)     (Eq. 3)
            L_cyc(G, F)       = E‖F(G(x)) − x‖₁ + E‖G(F(y)) − y‖₁                              (Eq. 2)
            L_GAN in the least-squares form of Sec. 4; L_identity of Sec. 5.2, weighted ½ λ.
-Images     float32 (n, 3, h, w) in [−1, 1]; h and w multiples of the generator's stride (4).
+Images     float32 (n, c, h, w) in [−1, 1], c = 3 unless data say otherwise; h and w multiples of the stride (4).
 Differs    from the paper: the identity loss is on for every domain, as in the authors' code (the paper names it for
            paintings and flowers); other games than least squares (losses/adversarial.py), other cycle
            distances than L1, weights that change, the penalties, DiffAugment, spectral norm and the generator's `ends`
@@ -32,10 +32,10 @@ from cyclegan.methods.bind import NetworkTranslator, evaluating
 from cyclegan.methods.players import build_discriminator, build_generator
 from cyclegan.methods.settings import CycleGANConfig
 from cyclegan.networks.lpips import Lpips
-from cyclegan.protocols import Images, Losses, Minimize, Preview
+from cyclegan.protocols import AnyImages, Losses, Minimize, Preview
 
-Judge: TypeAlias = Callable[[Images], Tensor]  # images → scores
-Distance: TypeAlias = Callable[[Images, Images], Tensor]  # images and what they should be → scalar
+Judge: TypeAlias = Callable[[AnyImages], Tensor]  # images → scores
+Distance: TypeAlias = Callable[[AnyImages, AnyImages], Tensor]  # images and what they should be → scalar
 
 
 class CycleGAN(nn.Module):
@@ -44,14 +44,15 @@ class CycleGAN(nn.Module):
     Batch = UnpairedBatch
     round: Tensor  # the number of rounds played
 
-    def __init__(self, config: CycleGANConfig) -> None:
+    def __init__(self, config: CycleGANConfig, channels: tuple[int, int] = (3, 3)) -> None:
         super().__init__()
+        c_x, c_y = channels
         self.config = config
         self.gan = GAMES[config.gan]
-        self.G = build_generator(config.generator)
-        self.F = build_generator(config.generator)
-        self.D_X = build_discriminator(config.discriminator)
-        self.D_Y = build_discriminator(config.discriminator)
+        self.G = build_generator(config.generator, c_x, c_y)
+        self.F = build_generator(config.generator, c_y, c_x)
+        self.D_X = build_discriminator(config.discriminator, c_x)
+        self.D_Y = build_discriminator(config.discriminator, c_y)
         self.past_x = ImageBuffer(config.buffer_size)
         self.past_y = ImageBuffer(config.buffer_size)
         self.distance = _distance("l1" if self.past_x.images.is_meta else config.cycle)  # meta: to translate only
@@ -115,7 +116,7 @@ class CycleGAN(nn.Module):
         """A discriminator of augmented images: whatever it is shown, each time anew."""
         return lambda images: discriminator(augment(images, self.config.augment))
 
-    def _penalties(self, side: str, discriminator: Judge, real: Images, past: Images) -> Losses:
+    def _penalties(self, side: str, discriminator: Judge, real: AnyImages, past: AnyImages) -> Losses:
         """On the slopes of a discriminator, in full precision, as a gradient of a gradient wants it."""
         config = self.config
         found: Losses = {}
@@ -135,13 +136,15 @@ class CycleGAN(nn.Module):
         G, F = self.x_to_y.translate, self.y_to_x.translate
         fake_y, fake_x = G(x), F(y)
         pictures = {
-            "x_to_y": {"x": x, "G(x)": fake_y, "F(G(x))": F(fake_y), "F(x)": F(x)},
-            "y_to_x": {"y": y, "F(y)": fake_x, "G(F(y))": G(fake_x), "G(y)": G(y)},
+            "x_to_y": {"x": x, "G(x)": fake_y, "F(G(x))": F(fake_y)},
+            "y_to_x": {"y": y, "F(y)": fake_x, "G(F(y))": G(fake_x)},
         }
+        if x.shape[1] == y.shape[1]:  # else there is no identity
+            pictures["x_to_y"]["F(x)"], pictures["y_to_x"]["G(y)"] = F(x), G(y)
         health = self._health(x, y, fake_x, fake_y)
         return Preview(pictures, health, translations={"G(x)": (x, fake_y), "F(y)": (y, fake_x)})
 
-    def _health(self, x: Images, y: Images, fake_x: Images, fake_y: Images) -> dict[str, float]:
+    def _health(self, x: AnyImages, y: AnyImages, fake_x: AnyImages, fake_y: AnyImages) -> dict[str, float]:
         """How real the discriminators find images, 0 to 1, of which a critic's scores say nothing."""
         with evaluating(self):  # in training mode a spectral norm would refine its vectors, which are state
             scores = {

@@ -8,19 +8,25 @@ from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.networks.unet import UnetGenerator
 
 
-def build_generator(config: GeneratorConfig | UnetConfig) -> ResnetGenerator | UnetGenerator:
+def build_generator(
+    config: GeneratorConfig | UnetConfig, in_channels: int = 3, out_channels: int = 3
+) -> ResnetGenerator | UnetGenerator:
     """An untrained one."""
-    return UnetGenerator(**_options(config, "name")) if isinstance(config, UnetConfig) else build_resnet(config)
+    if isinstance(config, UnetConfig):
+        return UnetGenerator(in_channels=in_channels, out_channels=out_channels, **_options(config, "name"))
+    return build_resnet(config, in_channels, out_channels)
 
 
-def build_resnet(config: GeneratorConfig) -> ResnetGenerator:
+def build_resnet(config: GeneratorConfig, in_channels: int = 3, out_channels: int = 3) -> ResnetGenerator:
     """Likewise, of the kind whose insides CUT compares."""
-    return ResnetGenerator(**_options(config, "name"))
+    return ResnetGenerator(in_channels=in_channels, out_channels=out_channels, **_options(config, "name"))
 
 
-def build_discriminator(config: DiscriminatorConfig) -> PatchDiscriminator | MultiscaleDiscriminator:
+def build_discriminator(
+    config: DiscriminatorConfig, in_channels: int = 3
+) -> PatchDiscriminator | MultiscaleDiscriminator:
     """An untrained one; that of a single scale is as it always was, for the checkpoints that hold one."""
-    options = _options(config, "scales")
+    options = {"in_channels": in_channels, **_options(config, "scales")}
     if config.scales == 1:
         return PatchDiscriminator(**options)
     return MultiscaleDiscriminator(scales=config.scales, **options)

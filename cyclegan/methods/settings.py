@@ -186,6 +186,19 @@ class CycleGANConfig:
         """Raise ValueError for crops that the networks cannot take or judge."""
         _require_fitting(crop_size, self.generator, max(self.discriminator.smallest, SMALLEST[self.cycle]))
 
+    def require_channels(self, x: int, y: int) -> None:
+        """Raise ValueError for channels of X and Y between which this is not defined."""
+        if x != y and (self.lambda_identity or self.lambda_identity_final):
+            raise ValueError(f"data: {x} and {y} channels differ, so there is no G(y); set method.lambda_identity to 0")
+        if x != y and isinstance(self.generator, GeneratorConfig) and self.generator.start == "identity":
+            raise ValueError(f"data: {x} and {y} channels differ; set method.generator.start to noise")
+        if (x, y) != (3, 3):
+            for name, wants in (("cycle", "lpips"), ("augment", "color")):
+                if wants in getattr(self, name):
+                    raise ValueError(
+                        f"data: {x} and {y} channels are not RGB, as method.{name} {wants} has it; take it out"
+                    )
+
     @property
     def mixes_images(self) -> bool:
         """Whether what becomes of an image depends on the others of its batch."""
@@ -217,6 +230,13 @@ class CUTConfig:
         if self.generator.blocks < 1:
             raise ValueError("generator: blocks must be at least 1, as patches are compared there")
 
+    def require_channels(self, x: int, y: int) -> None:
+        """Raise ValueError for other channels than X has: the encoder of G looks at both sides."""
+        if x != y:
+            raise ValueError(
+                f"data: {x} and {y} channels differ; cut takes the same for both, cyclegan does not need it"
+            )
+
     def require_fitting(self, crop_size: int) -> None:
         """Raise ValueError for crops that the networks cannot take or judge."""
         _require_fitting(crop_size, self.generator, self.discriminator.smallest)
@@ -225,6 +245,11 @@ class CUTConfig:
     def mixes_images(self) -> bool:
         """Whether what becomes of an image depends on the others of its batch."""
         return "batch" in (self.generator.norm, self.discriminator.norm)
+
+
+def _require_rgb(method: str, x: int, y: int) -> None:
+    if (x, y) != (3, 3):
+        raise ValueError(f"data: {x} and {y} channels are not RGB, which {method} needs, as it looks through VGG")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,6 +270,10 @@ class AdaINConfig:
             _at_least(0, self, "lambda_style")
         if not 0 <= self.alpha <= 1:
             raise ValueError("alpha: must lie in 0…1")
+
+    def require_channels(self, x: int, y: int) -> None:
+        """Raise ValueError for what is not RGB."""
+        _require_rgb(self.name, x, y)
 
     def require_fitting(self, crop_size: int) -> None:
         """Raise ValueError for crops that the encoder cannot take."""
@@ -299,6 +328,10 @@ class GatysConfig:
             raise ValueError("averaging: must be below 1")
         if self.style_loss == "wasserstein" and self.form == "sum":
             raise ValueError("form: sum is defined for style_loss gram only; use mean")
+
+    def require_channels(self, x: int, y: int) -> None:
+        """Raise ValueError for what is not RGB."""
+        _require_rgb(self.name, x, y)
 
     def require_fitting(self, crop_size: int) -> None:
         """Raise ValueError: there is nothing to train."""

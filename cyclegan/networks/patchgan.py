@@ -4,7 +4,7 @@ Paper      Zhu et al. 2017, Sec. 7.2: C64-C128-C256-C512, leaky ReLU of slope 0.
            layers the PixelGAN of Isola et al. 2017, Sec. 6.1.2: C64-C128 of 1×1, which sees every pixel by itself.
            Several scales as in pix2pixHD (Wang et al. 2018, Sec. 3.2): one discriminator for the image, one for a copy
            of half the size …, with fields that are twice as wide each time.
-Scores     (n, 3, h, w) → (n, scales, ⌊h/2^layers⌋ − 2, ⌊w/2^layers⌋ − 2), one per patch, or (n, scales, h, w) for
+Scores     (n, c, h, w) → (n, scales, ⌊h/2^layers⌋ − 2, ⌊w/2^layers⌋ − 2), one per patch, or (n, scales, h, w) for
            pixels; unbounded, float32 also under autocast.
 Numbers    2,764,737 parameters; 30×30 scores for 256 px; field of 1, 16, 34, 70, 142 px at 0, 1, 2, 3, 4 layers.
 Differs    from the paper's text, as the authors' code does: C512 and the scoring convolution have stride 1; with
@@ -25,21 +25,27 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from cyclegan.networks.initialization import initialize_
 from cyclegan.networks.layers import has_bias, normalize
-from cyclegan.protocols import Images
+from cyclegan.protocols import AnyImages
 
 
 class PatchDiscriminator(nn.Module):
     """`layers` strided convolutions, one of stride 1, and a scoring one; all 4×4, zero padded by 1. 0 layers: 1×1."""
 
     def __init__(
-        self, *, base_channels: int = 64, layers: int = 3, norm: str = "instance", init: str = "normal"
+        self,
+        *,
+        in_channels: int = 3,
+        base_channels: int = 64,
+        layers: int = 3,
+        norm: str = "instance",
+        init: str = "normal",
     ) -> None:
         super().__init__()
         widths = [base_channels * min(2**i, 8) for i in range(max(layers, 1) + 1)]
         strides = [2] * (layers - 1) + [1]
         kernel = {"kernel_size": 4, "padding": 1} if layers else {"kernel_size": 1}
         self.layers = nn.Sequential(
-            nn.Conv2d(3, widths[0], stride=2 if layers else 1, **kernel),  # type: ignore[arg-type]
+            nn.Conv2d(in_channels, widths[0], stride=2 if layers else 1, **kernel),  # type: ignore[arg-type]
             nn.LeakyReLU(0.2, inplace=True),
             *(_c(*ends, norm, stride=stride, **kernel) for ends, stride in zip(pairwise(widths), strides, strict=True)),
             nn.Conv2d(widths[-1], 1, **kernel),  # type: ignore[arg-type]
@@ -50,8 +56,8 @@ class PatchDiscriminator(nn.Module):
                 if isinstance(layer, nn.Conv2d):
                     spectral_norm(layer)
 
-    def forward(self, images: Images) -> Float[Tensor, "n 1 grid_h grid_w"]:
-        """(n, 3, h, w) in [-1, 1] → one score per patch."""
+    def forward(self, images: AnyImages) -> Float[Tensor, "n 1 grid_h grid_w"]:
+        """(n, c, h, w) in [-1, 1] → one score per patch."""
         return self.layers(images).to(torch.promote_types(images.dtype, torch.float32))
 
 
@@ -62,8 +68,8 @@ class MultiscaleDiscriminator(nn.Module):
         super().__init__()
         self.scales = nn.ModuleList(PatchDiscriminator(**options) for _ in range(scales))
 
-    def forward(self, images: Images) -> Float[Tensor, "n scales grid_h grid_w"]:
-        """(n, 3, h, w) in [-1, 1] → at every place of the finest grid one score of each scale."""
+    def forward(self, images: AnyImages) -> Float[Tensor, "n scales grid_h grid_w"]:
+        """(n, c, h, w) in [-1, 1] → at every place of the finest grid one score of each scale."""
         finest = self.scales[0](images)
         scores = [finest]
         for discriminator in self.scales[1:]:

@@ -1,7 +1,7 @@
 """ResnetGenerator: the image-to-image network of CycleGAN, after Johnson et al. 2016.
 
 Paper      Zhu et al. 2017 (arXiv:1703.10593), Sec. 7.2: c7s1-64, d128, d256, R256 × 9, u128, u64, c7s1-3.
-Images     (n, 3, h, w) in [-1, 1] → the same; h and w multiples of `stride` = 2^downsamplings.
+Images     (n, in, h, w) in [-1, 1] → (n, out, h, w); h and w multiples of `stride` = 2^downsamplings.
 Numbers    7,837,699 parameters with 6 blocks, 11,378,179 with 9.
 Differs    from the paper's text, as the authors' code does: the last layer has no norm and ends in tanh; the strided
            convolutions are zero padded, all others reflection padded.
@@ -9,7 +9,7 @@ Differs    from the paper's text, as the authors' code does: the last layer has 
            Two options of ours, off by default, make a small network fit a CPU: `ends: shuffle` trades the two 7×7
            convolutions at full size for 3×3 ones on 2×2 pixels at once (the first down-sampling and the last
            up-sampling are then free), and `start: identity` adds the output to the input before the tanh, so that
-           an untrained network copies.
+           an untrained network copies; it takes as many channels as it gives.
 """
 
 from itertools import pairwise
@@ -20,7 +20,6 @@ from torch import Tensor, nn, tanh
 from cyclegan.networks.initialization import initialize_
 from cyclegan.networks.layers import ReflectionPad, ResnetBlock, has_bias, normalize
 from cyclegan.networks.resampling import BlurPool, upsample
-from cyclegan.protocols import Images
 
 SATURATION = 0.98  # atanh(±1) is infinite: a copied input keeps this share of its range
 
@@ -31,6 +30,8 @@ class ResnetGenerator(nn.Module):
     def __init__(
         self,
         *,
+        in_channels: int = 3,
+        out_channels: int = 3,
         base_channels: int = 64,
         blocks: int = 9,
         downsamplings: int = 2,
@@ -42,31 +43,34 @@ class ResnetGenerator(nn.Module):
         start: str = "noise",
     ) -> None:
         super().__init__()
+        if start == "identity" and in_channels != out_channels:
+            raise ValueError(f"start: nothing of {in_channels} channels is identical to something of {out_channels}")
         self.stride = 2**downsamplings
         self.smallest = 2 * self.stride  # residual blocks reflect at the borders, which takes 2×2 features
         self.blocks_seen = {0, max(blocks - 1, 0) // 2}  # by `encode`
         self.starts_at_identity = start == "identity"
         shuffled = ends == "shuffle"
         widths = [base_channels * 2**i for i in range(1 if shuffled else 0, downsamplings + 1)]
-        self.channels_seen = (3, *widths[1:], *[widths[-1]] * len(self.blocks_seen))
+        self.channels_seen = (in_channels, *widths[1:], *[widths[-1]] * len(self.blocks_seen))
+        last = widths[0], out_channels
         self.layers = nn.Sequential(
-            *(_shuffle_stem(widths[0], norm) if shuffled else _conv7_stem(widths[0], norm)),
+            *(_shuffle_stem if shuffled else _conv7_stem)(in_channels, widths[0], norm),
             *(_down(narrow, wide, norm, downsampling) for narrow, wide in pairwise(widths)),
             *(ResnetBlock(widths[-1], norm) for _ in range(blocks)),
             *(upsample(wide, narrow, upsampling, norm, narrow > widths[0]) for wide, narrow in pairwise(widths[::-1])),
-            *(_shuffle_head(widths[0], relu=len(widths) > 1) if shuffled else _conv7_head(widths[0])),
+            *(_shuffle_head(*last, relu=len(widths) > 1) if shuffled else _conv7_head(*last)),
         )
         initialize_(self, norm, init, zero_last=self.starts_at_identity)
 
-    def forward(self, images: Images) -> Images:
-        """(n, 3, h, w) → (n, 3, h, w), both in [-1, 1]."""
+    def forward(self, images: Float[Tensor, "n in h w"]) -> Float[Tensor, "n out h w"]:
+        """(n, in, h, w) → (n, out, h, w), both in [-1, 1]."""
         weight = next(self.parameters())  # a frozen copy may compute in fewer digits than its images have
-        drawn: Float[Tensor, "n 3 h w"] = self.layers(images.to(weight.dtype)).to(images.dtype)
+        drawn: Float[Tensor, "n out h w"] = self.layers(images.to(weight.dtype)).to(images.dtype)
         if self.starts_at_identity:
             drawn = drawn + (SATURATION * images).atanh()
         return tanh(drawn)
 
-    def encode(self, images: Images) -> list[Float[Tensor, "n _ _ _"]]:
+    def encode(self, images: Float[Tensor, "n in h w"]) -> list[Float[Tensor, "n _ _ _"]]:
         """What CUT compares: the image, every down-sampling, the first residual block and the middle one."""
         blocks = [i for i, layer in enumerate(self.layers) if isinstance(layer, ResnetBlock)]
         taps = {i for i in range(blocks[0]) if isinstance(self.layers[i], nn.Sequential)}
@@ -78,26 +82,30 @@ class ResnetGenerator(nn.Module):
         return found
 
 
-def _conv7_stem(channels: int, norm: str) -> list[nn.Module]:
+def _conv7_stem(in_channels: int, channels: int, norm: str) -> list[nn.Module]:
     """c7s1-k."""
-    conv = nn.Conv2d(3, channels, 7, bias=has_bias(norm))
+    conv = nn.Conv2d(in_channels, channels, 7, bias=has_bias(norm))
     return [ReflectionPad(3), conv, normalize(norm, channels), nn.ReLU(inplace=True)]
 
 
-def _conv7_head(channels: int) -> list[nn.Module]:
+def _conv7_head(channels: int, out_channels: int) -> list[nn.Module]:
     """c7s1-3, without norm and activation; the ReLU is that of the layer before."""
-    return [_pad_and_relu(3), nn.Conv2d(channels, 3, 7)]
+    return [_pad_and_relu(3), nn.Conv2d(channels, out_channels, 7)]
 
 
-def _shuffle_stem(channels: int, norm: str) -> list[nn.Module]:
-    """Four pixels become twelve channels at half the size."""
-    conv = nn.Conv2d(12, channels, 3, bias=has_bias(norm))
+def _shuffle_stem(in_channels: int, channels: int, norm: str) -> list[nn.Module]:
+    """Four pixels become one of four times the channels, twelve for RGB, at half the size."""
+    conv = nn.Conv2d(4 * in_channels, channels, 3, bias=has_bias(norm))
     return [nn.PixelUnshuffle(2), ReflectionPad(1), conv, normalize(norm, channels), nn.ReLU(inplace=True)]
 
 
-def _shuffle_head(channels: int, relu: bool) -> list[nn.Module]:
+def _shuffle_head(channels: int, out_channels: int, relu: bool) -> list[nn.Module]:
     """The inverse of the stem, without norm and activation; a ReLU is that of the layer before."""
-    return [_pad_and_relu(1) if relu else ReflectionPad(1), nn.Conv2d(channels, 12, 3), nn.PixelShuffle(2)]
+    return [
+        _pad_and_relu(1) if relu else ReflectionPad(1),
+        nn.Conv2d(channels, 4 * out_channels, 3),
+        nn.PixelShuffle(2),
+    ]
 
 
 def _pad_and_relu(padding: int) -> nn.Sequential:

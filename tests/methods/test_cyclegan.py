@@ -490,3 +490,28 @@ def test_each_direction_translates_with_its_network():
     with torch.no_grad():
         assert torch.equal(method.x_to_y.translate(seen.x), method.G(seen.x))
         assert torch.equal(method.y_to_x.translate(seen.y), method.F(seen.y))
+
+
+@pytest.mark.parametrize("channels", [(1, 3), (4, 4), (5, 2)])
+def test_two_steps_of_images_with_other_numbers_of_channels(channels):
+    torch.manual_seed(0)
+    config = CycleGANConfig(
+        generator=GeneratorConfig(base_channels=2, blocks=1),
+        discriminator=DiscriminatorConfig(base_channels=2, layers=1),
+        lambda_identity=0.5 if channels[0] == channels[1] else 0.0,
+        lambda_r1=1.0,
+        r1_every=1,
+        augment=("translation", "cutout"),
+    )
+    method = build(config, channels)
+    optimizers = Optimizers(method.players(), OptimizerConfig())
+    before = [parameter.clone() for parameter in method.parameters()]
+    batch = UnpairedBatch(*(torch.rand(2, count, 16, 16) * 2 - 1 for count in channels))
+    for _ in range(2):
+        losses = method.training_step(batch, optimizers.minimize)
+    assert all(loss.isfinite() for loss in losses.values())
+    assert ("identity_x" in losses) is (channels[0] == channels[1])
+    assert sum(not torch.equal(*pair) for pair in zip(before, method.parameters(), strict=True)) > len(before) / 2
+    pictures = method.preview(batch).pictures
+    assert pictures["x_to_y"]["G(x)"].shape[1] == channels[1]
+    assert ("F(x)" in pictures["x_to_y"]) is (channels[0] == channels[1])

@@ -243,3 +243,10 @@ def test_the_smallest_image_has_a_patch_at_every_scale(layers, scales):
     discriminator = multiscale(scales, layers=layers)
     discriminator(torch.randn(1, 3, side, side)).sum().backward()
     assert all(c.weight.grad is not None for c in convolutions(discriminator))
+
+
+@pytest.mark.parametrize("channels", [1, 4, 7])
+@pytest.mark.parametrize("layers", [0, 2])
+def test_it_scores_images_of_any_number_of_channels(channels, layers):
+    network = PatchDiscriminator(in_channels=channels, base_channels=2, layers=layers)
+    assert network(torch.zeros(1, channels, 16, 16)).shape[:2] == (1, 1)

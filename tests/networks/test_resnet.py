@@ -215,3 +215,15 @@ def test_the_smallest_image_teaches_every_layer(norm, upsampling, downsampling):
 def test_an_image_below_the_smallest_is_refused():
     with pytest.raises((RuntimeError, ValueError)):
         small()(noise(1, 3, 8, 4))
+
+
+@pytest.mark.parametrize("ends", ["conv7", "shuffle"])
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 3), (4, 4), (5, 2)])
+def test_it_takes_and_gives_any_numbers_of_channels(ends, inputs, outputs):
+    network = ResnetGenerator(in_channels=inputs, out_channels=outputs, base_channels=2, blocks=1, ends=ends)
+    assert network(torch.zeros(2, inputs, 16, 12)).shape == (2, outputs, 16, 12)
+
+
+def test_no_network_of_other_channels_starts_at_the_identity():
+    with pytest.raises(ValueError, match="nothing of 1 channels is identical to something of 3"):
+        ResnetGenerator(in_channels=1, start="identity")

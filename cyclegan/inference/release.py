@@ -68,7 +68,7 @@ def model_card(about: Mapping[str, Any], evaluation: str) -> str:
         "```python\nfrom cyclegan import load\npainter = load('path/to/this/folder')\n"
         f"painter('picture.jpg', to={target!r}).save('translated.png'){back}\n```",
         f"or `cyclegan translate path/to/this/folder pictures/ --to {target} --out translated`. "
-        "Any size goes in and comes out; tensors are RGB (n, 3, h, w) in [-1, 1].",
+        "Any size goes in and comes out; tensors are (n, channels, h, w) in [-1, 1], RGB unless it says otherwise.",
         "## Training",
         "\n".join(f"- {line}" for line in _training(about)),
         f"```yaml\n{about['method'].strip()}\n```",

@@ -24,6 +24,7 @@ LOCKED = {  # module -> the doors it has, and why they may be there
     "networks/weights.py": ["torch.load", "urllib.request.urlopen"],  # weights_only, looked into first; by SHA-256
     "data/fetch.py": ["urllib.request.urlopen"],  # by the SHA-256 and the size of the card
     "provenance.py": ["subprocess.run"],  # git, by a list of words of ours
+    "pixels/arrays.py": ["np.load(allow_pickle)", "np.save(allow_pickle)"],  # False, both
     "inference/export.py": ["torch.export.load"],  # of the file that we have written a moment ago, to compare
     "inference/graph.py": ["import_module"],  # of packages by names of ours, which may be missing
     "distributed.py": ["import_module"],  # of a name of ours

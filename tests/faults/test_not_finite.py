@@ -14,7 +14,7 @@ from toy import Interrupted, launch
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.unpaired import Unpaired, held_out
 from cyclegan.errors import NotFiniteError
-from cyclegan.methods import build, cyclegan
+from cyclegan.methods import build
 from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.checkpoint import list_checkpoints, read_tensors, verify
 
@@ -63,8 +63,8 @@ Fault = Callable[[pytest.MonkeyPatch, Any, Unpaired], object]
 
 def a_loss(name: str, value: float) -> Fault:
     def event(patch: pytest.MonkeyPatch, method: Any, batches: Unpaired) -> None:
-        loss = getattr(cyclegan, name)
-        patch.setattr(cyclegan, name, lambda *given: loss(*given) * value)
+        loss = getattr(method.gan, name)
+        patch.setattr(method, "gan", method.gan._replace(**{name: lambda *scores: loss(*scores) * value}))
 
     return event
 
@@ -94,8 +94,8 @@ def a_picture(side: int, value: float) -> Fault:
 
 
 PLACES: dict[str, tuple[Fault, set[str], str]] = {  # what, who moves in that step all the same, what is said
-    "NaN in a generator's loss": (a_loss("lsgan_generator", NAN), set(), "gan_G = nan, gan_F = nan"),
-    "inf in a discriminator's loss": (a_loss("lsgan_discriminator", INF), {"generators"}, "D_X = inf, D_Y = inf"),
+    "NaN in a generator's loss": (a_loss("generator", NAN), set(), "gan_G = nan, gan_F = nan"),
+    "inf in a discriminator's loss": (a_loss("discriminator", INF), {"generators"}, "D_X = inf, D_Y = inf"),
     "NaN in a gradient of F": (a_gradient("F.layers.1.weight", NAN), set(), r"1 of the 32 gradients of generators"),
     "inf in a gradient of D_Y": (
         a_gradient("D_Y.layers.4.weight", INF),

@@ -404,6 +404,7 @@ def process(run, tmp_path):
 def opened(browser):
     """Opens the page of an address."""
     context = browser.new_context(viewport={"width": 1400, "height": 950}, accept_downloads=True)
+    context.set_default_timeout(120_000)  # ms: a busy machine takes its time
 
     def open_page(address: str) -> Page:
         page = Page(context.new_page(), [], [])
@@ -447,7 +448,7 @@ def test_in_a_browser_a_picture_is_chosen_translated_compared_mixed_and_kept(ope
     assert page.wrong == []
 
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
+    assert process.wait(60) == 130
     assert process.stderr.read() == ""
 
 

@@ -393,7 +393,11 @@ def process(run, tmp_path):
     write_picture(tmp_path / "examples" / "noise.png", PHOTO)
     command = [sys.executable, "-m", "cyclegan", "serve", str(run.folder), "--port", "0"]
     with subprocess.Popen(
-        [*command, "--examples", str(tmp_path / "examples")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--examples", str(tmp_path / "examples")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs in the background ignores it
     ) as process:
         process.address = re.search(r"http://\S+?(?=/ )", process.stdout.readline())[0]
         yield process

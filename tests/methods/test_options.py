@@ -1,7 +1,7 @@
 """Every option has an effect: two steps of training with it end elsewhere than two without."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pytest
 import torch
@@ -9,11 +9,18 @@ import torch
 from cyclegan.config import parse
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods import build
-from cyclegan.methods.settings import MethodConfig
+from cyclegan.methods.settings import (
+    CUTConfig,
+    CycleGANConfig,
+    DiscriminatorConfig,
+    GeneratorConfig,
+    MethodConfig,
+    UnetConfig,
+)
 from cyclegan.training.ema import EMA
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.schedules import Schedule
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.settings import OptimizerConfig, TrainingConfig
 
 BASE = """
 method:
@@ -140,3 +147,28 @@ def test_the_same_settings_give_the_same_result(beside):
 
 def test_vanilla_and_nonsaturating_are_two_names_of_one_game():
     assert not differ(after_two_steps("method.gan=vanilla"), after_two_steps("method.gan=nonsaturating"))
+
+
+OPERATIONAL = {  # of training: how it is carried out, which must not change the result
+    *("steps", "precision", "compile", "cuda_graphs", "accumulate", "recompute", "device"),
+    *("log_every", "sample_every", "save_every", "keep", "optimizer", "schedule"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [
+        (CycleGANConfig, "method."),
+        (CUTConfig, "method."),
+        (GeneratorConfig, "method.generator."),
+        (UnetConfig, "method.generator."),
+        (DiscriminatorConfig, "method.discriminator."),
+        (TrainingConfig, "training."),
+        (OptimizerConfig, "training.optimizer."),
+    ],
+)
+def test_no_setting_is_left_out_of_the_table(kind, where):
+    names = {field.name for field in fields(kind)} - {"name", "generator", "discriminator", *OPERATIONAL}
+    assert names
+    tried = {option.partition("=")[0] for option, _ in ROWS}
+    assert {f"{where}{name}" for name in names} <= tried

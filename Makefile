@@ -9,7 +9,7 @@ OUT ?= translated
 COMPARISON ?= baselines
 STYLIZER ?= $(if $(filter adain,$(METHOD)),experiments/adain/public.yaml,experiments/gatys/best.yaml)
 PORT ?= 6006
-SIZE ?= change
+SIZE ?= nightly
 ARGS ?=
 
 BIN := $(VENV)/bin
@@ -70,7 +70,7 @@ test: $(READY_DEV)     ## fast tests, a few minutes on two cores
 test-all: $(READY_DEV) ## all tests, the slow ones too
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "not gpu" $(ARGS)
 
-faults: $(READY_DEV)   ## kill it, damage its files, fill the disk: one line a fault, with its figure (SIZE=nightly: more of each)
+faults: $(READY_DEV)   ## kill it, damage its files, fill the disk: one line a fault, with its figure (SIZE=change: less of each)
 	CYCLEGAN_FAULTS=$(SIZE) OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile -m "not gpu" tests/faults $(ARGS)
 
 docs: $(READY_DEV)     ## the documentation as a site, in build/site

@@ -14,7 +14,7 @@ from cyclegan.errors import UserError
 from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.settings import OptimizerConfig, TrainingConfig
 
-FEW = 400  # pictures of a side below which the discriminators would learn them by heart
+FEW = 50  # pictures of a side below which the discriminators learn them by heart
 ENOUGH_TO_VALIDATE = 50
 MOST_BAD = 0.25  # share of damaged pictures; the report has named them all
 EPOCHS = 200  # of the larger side, as in the paper …
@@ -39,6 +39,9 @@ def choose(report: Report, x: Path, y: Path, device: str) -> tuple[Recipe, list[
     shorter = round(median(min(look.width, look.height) for look in report.all_looks))
     folders = UnpairedConfig(x=x, y=y, resize="shorter_side", on_bad_picture="skip", most_bad=MOST_BAD)
     recipe, reasons = _small(folders, shorter) if device == "cpu" else _paper(folders, shorter, max(counts))
+    if min(counts) < FEW:
+        recipe = recipe._replace(method=replace(recipe.method, augment=("translation", "cutout"), lambda_r1=0.1))
+        reasons.append("few pictures: discriminators see them moved and cut anew (DiffAugment), with a penalty (R1)")
     if min(counts) >= ENOUGH_TO_VALIDATE:
         recipe = recipe._replace(data=replace(recipe.data, validation=0.1))
         reasons.append("one picture in ten is kept aside to choose the best weights by")

@@ -55,6 +55,13 @@ def test_pictures_are_kept_aside_only_where_there_are_enough():
     assert choose(report((50, 500)), X, Y, "cpu")[0].data.validation == 0.1
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_few_pictures_are_shown_to_the_discriminators_anew_each_time(device):
+    few, many = (choose(report((count, 500)), X, Y, device)[0].method for count in (49, 50))
+    assert (few.augment, few.lambda_r1) == (("translation", "cutout"), 0.1)
+    assert many.augment == ()
+
+
 @pytest.mark.parametrize(("counts", "named"), [((1, 9), X), ((9, 0), Y)])
 def test_a_folder_without_pictures_is_named(counts, named):
     with pytest.raises(UserError, match=f"^{named}: . readable pictures found, at least 2 are needed"):

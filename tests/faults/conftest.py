@@ -11,7 +11,7 @@ NIGHTLY = os.environ.get("CYCLEGAN_FAULTS") == "nightly"
 
 @pytest.fixture(scope="session")
 def size() -> Callable[[int, int], int]:
-    """How often a fault is tried: a smaller number for every change, a larger one for `make faults SIZE=nightly`."""
+    """How often a fault is tried: a smaller number for every change, a larger one for `make faults`."""
     return lambda change, nightly: nightly if NIGHTLY else change
 
 

@@ -29,7 +29,7 @@ CONFIG = CycleGANConfig(
 )
 
 # Files of events that one process begins in one second are read in the order of this number, as text: 10 before 9.
-event_file_writer._global_uid = 10**6
+event_file_writer._global_uid = event_file_writer.AtomicCounter(10**6)
 
 
 @pytest.fixture

@@ -124,7 +124,8 @@ def test_what_was_trained_is_saved_when_a_reader(
         assert names[-1:] == [f"step-{step:08d}"] * bool(step)
         saved += 1
         start(tmp_path / str(step))
-        continued += first_difference(whole, newest(tmp_path / str(step))) is None
+        assert first_difference(whole, newest(tmp_path / str(step))) is None, f"from step {step}"
+        continued += 1
     assert (saved, continued) == (len(MOMENTS), len(MOMENTS))
     figure(
         "W1", f"a reader {way} at {len(MOMENTS)} moments: exit {code}, 0 steps lost, {continued} continued to the bit"

@@ -1,6 +1,8 @@
 """Readers that raise, and readers that never come back: what was trained is saved, and the process ends."""
 
+import gc
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -16,6 +18,7 @@ from toy import launch
 
 import cyclegan
 from cyclegan.data import folder
+from cyclegan.data.readers import Readers
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.unpaired import Unpaired, held_out
 from cyclegan.errors import NoAnswerError
@@ -130,6 +133,14 @@ def test_what_was_trained_is_saved_when_a_reader(
     figure(
         "W1", f"a reader {way} at {len(MOMENTS)} moments: exit {code}, 0 steps lost, {continued} continued to the bit"
     )
+
+
+def test_readers_that_end_in_the_middle_of_a_step_draw_nothing():
+    readers = Readers(2)
+    before = random.getstate()
+    del readers
+    gc.collect()  # it comes when it comes, in whatever thread
+    assert random.getstate() == before
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes that are files")

@@ -7,11 +7,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
 from cyclegan import __version__
 from cyclegan.errors import StoppedError, UserError
+from cyclegan.inference.options import Options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,12 +56,14 @@ def parser() -> argparse.ArgumentParser:
     translate.add_argument("--weights", type=float, nargs="+", help="how much of each of several styles")
     translate.add_argument("--masks", type=Path, nargs="+", default=[], help="for each style, white where it goes")
     translate.add_argument("--out", type=Path, required=True, help="folder for the results; names and tree are kept")
-    translate.add_argument("--strength", type=float, default=1.0, metavar="0…1", help="how much of the translation")
+    translate.add_argument(
+        "--strength", type=float, default=Options.strength, metavar="0…1", help="how much of the translation"
+    )
     translate.add_argument("--bits", type=int, choices=(8, 16), help="a channel, instead of the source's; 16: as TIFF")
     translate.add_argument("--precision", choices=("float32", "bfloat16", "auto"), default="float32")
     translate.add_argument("--tile", type=_count, metavar="PIXELS", help="work in squares: less memory, more time")
     translate.add_argument(
-        "--batch", type=_count, default=1, metavar="N", help="pictures of one size at a time; for GPUs"
+        "--batch", type=_count, default=Options.batch, metavar="N", help="pictures of one size at a time; for GPUs"
     )
     translate.add_argument("--every", type=_count, metavar="STEPS", help="of Gatys, keep pictures on the way")
     _add_set(translate)
@@ -77,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
                 "overrides": options.set,
                 "precision": options.precision,
             },
-            how={name: getattr(options, name) for name in ("bits", "tile", "batch", "every", "strength")},
+            how=_how(options),
         )
     )
 
@@ -166,6 +170,11 @@ def _train(options: argparse.Namespace) -> int:
     if options.experiment is None and None not in folders:
         return _experiment().train_folders(*folders, options.set)
     raise UserError("train: give either the YAML file of an experiment, or two folders: --x photos --y paintings")
+
+
+def _how(options: argparse.Namespace) -> Options:
+    """Those of a translation, which have the same names there."""
+    return Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
 
 
 def _count(text: str) -> int:

@@ -15,6 +15,7 @@ from cyclegan.data.sources import find_sources
 from cyclegan.errors import UserError
 from cyclegan.evaluation.settings import CompareConfig
 from cyclegan.experiment import RUNS, score
+from cyclegan.inference.options import Options
 from cyclegan.provenance import environment
 
 
@@ -26,16 +27,16 @@ def translate(
     to: str | None,
     frames: bool,
     loading: Mapping[str, Any],
-    how: Mapping[str, Any],
+    how: Options,
 ) -> int:
-    """Translate files, folders and films; bad ones are named at the end. `loading` and `how` are options of these."""
+    """Translate files, folders and films; bad ones are named at the end. `loading` are options of load."""
     from cyclegan.inference.film import translate_all
     from cyclegan.inference.load import load as load_trained
 
     loaded = load_trained(checkpoint, **loading)
     for damage in loaded.damages:
         print(f"passed over: {damage}", file=sys.stderr)
-    report = translate_all(loaded, pictures, out, to, frames=frames, **how)
+    report = translate_all(loaded, pictures, out, to, how, frames=frames)
     count, kind = len(report.done) + len(report.bad), "files" if report.notes else "pictures"
     print("".join(f"{note}\n" for note in report.notes), end="")
     print(f"{len(report.done)} of {count} {kind} translated to {to or loaded.to} in {out}")

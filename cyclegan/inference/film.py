@@ -27,10 +27,11 @@ from cyclegan.errors import NoSpaceError, UserError, enough_memory
 from cyclegan.inference.flicker import Flicker
 from cyclegan.inference.load import Loaded
 from cyclegan.inference.memory import SMALLEST, translate_in_memory
+from cyclegan.inference.options import Options
 from cyclegan.inference.original import Kinds, read_original
 from cyclegan.inference.plan import in_natural_order, plan, without_losses
 from cyclegan.inference.tiles import SIDE, TiledTranslator, has_norms
-from cyclegan.inference.translate import Report, groups, prepared, translate, translate_planned
+from cyclegan.inference.translate import Report, groups, prepared, require_steps, translate, translate_planned
 from cyclegan.inference.video import FILMS, BadFilmError, film_like, read_frames
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import BadPictureError
@@ -42,49 +43,46 @@ T = TypeVar("T")
 
 
 def translate_all(
-    loaded: Loaded, sources: Sequence[Path], out: Path, to: str | None = None, *, frames: bool = False, **how: Any
+    loaded: Loaded,
+    sources: Sequence[Path],
+    out: Path,
+    to: str | None = None,
+    how: Options = Options(),
+    *,
+    frames: bool = False,
 ) -> Report:
-    """Translate films, pictures and folders of pictures, or with `frames` folders of frames; `how` as of translate."""
+    """Translate films, pictures and folders of pictures, or with `frames` folders of frames."""
     if frames:
-        return translate_frames(loaded, sources, out, to, **how)
+        return translate_frames(loaded, sources, out, to, how)
     films = [source for source in sources if source.suffix.lower() in FILMS and not source.is_dir()]
     pictures = [source for source in sources if source not in films]
     if not films:
-        return translate(loaded, pictures, out, to, **how)
+        return translate(loaded, pictures, out, to, how)
     if pictures:
         # what is wrong with them is said before the films are worked on
         plan(pictures, out, None, *loaded.kinds_to(to)[:2])
-    report = translate_films(loaded, films, out, to, **how)
+    report = translate_films(loaded, films, out, to, how)
     if pictures:
-        report.add(translate(loaded, pictures, out, to, **how))
+        report.add(translate(loaded, pictures, out, to, how))
     return report
 
 
 def translate_films(
-    loaded: Loaded,
-    films: Sequence[Path],
-    out: Path,
-    to: str | None = None,
-    *,
-    bits: int | None = None,
-    every: int | None = None,
-    tile: int | None = None,
-    batch: int = 1,
-    strength: float = 1.0,
+    loaded: Loaded, films: Sequence[Path], out: Path, to: str | None = None, how: Options = Options()
 ) -> Report:
     """Every film becomes <name>.mp4 in `out`, with its sound; a bad one is reported and does not stop the others."""
-    if bits not in (None, 8):
+    if how.bits not in (None, 8):
         raise UserError(f"--bits: {films[0]} becomes a film, which has 8 bits a channel")
     loaded.require_rgb(f"{films[0]}", to)
-    translator = _for_films(loaded.translator(to), films[0], every)
+    translator = _for_films(loaded.translator(to), films[0], how)
     report = Report()
     for target, film in without_losses((out / f"{film.stem}.mp4", film) for film in films).items():
         try:
             sample = evenly(frame.image for frame in read_frames(film))
             if not sample:
                 raise BadFilmError(f"{film}: has no frames; remove or replace it")
-            steady = prepared(steadied(translator, sample, film, tile), tile, strength)
-            report.notes.extend(_translate_film(steady, film, target, sample[0], loaded.signature, batch))
+            steady = prepared(steadied(translator, sample, film, how.tile), how)
+            report.notes.extend(_translate_film(steady, film, target, sample[0], loaded.signature, how.batch))
             report.done.append(target)
         except BadFilmError as bad:
             report.bad.append(bad)
@@ -118,41 +116,31 @@ def _translate_film(
 
 
 def translate_frames(
-    loaded: Loaded,
-    folders: Sequence[Path],
-    out: Path,
-    to: str | None = None,
-    *,
-    bits: int | None = None,
-    every: int | None = None,
-    tile: int | None = None,
-    batch: int = 1,
-    strength: float = 1.0,
+    loaded: Loaded, folders: Sequence[Path], out: Path, to: str | None = None, how: Options = Options()
 ) -> Report:
     """Every folder is a film, whose frames are the pictures below it, in the order of the numbers in their names."""
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"--frames: {folder} is no folder; give folders of frames")
-    kinds = loaded.kinds_to(to).with_bits(bits)
-    kinds.require_mixture(strength)
-    plan(folders, out, bits, *kinds[:2])  # refuses two frames that would become one
-    translator = _for_films(loaded.translator(to), folders[0], every)
+    kinds = loaded.kinds_to(to).with_bits(how.bits)
+    kinds.require_mixture(how.strength)
+    plan(folders, out, how.bits, *kinds[:2])  # refuses two frames that would become one
+    translator = _for_films(loaded.translator(to), folders[0], how)
     report = Report()
     for folder in folders:
-        planned, flicker = in_natural_order(plan([folder], out, bits, *kinds[:2])), Flicker()
+        planned, flicker = in_natural_order(plan([folder], out, how.bits, *kinds[:2])), Flicker()
         sample = _readable(evenly(planned.values()), kinds)
-        steady = prepared(steadied(translator, sample, folder, tile), tile, strength)
-        report.add(translate_planned(steady, planned, loaded.signature, kinds, None, batch, flicker))
+        steady = prepared(steadied(translator, sample, folder, how.tile), how)
+        report.add(translate_planned(steady, planned, loaded.signature, kinds, how, flicker))
         report.notes.append(f"{folder}: {flicker}")
     return report
 
 
-def _for_films(translator: Translator, film: Path, every: int | None) -> Translator:
+def _for_films(translator: Translator, film: Path, how: Options) -> Translator:
     """The same, unless it is none for films."""
     if isinstance(translator, Watchable):
         raise UserError(f"{film}: this model optimizes each frame by itself; films want a trained generator, or AdaIN")
-    if every is not None:
-        raise UserError("--every: this model paints in one go; only a method that optimizes has pictures on the way")
+    require_steps(translator, how)
     return translator
 
 

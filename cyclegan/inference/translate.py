@@ -24,7 +24,8 @@ from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.images import write
 from cyclegan.inference.load import Loaded
 from cyclegan.inference.memory import translate_in_memory
-from cyclegan.inference.original import USUAL, Kinds, Original, read_original, write_like
+from cyclegan.inference.options import Options
+from cyclegan.inference.original import Kinds, Original, read_original, write_like
 from cyclegan.inference.plan import plan
 from cyclegan.inference.strength import at_strength
 from cyclegan.inference.tiles import TiledTranslator
@@ -62,52 +63,39 @@ class Report:
 
 
 def translate(
-    loaded: Loaded,
-    sources: Sequence[Path],
-    out: Path,
-    to: str | None = None,
-    *,
-    bits: int | None = None,
-    every: int | None = None,
-    tile: int | None = None,
-    batch: int = 1,
-    strength: float = 1.0,
+    loaded: Loaded, sources: Sequence[Path], out: Path, to: str | None = None, how: Options = Options()
 ) -> Report:
-    """Translate files and the pictures below folders to a side, into `out`; reading and writing go on meanwhile.
-
-    bits      a channel: 8, or 16, which makes every result a .tif; by default those of the source.
-    every     Of a method that optimizes, keep what there is after every so many steps: <name>/step-00050.png.
-    tile      Of a trained generator, work in squares of so many pixels: the same result in less memory and more time.
-              By itself this is done where a picture does not fit into memory.
-    batch     Up to so many pictures of one size, where they follow each other, go through the network together.
-    strength  0 … 1, from the picture itself to the whole translation.
-    """
-    translator = prepared(loaded.translator(to), tile, strength)  # a wrong name is refused before anything else
-    if every is not None and not isinstance(translator, Watchable):
-        raise UserError("--every: this model paints in one go; only a method that optimizes has pictures on the way")
-    if every is not None and batch > 1:
+    """Translate files and the pictures below folders to a side, into `out`; reading and writing go on meanwhile."""
+    translator = prepared(loaded.translator(to), how)  # a wrong name is refused before anything else
+    require_steps(translator, how)
+    if how.every is not None and how.batch > 1:
         raise UserError("--batch: pictures that are kept every so many steps are painted one by one; leave --every out")
-    kinds = loaded.kinds_to(to).with_bits(bits)
-    kinds.require_mixture(strength)
-    return translate_planned(translator, plan(sources, out, bits, *kinds[:2]), loaded.signature, kinds, every, batch)
+    kinds = loaded.kinds_to(to).with_bits(how.bits)
+    kinds.require_mixture(how.strength)
+    return translate_planned(translator, plan(sources, out, how.bits, *kinds[:2]), loaded.signature, kinds, how)
 
 
-def prepared(translator: Translator, tile: int | None, strength: float) -> Translator:
+def prepared(translator: Translator, how: Options) -> Translator:
     """In tiles and at part of its strength, where that is asked for."""
-    if tile is not None:
+    if how.tile is not None:
         if not isinstance(translator, NetworkTranslator) or not translator.local:
             raise UserError("--tile: is for trained generators; this model looks at the whole picture")
-        translator = TiledTranslator(translator, tile)
-    return at_strength(translator, strength)
+        translator = TiledTranslator(translator, how.tile)
+    return at_strength(translator, how.strength)
+
+
+def require_steps(translator: Translator, how: Options) -> None:
+    """Refuse to keep pictures on the way of a model that has none."""
+    if how.every is not None and not isinstance(translator, Watchable):
+        raise UserError("--every: this model paints in one go; only a method that optimizes has pictures on the way")
 
 
 def translate_planned(
     translator: Translator,
     planned: Mapping[Path, Path],
     signature: str,
-    kinds: Kinds = USUAL,
-    every: int | None = None,
-    batch: int = 1,
+    kinds: Kinds,
+    how: Options,
     seen: Callable[[AnyImages, AnyImages], None] = lambda images, translated: None,
 ) -> Report:
     """Translate source to target, in the order of the plan; all images and their translations are `seen`."""
@@ -125,15 +113,15 @@ def translate_planned(
                 report.done.append(target)
 
     with ThreadPoolExecutor(2, "pictures") as threads, tqdm(total=len(planned), unit="picture", disable=None) as bar:
-        for group in groups(_read_ahead(threads, planned, report, batch, kinds), batch):
-            if every is not None and isinstance(translator, Watchable):
-                translator = translator.watched(_Snapshots(group[0].target, signature), every)
+        for group in groups(_read_ahead(threads, planned, report, how.batch, kinds), how.batch):
+            if how.every is not None and isinstance(translator, Watchable):
+                translator = translator.watched(_Snapshots(group[0].target, signature), how.every)
             images = torch.cat([job.image for job in group])
             translated = translate_in_memory(translator, images, [job.source for job in group])
             seen(images, translated)
             for job, image in zip(group, translated.split(1), strict=True):
                 leaving.append((job.target, threads.submit(_write, job, image, kinds, signature)))
-            arrive(at_most=batch)
+            arrive(at_most=how.batch)
             bar.update(len(report.done) + len(report.bad) - bar.n)
         arrive(at_most=0)
         bar.update(len(planned) - bar.n)

@@ -13,6 +13,7 @@ from cyclegan import __version__
 from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.images import read, to_bytes
 from cyclegan.inference.load import Loaded, load
+from cyclegan.inference.options import Options
 from cyclegan.inference.original import read_original, write_like
 from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.inference.translate import translate
@@ -257,7 +258,7 @@ def test_an_output_that_is_a_file_is_refused(painter, photos, out):
 
 def test_16_bits_become_a_tiff_that_holds_more_than_8(painter, method, photos, out):
     path = draw(photos / "sub" / "photo.jpg", (40, 30))
-    report = translate(painter, [photos], out, bits=16)
+    report = translate(painter, [photos], out, how=Options(bits=16))
     assert report.done == [out / "sub" / "photo.tif"]
     levels = imread(report.done[0])
     assert (levels.dtype, levels.shape) == (np.uint16, (30, 40, 3))
@@ -269,14 +270,14 @@ def test_16_bits_become_a_tiff_that_holds_more_than_8(painter, method, photos, o
 def test_two_pictures_that_become_one_tiff_are_refused(painter, photos, out):
     draw(photos / "photo.jpg"), draw(photos / "photo.png")
     with pytest.raises(UserError, match=r"both would become .*photo\.tif"):
-        translate(painter, [photos], out, bits=16)
+        translate(painter, [photos], out, how=Options(bits=16))
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", "photo.png", "photo.webp", "photo.tif"])
 @pytest.mark.parametrize("bits", [8, 16])
 def test_every_picture_says_what_made_it(painter, photos, out, name, bits):
     draw(photos / name)
-    (painted,) = translate(painter, [photos], out, bits=bits).done
+    (painted,) = translate(painter, [photos], out, how=Options(bits=bits)).done
     with Image.open(painted) as picture:
         assert picture.getexif()[DESCRIPTION] == f"cyclegan {__version__}; cyclegan; None, 20 steps"
 
@@ -308,7 +309,7 @@ def test_random_weights_are_stated_in_the_picture(gatys, photos, out):
 
 def test_snapshots_of_an_optimization_lie_beside_its_result(gatys, photos, out):
     path = draw(photos / "sub" / "photo.png")
-    translate(load(gatys, "cpu", [draw(photos / "style.png")]), [path], out, every=2)
+    translate(load(gatys, "cpu", [draw(photos / "style.png")]), [path], out, how=Options(every=2))
     assert files_below(out) == {"photo.png", "photo/step-00002.png", "photo/step-00004.png"}
     snapshots = [read_picture(out / "photo" / f"step-0000{step}.png") for step in (2, 4)]
     assert difference(*snapshots) > 0
@@ -319,7 +320,7 @@ def test_snapshots_of_an_optimization_lie_beside_its_result(gatys, photos, out):
 def test_a_network_has_no_pictures_on_the_way(painter, photos, out):
     draw(photos / "photo.png")
     with pytest.raises(UserError, match="--every: this model paints in one go"):
-        translate(painter, [photos], out, every=2)
+        translate(painter, [photos], out, how=Options(every=2))
 
 
 def test_weights_and_masks_say_how_much_of_each_style_and_where(gatys, photos):
@@ -385,7 +386,7 @@ def test_what_looks_at_the_whole_picture_is_never_cut_into_tiles(photos, out, tm
     (tmp_path / "adain.yaml").write_text("name: adain\nencoder: random\n")
     adain = load(tmp_path / "adain.yaml", "cpu", [style])
     with pytest.raises(UserError, match="--tile: is for trained generators; this model looks at the whole picture"):
-        translate(adain, [source], out, tile=96)
+        translate(adain, [source], out, how=Options(tile=96))
 
     def full(self, images):
         raise RuntimeError("CUDA out of memory")
@@ -405,7 +406,7 @@ def test_pictures_of_one_size_go_through_the_network_together(painter, photos, o
     monkeypatch.setattr(
         NetworkTranslator, "translate", lambda self, images: seen.append(len(images)) or translate_all(self, images)
     )
-    together = translate(painter, [photos], tmp_path / "together", batch=2)
+    together = translate(painter, [photos], tmp_path / "together", how=Options(batch=2))
     assert seen == [2, 1, 1, 2, 1]
     assert [path.name for path in together.done] == [path.name for path in alone.done] == [f"{i}.png" for i in range(7)]
     assert ["3 is bad.png" in str(bad) for bad in together.bad] == [True]
@@ -452,12 +453,12 @@ def test_a_batch_that_does_not_fit_into_memory_is_done_one_by_one(painter, photo
         return paint(self, images)
 
     monkeypatch.setattr(NetworkTranslator, "translate", small_ones_only)
-    assert len(translate(painter, [photos], out, batch=2).done) == 2
+    assert len(translate(painter, [photos], out, how=Options(batch=2)).done) == 2
 
 
 def test_tiles_can_be_asked_for_and_give_the_same_picture(painter, photos, tmp_path):
     draw(photos / "photo.png", (90, 70))
     translate(painter, [photos], tmp_path / "whole")
-    translate(painter, [photos], tmp_path / "tiled", tile=8)
+    translate(painter, [photos], tmp_path / "tiled", how=Options(tile=8))
     whole, tiled = (read_picture(tmp_path / way / "photo.png").astype(int) for way in ("whole", "tiled"))
     assert np.abs(whole - tiled).max() <= 1

@@ -17,6 +17,7 @@ from cyclegan.images import from_bytes, read
 from cyclegan.inference.film import evenly, steadied, translate_all
 from cyclegan.inference.flicker import Flicker
 from cyclegan.inference.load import Loaded, load
+from cyclegan.inference.options import Options
 from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.inference.video import Frame, Sink, film_like, read_frames
 from cyclegan.methods.bind import NetworkTranslator
@@ -153,7 +154,7 @@ def test_any_size_is_kept_by_either_codec(painter, tmp_path, out, monkeypatch, s
     smooth = [np.stack([4 * x + i, 4 * y, 200 - 2 * x - 2 * y], axis=-1).astype(np.uint8) for i in range(4)]
     source = film(tmp_path / "odd.mkv", smooth, codec="ffv1", pix_fmt="bgr0")
     monkeypatch.setattr(av, "codecs_available", av.codecs_available - without)
-    translate_all(painter, [source], out, strength=0.0)
+    translate_all(painter, [source], out, how=Options(strength=0.0))
     made = decoded(out / "odd.mp4")
     assert [frame.shape for frame in made] == [(*size, 3)] * 4
     assert difference(made, decoded(source)) < 4
@@ -175,7 +176,7 @@ def test_any_size_is_kept_by_either_codec(painter, tmp_path, out, monkeypatch, s
 def test_colors_stay_what_they_are_whatever_the_matrix_and_the_range(painter, tmp_path, out, settings):
     frames = [np.full((32, 48, 3), (200, 40, 90), dtype=np.uint8)] * 3
     source = film(tmp_path / "red.mkv", frames, **settings)
-    translate_all(painter, [source], out, strength=0.0)
+    translate_all(painter, [source], out, how=Options(strength=0.0))
     assert difference([image_of(frame) for frame in read_frames(source)], frames) < 3
     assert difference(decoded(out / "red.mp4"), frames) < 4
 
@@ -188,7 +189,7 @@ def test_a_film_that_was_turned_is_translated_upright(painter, tmp_path, out):
     frame = np.zeros((32, 48, 3), dtype=np.uint8)
     frame[:16, :16] = 255  # above left
     source = film(tmp_path / "turned.mp4", [frame] * 3, turn=-90)  # to be shown turned to the right
-    translate_all(painter, [source], out, strength=0.0)
+    translate_all(painter, [source], out, how=Options(strength=0.0))
     made = decoded(out / "turned.mp4")[0].astype(int)
     assert made.shape == (48, 32, 3)
     assert made[:16, 16:].mean() > 240  # above right
@@ -496,12 +497,12 @@ def test_pictures_and_films_go_together(painter, source, tmp_path, out):
     assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.parametrize("options", [{"tile": 16}, {"batch": 4}], ids=str)
-def test_tiles_and_batches_give_the_same_film(painter, source, out, options, monkeypatch):
+@pytest.mark.parametrize("how", [Options(tile=16), Options(batch=4)], ids=str)
+def test_tiles_and_batches_give_the_same_film(painter, source, out, how, monkeypatch):
     written = []
     monkeypatch.setattr(Sink, "write", lambda self, frame: written.append(frame.image))
     translate_all(painter, [source], out)
-    translate_all(painter, [source], out, **options)
+    translate_all(painter, [source], out, how=how)
     assert len(written) == 20
     assert torch.allclose(torch.cat(written[:10]), torch.cat(written[10:]), atol=1e-4)
 
@@ -509,8 +510,8 @@ def test_tiles_and_batches_give_the_same_film(painter, source, out, options, mon
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"bits": 16}, "--bits: .*8 bits a channel"),
-        ({"every": 2}, "--every: this model paints in one go"),
+        ({"how": Options(bits=16)}, "--bits: .*8 bits a channel"),
+        ({"how": Options(every=2)}, "--every: this model paints in one go"),
         ({"frames": True}, "--frames: .* is no folder"),
     ],
     ids=str,

@@ -30,7 +30,8 @@ from cyclegan.evaluation.settings import (
     TranslatorConfig,
 )
 from cyclegan.images import to_bytes
-from cyclegan.inference.load import Loaded, load
+from cyclegan.inference.load import load
+from cyclegan.inference.loaded import Loaded
 from cyclegan.precision import choose_device
 from cyclegan.protocols import Images, Translator
 from cyclegan.training.run import training_hours

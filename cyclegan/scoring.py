@@ -27,7 +27,7 @@ from cyclegan.evaluation.instruments import Pictures
 from cyclegan.evaluation.report import Report
 from cyclegan.evaluation.rivals import oracles, rivals
 from cyclegan.evaluation.suite import Suite
-from cyclegan.inference.load import Loaded
+from cyclegan.inference.loaded import Loaded
 from cyclegan.metrics.cycle import cycle
 from cyclegan.pictures import find_pictures, read_picture, reduced
 from cyclegan.protocols import Translator

@@ -12,7 +12,7 @@ from PIL import Image
 
 from cyclegan.config import dump
 from cyclegan.inference.guard import Hosts
-from cyclegan.inference.load import Loaded
+from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.server import Server, listen
 from cyclegan.inference.studio import Studio
 from cyclegan.methods.settings import CycleGANConfig

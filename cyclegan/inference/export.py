@@ -32,7 +32,8 @@ from cyclegan.inference.graph import (
     runner,
     to_pixels,
 )
-from cyclegan.inference.load import Loaded, load
+from cyclegan.inference.load import load
+from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.release import evaluation_beside, save_release
 from cyclegan.methods.bind import NetworkTranslator
 

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from cyclegan.errors import NoSpaceError, UserError, enough_memory
 from cyclegan.inference.flicker import Flicker
-from cyclegan.inference.load import Loaded
+from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.memory import SMALLEST, translate_in_memory
 from cyclegan.inference.options import Options
 from cyclegan.inference.original import Kinds, read_original

@@ -6,136 +6,38 @@
 
 Reads      a run folder (its newest whole checkpoint), a checkpoint folder, a released .safetensors file or folder, an
            exported .onnx file. Not .pt2: to read one is to run what its author has written into it.
-Images     any size in, the same size out; tensors (n, 3, h, w) or (3, h, w), RGB in [-1, 1].
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from cyclegan import __version__
 from cyclegan.config import dump, parse
 from cyclegan.config import load as read_config
 from cyclegan.errors import UserError
 from cyclegan.functional.color import luma
-from cyclegan.images import from_bytes, read, to_bytes
+from cyclegan.images import read
 from cyclegan.inference.graph import read_graph
-from cyclegan.inference.original import USUAL, Kinds
+from cyclegan.inference.loaded import Loaded
 from cyclegan.methods import build
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.methods.settings import DirectedConfig, MethodConfig
 from cyclegan.networks.frozen import frozen
-from cyclegan.pictures import read_picture, to_rgb
 from cyclegan.pixels.kind import kinds_of
 from cyclegan.precision import choose_device, choose_precision
-from cyclegan.protocols import AnyImages, Stylizer, Trainable, Translator
+from cyclegan.protocols import Stylizer, Trainable, Translator
 from cyclegan.training.checkpoint import DamagedError, list_checkpoints, newest_checkpoint, read_release, verify
 
 FORMAT = 1  # of the description in a release; raised when an older library could no longer read it
 KNOWN = {"format": int, "method": str, "x": str, "y": str, "step": int}  # what a description must say
 RELEASE = "release.safetensors"
 WEIGHTS = "model.safetensors"  # of a folder for the hub
-SIGNED = ("seed", "sha256", "decoder")  # of a network of others, what its pictures say of it
-ROUNDING = 1e-3  # what resampling and half precision may add to the range of a tensor
-
-
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
-    """A trained method, ready to translate between the two sides it has learned."""
-
-    about: Mapping[str, Any]  # the description: domain, sides, method, seed, step
-    networks: Mapping[str, nn.Module]  # averaged weights, in evaluation mode
-    translators: Mapping[str, Translator]  # side -> what translates to it
-    pretrained: Mapping[str, str]  # the weights of others that it looks through: name, sha256 and more; or nothing
-    damages: tuple[DamagedError, ...]  # newer checkpoints that were passed over
-    stylizer: Stylizer | None = None  # a method that paints after examples
-
-    @property
-    def x(self) -> str:
-        """The name of side X."""
-        return self.about["x"]
-
-    @property
-    def y(self) -> str:
-        """The name of side Y."""
-        return self.about["y"]
-
-    @property
-    def signature(self) -> str:
-        """What made a picture, in ASCII, as it is written into the file."""
-        config: MethodConfig = parse(self.about["method"], MethodConfig, "method")
-        made_by = [f"cyclegan {__version__}", config.name]
-        if self.step:
-            made_by.append(f"{self.about.get('domain')}, {self.step} steps")
-        if imported := self.about.get("imported"):
-            made_by.append(f"weights of {imported['file']}, sha256 {imported['sha256']}")
-        if self.pretrained:
-            said = (f"{key} {self.pretrained[key]}" for key in SIGNED if self.pretrained.get(key))
-            made_by.append(", ".join([f"VGG-19 with {self.pretrained['name']} weights", *said]))
-        return "; ".join(made_by).encode("ascii", "replace").decode()
-
-    def kinds_to(self, to: str | None = None) -> Kinds:
-        """The kinds of picture that a translation to a side takes and gives."""
-        x, y = kinds_of(self.about)
-        side = to or (self.to if self.translators else self.y)
-        return Kinds(y, x) if side == self.x else Kinds(x, y)
-
-    def require_rgb(self, what: str, to: str | None = None) -> None:
-        """Say that this is for 8-bit RGB on both sides, unless it is."""
-        if self.kinds_to(to) != USUAL:
-            raise UserError(
-                f"{what}: is 8-bit RGB, and this model translates {self.kinds_to(to)}; use `cyclegan translate`"
-            )
-
-    @property
-    def step(self) -> int:
-        """How many steps it was trained."""
-        return self.about["step"]
-
-    @property
-    def to(self) -> str:
-        """The side it translates to where none is named: Y, or the only one."""
-        return self.y if self.y in self.translators else next(iter(self.translators))
-
-    def translator(self, to: str | None = None) -> Translator:
-        """What translates to a side; for images on any device."""
-        if not self.translators:
-            raise UserError("this method paints after an example; give one with --style picture.jpg")
-        side = self.to if to is None else to
-        if side not in self.translators:
-            likely = get_close_matches(side.lower(), self.translators, n=1)
-            hint = f"; did you mean '{likely[0]}'?" if likely else ""
-            sides = " or ".join(f"'{name}'" for name in self.translators)
-            raise UserError(f"'{side}': this model translates to {sides}{hint}")
-        return self.translators[side]
-
-    def after(self, *styles: Float[Tensor, "1 3 _ _"]) -> "Loaded":
-        """The same method, painting after other examples."""
-        if self.stylizer is None:
-            raise UserError(f"style: this model has learned to translate to {self.y}; it takes no example")
-        return replace(self, translators={self.y: self.stylizer.bind(*styles)})
-
-    @overload
-    def __call__(self, picture: str | Path | Image.Image, to: str | None = None) -> Image.Image: ...
-    @overload
-    def __call__(self, picture: Tensor, to: str | None = None) -> Tensor: ...
-    def __call__(self, picture: str | Path | Image.Image | Tensor, to: str | None = None) -> Image.Image | Tensor:
-        """A file or a Pillow image → an upright RGB one; a tensor → one of its size, type and device."""
-        translate = self.translator(to).translate
-        if isinstance(picture, Tensor):
-            batch = _as_batch(picture, self.kinds_to(to).source.channels)
-            return translate(batch.float()).to(picture)[0 if picture.ndim == 3 else slice(None)]
-        self.require_rgb("a picture", to)
-        return Image.fromarray(to_bytes(translate(from_bytes(_as_array(picture))))[0].numpy())
 
 
 def load(
@@ -168,27 +70,7 @@ def load(
             return _load_graph(Path(path), [name for name, given in changed.items() if given])
         case ".pt2":
             raise UserError(f"{path}: reading a .pt2 can run code of its author; give the .onnx or the release instead")
-    file, damages = _find_release(Path(path))
-    tensors, said = read_release(file, str(chosen))
-    about = _checked(said, file)
-    config: MethodConfig = parse(about["method"], MethodConfig, f"{file}: method", overrides)
-    try:
-        x, y = kinds_of(about)
-        with torch.device("meta"):  # no time for random weights that the saved ones replace
-            method = build(config, (x.channels, y.channels))
-    except ValueError as error:
-        raise DamagedError(f"{file}: its description is contradictory ({error}); take another checkpoint") from error
-    try:
-        networks = _networks(method, about)
-        kinds = {name: tensor.dtype for name, tensor in networks.state_dict().items()}
-        networks.load_state_dict(tensors, assign=True)
-        if any(tensor.dtype != kinds[name] for name, tensor in tensors.items()):
-            raise RuntimeError("weights are kept in float32")
-    except (RuntimeError, KeyError, TypeError) as error:
-        raise DamagedError(
-            f"{file}: its weights do not fit the method it describes; take another checkpoint"
-        ) from error
-    loaded = _loaded(method, about, examples, chosen, damages)
+    loaded = _load_release(Path(path), chosen, examples, overrides)
     dtype = choose_precision(precision, chosen)
     return loaded if dtype == torch.float32 else replace(loaded, translators=_frozen(loaded.translators, dtype))
 
@@ -199,6 +81,36 @@ def _frozen(translators: Mapping[str, Translator], dtype: torch.dtype) -> Mappin
         side: replace(one, network=frozen(one.network, dtype)) if isinstance(one, NetworkTranslator) else one
         for side, one in translators.items()
     }
+
+
+def _load_release(path: Path, device: torch.device, examples: "_Examples", overrides: Sequence[str]) -> Loaded:
+    """A method that was trained here, or imported."""
+    file, damages = _find_release(path)
+    tensors, said = read_release(file, str(device))
+    about = _checked(said, file)
+    method = _described(about, file, overrides)
+    try:
+        networks = _networks(method, about)
+        kinds = {name: tensor.dtype for name, tensor in networks.state_dict().items()}
+        networks.load_state_dict(tensors, assign=True)
+        if any(tensor.dtype != kinds[name] for name, tensor in tensors.items()):
+            raise RuntimeError("weights are kept in float32")
+    except (RuntimeError, KeyError, TypeError) as error:
+        raise DamagedError(
+            f"{file}: its weights do not fit the method it describes; take another checkpoint"
+        ) from error
+    return _loaded(method, about, examples, device, damages)
+
+
+def _described(about: Mapping[str, Any], file: Path, overrides: Sequence[str]) -> Any:
+    """The method of a description, whose networks have no weights yet."""
+    config: MethodConfig = parse(about["method"], MethodConfig, f"{file}: method", overrides)
+    try:
+        x, y = kinds_of(about)
+        with torch.device("meta"):  # no time for random weights that the saved ones replace
+            return build(config, (x.channels, y.channels))
+    except ValueError as error:
+        raise DamagedError(f"{file}: its description is contradictory ({error}); take another checkpoint") from error
 
 
 def _load_settings(path: Path, device: torch.device, examples: "_Examples", overrides: Sequence[str]) -> Loaded:
@@ -306,23 +218,3 @@ def _checked(about: Any, file: Path) -> Mapping[str, Any]:
     if wrong:
         raise DamagedError(f"{file}: its description lacks {', '.join(wrong)}; take another checkpoint")
     return about
-
-
-def _as_batch(picture: Tensor, channels: int) -> AnyImages:
-    """(n, c, h, w) or (c, h, w) → (n, c, h, w); refuses what is no image in [-1, 1]."""
-    shape = tuple(picture.shape)
-    if len(shape) not in (3, 4) or shape[-3] != channels or 0 in shape or not picture.is_floating_point():
-        raise UserError(
-            f"a tensor of shape {shape} and type {picture.dtype}: "
-            f"give floats of shape (n, {channels}, h, w) or ({channels}, h, w)"
-        )
-    if not picture.abs().max() <= 1 + ROUNDING:  # NaN is not either
-        raise UserError(f"a tensor from {picture.min():.4g} to {picture.max():.4g}: scale it to [-1, 1]")
-    return picture if picture.ndim == 4 else picture[None]
-
-
-def _as_array(picture: str | Path | Image.Image) -> np.ndarray:
-    """uint8 (h, w, 3), upright."""
-    if isinstance(picture, Image.Image):
-        return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
-    return read_picture(Path(picture))

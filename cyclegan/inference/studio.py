@@ -17,7 +17,7 @@ from torch import Tensor
 from cyclegan.data.embedded import PHOTOGRAPHS, open_photograph
 from cyclegan.errors import UserError, enough_memory
 from cyclegan.images import from_bytes, to_bytes
-from cyclegan.inference.load import Loaded
+from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.strength import at_strength
 from cyclegan.pictures import encode_picture, find_pictures, read_picture, reduced
 from cyclegan.precision import choose_device

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.images import write
-from cyclegan.inference.load import Loaded
+from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.memory import translate_in_memory
 from cyclegan.inference.options import Options
 from cyclegan.inference.original import Kinds, Original, read_original, write_like

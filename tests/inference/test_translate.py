@@ -12,7 +12,8 @@ from tifffile import imread
 from cyclegan import __version__
 from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.images import read, to_bytes
-from cyclegan.inference.load import Loaded, load
+from cyclegan.inference.load import load
+from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.options import Options
 from cyclegan.inference.original import read_original, write_like
 from cyclegan.inference.tiles import TiledTranslator

@@ -16,7 +16,8 @@ from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.images import from_bytes, read
 from cyclegan.inference.film import evenly, steadied, translate_all
 from cyclegan.inference.flicker import Flicker
-from cyclegan.inference.load import Loaded, load
+from cyclegan.inference.load import load
+from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.options import Options
 from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.inference.video import Frame, Sink, film_like, read_frames

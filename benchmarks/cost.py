@@ -19,7 +19,8 @@ from step import Library
 
 from cyclegan.evaluation.timing import peak
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.precision import choose_precision
 from cyclegan.training.plan import rehearse
 from cyclegan.training.settings import TrainingConfig

@@ -24,7 +24,8 @@ from torch import Tensor
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.evaluation.timing import peak
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.precision import autocast, choose_precision
 from cyclegan.training.compiling import compile_networks
 from cyclegan.training.optimizers import Optimizers

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from cyclegan.data.check import Report
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import UserError
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.settings import OptimizerConfig, TrainingConfig
 
 FEW = 50  # pictures of a side below which the discriminators learn them by heart

@@ -18,7 +18,8 @@ from torch import nn
 from cyclegan.config import dump
 from cyclegan.methods import build
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.networks.sources import SOURCES, Source
 from cyclegan.training.checkpoint import Checkpoint, _fill, read_tensors
 from cyclegan.training.ema import EMA

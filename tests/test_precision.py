@@ -6,7 +6,8 @@ import torch
 from cyclegan import precision
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.precision import autocast, choose_device, choose_precision
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig

@@ -23,7 +23,8 @@ from cyclegan.inference.export import placed
 from cyclegan.inference.load import FORMAT
 from cyclegan.inference.release import save_release
 from cyclegan.methods.players import build_generator
-from cyclegan.methods.settings import CycleGANConfig, GeneratorConfig, UnetConfig
+from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.networks.settings import GeneratorConfig, UnetConfig
 from cyclegan.networks.weights import hash_file, read_tensors
 from cyclegan.pixels.kind import RGB, described
 from cyclegan.provenance import commit

@@ -4,121 +4,15 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, SupportsInt
 
-Norm = Literal["instance", "batch", "layer", "group", "none"]
-Init = Literal["normal", "xavier", "kaiming", "orthogonal"]  # normal: of 0.02, or He's where there is no norm
-Downsampling = Literal["strided", "blur"]
-Upsampling = Literal["transposed", "resize", "shuffle", "blur"]
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig, at_least, at_most
 
 SMALLEST = {"l1": 1, "lpips": 32, "ms-ssim": 11}  # px of a side that a distance of images can compare
 FINALS = ("lambda_cycle_final", "lambda_identity_final")
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 
-def _at_least(bound: int, settings: object, *names: str) -> None:
-    for name in names:
-        if getattr(settings, name) < bound:
-            raise ValueError(f"{name}: must be at least {bound}")
-
-
-def _at_most(bound: int, settings: object, *names: str) -> None:
-    for name in names:
-        if getattr(settings, name) > bound:
-            raise ValueError(f"{name}: must be at most {bound}")
-
-
 def _towards(value: float, final: float | None, share: float) -> float:
     return value if final is None else (1 - share) * value + share * final
-
-
-@dataclass(frozen=True, kw_only=True)
-class GeneratorConfig:
-    """ResnetGenerator (Sec. 7.2)."""
-
-    name: Literal["resnet"] = "resnet"
-    base_channels: int = 64  # width after the first layer, c7s1-64
-    blocks: int = 9  # residual blocks: 9 at 256 px, 6 at 128 px
-    downsamplings: int = 2
-    downsampling: Downsampling = "strided"
-    upsampling: Upsampling = "transposed"
-    norm: Norm = "instance"
-    init: Init = "normal"
-    ends: Literal["conv7", "shuffle"] = "conv7"
-    start: Literal["noise", "identity"] = "noise"
-
-    def __post_init__(self) -> None:
-        _at_least(1, self, "base_channels", "downsamplings")
-        _at_least(0, self, "blocks")
-        _at_most(1024, self, "base_channels")
-        _at_most(100, self, "blocks")
-        _at_most(8, self, "downsamplings")
-        if self.ends == "shuffle" and self.downsamplings == 1:
-            for name, default in (("downsampling", "strided"), ("upsampling", "transposed")):
-                if getattr(self, name) != default:
-                    raise ValueError(f"{name}: is done by ends shuffle alone; take it out, or set downsamplings to 2")
-
-    @property
-    def stride(self) -> int:
-        """Pixels of which the sides of an image must be a multiple."""
-        return 2**self.downsamplings
-
-    @property
-    def smallest(self) -> int:
-        """Pixels of the smallest side."""
-        return 2 * self.stride
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnetConfig:
-    """UnetGenerator (Isola et al. 2017)."""
-
-    name: Literal["unet"] = "unet"
-    base_channels: int = 64
-    downsamplings: int = 8  # down to a single pixel: 8 at 256 px, 7 at 128 px
-    downsampling: Downsampling = "strided"
-    upsampling: Upsampling = "transposed"
-    norm: Norm = "instance"
-    init: Init = "normal"
-    dropout: float = 0.0  # pix2pix: 0.5
-
-    def __post_init__(self) -> None:
-        _at_least(1, self, "base_channels")
-        _at_least(2, self, "downsamplings")
-        _at_most(1024, self, "base_channels")
-        _at_most(10, self, "downsamplings")
-        if not 0 <= self.dropout < 1:
-            raise ValueError("dropout: must lie in 0…1, 1 excluded")
-
-    @property
-    def stride(self) -> int:
-        """Pixels of which the sides of an image must be a multiple."""
-        return 2**self.downsamplings
-
-    @property
-    def smallest(self) -> int:
-        """Pixels of the smallest side."""
-        return self.stride
-
-
-@dataclass(frozen=True, kw_only=True)
-class DiscriminatorConfig:
-    """PatchDiscriminator (Sec. 7.2), or several of them."""
-
-    base_channels: int = 64
-    layers: int = 3  # 70×70 patches; 0: pixels
-    scales: int = 1  # pix2pixHD: 3, each judging a copy of half the size of the one before
-    norm: Literal["instance", "batch", "layer", "group", "spectral", "none"] = "instance"
-    init: Init = "normal"
-
-    def __post_init__(self) -> None:
-        _at_least(1, self, "base_channels", "scales")
-        _at_least(0, self, "layers")
-        _at_most(1024, self, "base_channels")
-        _at_most(8, self, "layers", "scales")
-
-    @property
-    def smallest(self) -> int:
-        """Pixels of a side that give a grid of 1×1 scores; of pixels 2×2, as a norm wants more than one."""
-        return (3 * 2**self.layers if self.layers else 2) * 2 ** (self.scales - 1)
 
 
 def _require_fitting(crop_size: int, generator: GeneratorConfig | UnetConfig, smallest: int) -> None:
@@ -149,9 +43,9 @@ class CycleGANConfig:
     augment: tuple[Literal["color", "translation", "cutout"], ...] = ()  # DiffAugment of all that discriminators see
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "r1_every")
-        _at_least(0, self, "lambda_cycle", "lambda_identity", "lambda_r1", "buffer_size")
-        _at_least(0, self, *(name for name in (*FINALS, "lambda_gp") if getattr(self, name) is not None))
+        at_least(1, self, "r1_every")
+        at_least(0, self, "lambda_cycle", "lambda_identity", "lambda_r1", "buffer_size")
+        at_least(0, self, *(name for name in (*FINALS, "lambda_gp") if getattr(self, name) is not None))
         self._require_whole_ramp()
         if self.gan == "wgan-gp" and self.lambda_gp == 0:
             raise ValueError("lambda_gp: must be above 0 with wgan-gp, which is nothing without its penalty")
@@ -221,10 +115,10 @@ class CUTConfig:
     flip: bool = False  # mirror x at random and what is seen of G(x) back: flip-equivariance, of FastCUT
 
     def __post_init__(self) -> None:
-        _at_least(0, self, "lambda_nce", "lambda_identity")
-        _at_least(1, self, "head_width")
-        _at_least(2, self, "patches")
-        _at_most(16384, self, "head_width", "patches")
+        at_least(0, self, "lambda_nce", "lambda_identity")
+        at_least(1, self, "head_width")
+        at_least(2, self, "patches")
+        at_most(16384, self, "head_width", "patches")
         if not self.temperature > 0:
             raise ValueError("temperature: must be above 0")
         if self.generator.blocks < 1:
@@ -267,7 +161,7 @@ class AdaINConfig:
 
     def __post_init__(self) -> None:
         if self.lambda_style is not None:
-            _at_least(0, self, "lambda_style")
+            at_least(0, self, "lambda_style")
         if not 0 <= self.alpha <= 1:
             raise ValueError("alpha: must lie in 0…1")
 
@@ -312,14 +206,14 @@ class GatysConfig:
     seed: int = 0  # of the noise
 
     def __post_init__(self) -> None:
-        _at_least(0, self, "content_weight", "style_weight", "tv_weight", "averaging")
-        _at_least(1, self, "steps", "refine_steps")
+        at_least(0, self, "content_weight", "style_weight", "tv_weight", "averaging")
+        at_least(1, self, "steps", "refine_steps")
         for layers in ("content_layers", "style_layers"):
             unknown = [tap for tap in getattr(self, layers) if not re.fullmatch(r"relu([12]_[12]|[345]_[1-4])", tap)]
             if unknown or not getattr(self, layers):
                 raise ValueError(f"{layers}: {unknown[0] if unknown else 'none'} is no layer; use relu1_1 … relu5_4")
         if self.coarsest is not None:
-            _at_least(16, self, "coarsest")
+            at_least(16, self, "coarsest")
         if not self.learning_rate > 0:
             raise ValueError("learning_rate: must be above 0")
         if not self.style_scale > 0:

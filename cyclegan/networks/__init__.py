@@ -1,1 +1,1 @@
-"""Plain modules: numbers in, no settings objects."""
+"""Plain modules: numbers in, no settings objects; these stand apart, in settings.py."""

@@ -15,7 +15,8 @@ from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.unpaired import Unpaired, held_out
 from cyclegan.errors import NotFiniteError
 from cyclegan.methods import build
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.checkpoint import list_checkpoints, read_tensors, verify
 
 NAN, INF = float("nan"), float("inf")

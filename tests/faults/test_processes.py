@@ -31,7 +31,8 @@ import torch
 from cyclegan import distributed
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 
 SMALL = CycleGANConfig(
     generator=GeneratorConfig(base_channels=4, blocks=1),

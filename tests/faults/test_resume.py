@@ -23,7 +23,8 @@ from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.unpaired import Unpaired, held_out
 from cyclegan.errors import StoppedError
 from cyclegan.methods import build
-from cyclegan.methods.settings import CUTConfig, CycleGANConfig, DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.methods.settings import CUTConfig, CycleGANConfig
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.protocols import Preview
 from cyclegan.provenance import environment
 from cyclegan.training.checkpoint import list_checkpoints

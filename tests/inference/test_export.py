@@ -24,7 +24,8 @@ from cyclegan.inference.translate import translate
 from cyclegan.methods import build
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.methods.players import build_generator
-from cyclegan.methods.settings import AdaINConfig, GeneratorConfig, UnetConfig
+from cyclegan.methods.settings import AdaINConfig
+from cyclegan.networks.settings import GeneratorConfig, UnetConfig
 from cyclegan.training.checkpoint import read_release, write_tensors
 
 exporting = sys.modules[export.__module__]  # the function hides its module

@@ -14,7 +14,8 @@ from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import UserError
 from cyclegan.images import from_bytes, to_bytes
 from cyclegan.methods import build
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.pictures import write_picture
 from cyclegan.training.checkpoint import Checkpoint, DamagedError, read_release, write_release
 from cyclegan.training.ema import EMA

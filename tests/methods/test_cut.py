@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods import build
 from cyclegan.methods.cut import CUT
-from cyclegan.methods.settings import CUTConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.settings import CUTConfig
 from cyclegan.networks.layers import ResnetBlock
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.protocols import Directed, Losses
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig

@@ -4,13 +4,8 @@ import pytest
 
 from cyclegan.config import dump, parse
 from cyclegan.errors import ConfigError
-from cyclegan.methods.settings import (
-    CycleGANConfig,
-    DiscriminatorConfig,
-    GeneratorConfig,
-    MethodConfig,
-    UnetConfig,
-)
+from cyclegan.methods.settings import CycleGANConfig, MethodConfig
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,8 @@ import torch
 from cyclegan.config import parse
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods import build
-from cyclegan.methods.settings import (
-    CUTConfig,
-    CycleGANConfig,
-    DiscriminatorConfig,
-    GeneratorConfig,
-    MethodConfig,
-    UnetConfig,
-)
+from cyclegan.methods.settings import CUTConfig, CycleGANConfig, MethodConfig
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.training.ema import EMA
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.schedules import Schedule

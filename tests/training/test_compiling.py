@@ -6,7 +6,8 @@ from torch import nn
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.compiling import compile_networks
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig

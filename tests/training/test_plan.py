@@ -9,7 +9,8 @@ from toy import CPU, Noise, Toy, launch
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods import build
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training import plan
 from cyclegan.training.checkpoint import list_checkpoints
 from cyclegan.training.plan import Rehearsal, checkpoint_bytes, describe, duration, rehearse

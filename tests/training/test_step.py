@@ -9,7 +9,8 @@ from cyclegan.cli import main
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import UserError
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig, DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig, TrainingConfig
 from cyclegan.training.step import Parts, recompute_blocks

@@ -35,68 +35,68 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """All verbs and their few arguments."""
+    """All verbs and what they are for; the few arguments of each follow below."""
     top = argparse.ArgumentParser(prog="cyclegan", description="Unpaired image-to-image translation.")
     top.add_argument("--version", action="version", version=__version__)
     verbs = top.add_subparsers(required=True, metavar="verb")
+    for name, add_arguments, said in (
+        ("train", _add_train, "train the experiment of a YAML file, or continue it; then score it"),
+        ("translate", _add_translate, "translate pictures and films with a run or a released file"),
+        ("evaluate", _add_evaluate, "score a run, or translations that any program made"),
+        ("compare", _add_compare, "the same pictures through many translators: one wall, one table"),
+        ("export", _add_export, "write a trained generator as .onnx or .pt2, or as a release for the hub"),
+        ("import", _add_import, "make a release of weights that pytorch-CycleGAN-and-pix2pix has trained"),
+        ("data", _add_data, "list, fetch and check data sets"),
+        ("serve", _add_serve, "a page in the browser, and an HTTP endpoint, for pictures one at a time"),
+        ("show", _add_show, "print the resolved settings of an experiment or of a run"),
+    ):
+        add_arguments(verbs.add_parser(name, help=said))
+    return top
 
-    train = verbs.add_parser("train", help="train the experiment of a YAML file, or continue it; then score it")
-    train.add_argument("experiment", type=Path, nargs="?", help="experiments/cyclegan/photo2painting.yaml")
-    train.add_argument("--x", type=Path, help="instead of a file: a folder of pictures to translate from …")
-    train.add_argument("--y", type=Path, help="… and one to translate to; a recipe is chosen, shown and saved")
-    _add_set(train)
-    train.set_defaults(run=_train)
 
-    translate = verbs.add_parser("translate", help="translate pictures and films with a run or a released file")
-    translate.add_argument("checkpoint", type=Path, help="runs/photo2painting/cyclegan, or experiments/gatys/best.yaml")
-    translate.add_argument("pictures", type=Path, nargs="+", help="pictures, films, or folders of pictures")
-    translate.add_argument("--frames", action="store_true", help="folders are films; their pictures are the frames")
-    translate.add_argument("--to", help="the side to translate to, by name: painting")
-    translate.add_argument("--style", type=Path, nargs="+", default=[], help="example pictures, for Gatys and AdaIN")
-    translate.add_argument("--weights", type=float, nargs="+", help="how much of each of several styles")
-    translate.add_argument("--masks", type=Path, nargs="+", default=[], help="for each style, white where it goes")
-    translate.add_argument("--out", type=Path, required=True, help="folder for the results; names and tree are kept")
-    translate.add_argument(
+def _add_train(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("experiment", type=Path, nargs="?", help="experiments/cyclegan/photo2painting.yaml")
+    verb.add_argument("--x", type=Path, help="instead of a file: a folder of pictures to translate from …")
+    verb.add_argument("--y", type=Path, help="… and one to translate to; a recipe is chosen, shown and saved")
+    _add_set(verb)
+    verb.set_defaults(run=_train)
+
+
+def _add_translate(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("checkpoint", type=Path, help="runs/photo2painting/cyclegan, or experiments/gatys/best.yaml")
+    verb.add_argument("pictures", type=Path, nargs="+", help="pictures, films, or folders of pictures")
+    verb.add_argument("--frames", action="store_true", help="folders are films; their pictures are the frames")
+    verb.add_argument("--to", help="the side to translate to, by name: painting")
+    verb.add_argument("--style", type=Path, nargs="+", default=[], help="example pictures, for Gatys and AdaIN")
+    verb.add_argument("--weights", type=float, nargs="+", help="how much of each of several styles")
+    verb.add_argument("--masks", type=Path, nargs="+", default=[], help="for each style, white where it goes")
+    verb.add_argument("--out", type=Path, required=True, help="folder for the results; names and tree are kept")
+    verb.add_argument(
         "--strength", type=float, default=Options.strength, metavar="0…1", help="how much of the translation"
     )
-    translate.add_argument("--bits", type=int, choices=(8, 16), help="a channel, instead of the source's; 16: as TIFF")
-    translate.add_argument("--precision", choices=("float32", "bfloat16", "auto"), default="float32")
-    translate.add_argument("--tile", type=_count, metavar="PIXELS", help="work in squares: less memory, more time")
-    translate.add_argument(
+    verb.add_argument("--bits", type=int, choices=(8, 16), help="a channel, instead of the source's; 16: as TIFF")
+    verb.add_argument("--precision", choices=("float32", "bfloat16", "auto"), default="float32")
+    verb.add_argument("--tile", type=_count, metavar="PIXELS", help="work in squares: less memory, more time")
+    verb.add_argument(
         "--batch", type=_count, default=Options.batch, metavar="N", help="pictures of one size at a time; for GPUs"
     )
-    translate.add_argument("--every", type=_count, metavar="STEPS", help="of Gatys, keep pictures on the way")
-    _add_set(translate)
-    translate.set_defaults(
-        run=lambda options: _verbs().translate(
-            options.checkpoint,
-            options.pictures,
-            options.out,
-            to=options.to,
-            frames=options.frames,
-            loading={
-                "style": options.style,
-                "weights": options.weights,
-                "masks": options.masks,
-                "overrides": options.set,
-                "precision": options.precision,
-            },
-            how=_how(options),
-        )
-    )
+    verb.add_argument("--every", type=_count, metavar="STEPS", help="of Gatys, keep pictures on the way")
+    _add_set(verb)
+    verb.set_defaults(run=_translate)
 
-    evaluate = verbs.add_parser("evaluate", help="score a run, or translations that any program made")
-    evaluate.add_argument("folders", type=Path, nargs="+", help="runs, as of several seeds, or a folder of pictures")
-    evaluate.add_argument("--domain", help="of pictures: whose test pictures they translate: photo2monet")
-    evaluate.add_argument("--to", help="of pictures: the side they are translated to, by name: monet")
-    evaluate.add_argument("--sources", type=Path, help="instead of a domain: what the pictures were made from")
-    evaluate.add_argument("--targets", type=Path, help="and real pictures of what they should look like")
-    evaluate.add_argument("--held-out", type=Path, help="and more of these, that nobody trained on")
-    evaluate.add_argument("--out", type=Path, help="folder for the report; by default beside the run")
-    evaluate.add_argument("--count", type=_count, metavar="PICTURES", help="at most so many, evenly spaced")
-    evaluate.add_argument("--metrics", nargs="+", help="only these: patch-swd kid-inception ms-ssim lpips ...")
-    evaluate.add_argument("--fetch", action="store_true", help="download the weights that metrics lack")
-    evaluate.set_defaults(
+
+def _add_evaluate(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("folders", type=Path, nargs="+", help="runs, as of several seeds, or a folder of pictures")
+    verb.add_argument("--domain", help="of pictures: whose test pictures they translate: photo2monet")
+    verb.add_argument("--to", help="of pictures: the side they are translated to, by name: monet")
+    verb.add_argument("--sources", type=Path, help="instead of a domain: what the pictures were made from")
+    verb.add_argument("--targets", type=Path, help="and real pictures of what they should look like")
+    verb.add_argument("--held-out", type=Path, help="and more of these, that nobody trained on")
+    verb.add_argument("--out", type=Path, help="folder for the report; by default beside the run")
+    verb.add_argument("--count", type=_count, metavar="PICTURES", help="at most so many, evenly spaced")
+    verb.add_argument("--metrics", nargs="+", help="only these: patch-swd kid-inception ms-ssim lpips ...")
+    verb.add_argument("--fetch", action="store_true", help="download the weights that metrics lack")
+    verb.set_defaults(
         run=lambda options: _verbs().evaluate(
             options.folders,
             domain=options.domain,
@@ -111,29 +111,33 @@ def parser() -> argparse.ArgumentParser:
         )
     )
 
-    compare = verbs.add_parser("compare", help="the same pictures through many translators: one wall, one table")
-    compare.add_argument("comparison", type=Path, help="experiments/compare/baselines.yaml")
-    _add_set(compare)
-    compare.set_defaults(run=lambda options: _verbs().compare(options.comparison, options.set))
 
-    export = verbs.add_parser("export", help="write a trained generator as .onnx or .pt2, or as a release for the hub")
-    export.add_argument("checkpoint", type=Path, help="runs/photo2painting/cyclegan")
-    export.add_argument("--to", help="the side to translate to, by name: painting")
-    export.add_argument("--out", type=Path, required=True, help="painting.onnx, .pt2, .safetensors, or a new folder")
-    export.add_argument("--pixels", choices=("uint8", "float32"), help="of a graph, by default uint8; both are 0 … 255")
-    export.set_defaults(
+def _add_compare(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("comparison", type=Path, help="experiments/compare/baselines.yaml")
+    _add_set(verb)
+    verb.set_defaults(run=lambda options: _verbs().compare(options.comparison, options.set))
+
+
+def _add_export(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("checkpoint", type=Path, help="runs/photo2painting/cyclegan")
+    verb.add_argument("--to", help="the side to translate to, by name: painting")
+    verb.add_argument("--out", type=Path, required=True, help="painting.onnx, .pt2, .safetensors, or a new folder")
+    verb.add_argument("--pixels", choices=("uint8", "float32"), help="of a graph, by default uint8; both are 0 … 255")
+    verb.set_defaults(
         run=lambda options: _verbs().export(options.checkpoint, options.out, to=options.to, pixels=options.pixels)
     )
 
-    bring = verbs.add_parser("import", help="make a release of weights that pytorch-CycleGAN-and-pix2pix has trained")
-    bring.add_argument("file", type=Path, help="horse2zebra.pth, or checkpoints/<name>/latest_net_G_A.pth")
-    bring.add_argument("--x", help="what goes in, by name: horse; by default what the file name says")
-    bring.add_argument("--y", help="what comes out: zebra")
-    bring.add_argument("--out", type=Path, required=True, help="runs/horse2zebra.safetensors, or a new folder")
-    bring.set_defaults(run=lambda options: _verbs().convert(options.file, options.out, x=options.x, y=options.y))
 
-    data = verbs.add_parser("data", help="list, fetch and check data sets")
-    actions = data.add_subparsers(required=True, metavar="action")
+def _add_import(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("file", type=Path, help="horse2zebra.pth, or checkpoints/<name>/latest_net_G_A.pth")
+    verb.add_argument("--x", help="what goes in, by name: horse; by default what the file name says")
+    verb.add_argument("--y", help="what comes out: zebra")
+    verb.add_argument("--out", type=Path, required=True, help="runs/horse2zebra.safetensors, or a new folder")
+    verb.set_defaults(run=lambda options: _verbs().convert(options.file, options.out, x=options.x, y=options.y))
+
+
+def _add_data(verb: argparse.ArgumentParser) -> None:
+    actions = verb.add_subparsers(required=True, metavar="action")
     listing = actions.add_parser("list", help="every domain and whether it is here")
     listing.set_defaults(run=lambda options: _verbs().list_data())
     fetch = actions.add_parser("fetch", help="download or make the data set of a domain")
@@ -143,23 +147,24 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("targets", nargs="+", help="photo2monet, a folder, or the two folders of a training")
     check.set_defaults(run=lambda options: _verbs().check_data(options.targets))
 
-    serve = verbs.add_parser("serve", help="a page in the browser, and an HTTP endpoint, for pictures one at a time")
-    serve.add_argument("checkpoints", type=Path, nargs="+", help="as of translate; the first is the default")
-    serve.add_argument("--examples", type=Path, metavar="FOLDER", help="pictures to try, instead of the embedded ones")
-    serve.add_argument("--host", default="127.0.0.1", help="whom to listen to; by default to this machine only")
-    serve.add_argument("--port", type=int, default=7860, help="0 takes any free one")
-    serve.add_argument("--size", type=_count, metavar="PIXELS", help="the longer side that is worked on, 1024")
-    serve.set_defaults(
+
+def _add_serve(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("checkpoints", type=Path, nargs="+", help="as of translate; the first is the default")
+    verb.add_argument("--examples", type=Path, metavar="FOLDER", help="pictures to try, instead of the embedded ones")
+    verb.add_argument("--host", default="127.0.0.1", help="whom to listen to; by default to this machine only")
+    verb.add_argument("--port", type=int, default=7860, help="0 takes any free one")
+    verb.add_argument("--size", type=_count, metavar="PIXELS", help="the longer side that is worked on, 1024")
+    verb.set_defaults(
         run=lambda options: _verbs().serve(
             options.checkpoints, options.examples, host=options.host, port=options.port, size=options.size
         )
     )
 
-    show = verbs.add_parser("show", help="print the resolved settings of an experiment or of a run")
-    show.add_argument("experiment", type=Path, help="a YAML file or a run folder")
-    _add_set(show)
-    show.set_defaults(run=lambda options: _experiment().show(options.experiment, options.set))
-    return top
+
+def _add_show(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("experiment", type=Path, help="a YAML file or a run folder")
+    _add_set(verb)
+    verb.set_defaults(run=lambda options: _experiment().show(options.experiment, options.set))
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -172,9 +177,19 @@ def _train(options: argparse.Namespace) -> int:
     raise UserError("train: give either the YAML file of an experiment, or two folders: --x photos --y paintings")
 
 
-def _how(options: argparse.Namespace) -> Options:
-    """Those of a translation, which have the same names there."""
-    return Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
+def _translate(options: argparse.Namespace) -> int:
+    """What a model is loaded with, and what is done with it."""
+    loading = {name: getattr(options, name) for name in ("style", "weights", "masks", "precision")}
+    how = {field.name: getattr(options, field.name) for field in fields(Options)}
+    return _verbs().translate(
+        options.checkpoint,
+        options.pictures,
+        options.out,
+        to=options.to,
+        frames=options.frames,
+        loading={**loading, "overrides": options.set},
+        how=Options(**how),
+    )
 
 
 def _count(text: str) -> int:
@@ -185,7 +200,7 @@ def _count(text: str) -> int:
 
 
 def _verbs() -> ModuleType:
-    """Imported only now, so that --help needs nothing but argparse."""
+    """Imported only now, so that --help needs nothing heavy."""
     from cyclegan import verbs
 
     return verbs

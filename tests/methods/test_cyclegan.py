@@ -3,10 +3,10 @@
 import copy
 import os
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
+from rounds import batch, changed, losses_of, play, snapshot, tiny
 from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
@@ -22,43 +22,6 @@ from cyclegan.training.settings import OptimizerConfig
 WEIGHTS = "CYCLEGAN_WEIGHTS" in os.environ
 GAN, CYCLE, IDENTITY = {"gan_G", "gan_F"}, {"cycle_x", "cycle_y"}, {"identity_x", "identity_y"}
 JUDGING = {"D_X", "D_Y"}
-
-
-def tiny(norm: str = "instance", seed: int = 0, **settings: Any) -> CycleGAN:
-    torch.manual_seed(seed)
-    generator = GeneratorConfig(base_channels=2, blocks=1)
-    discriminator = DiscriminatorConfig(base_channels=2, layers=2, norm=norm)
-    return build(CycleGANConfig(generator=generator, discriminator=discriminator, **settings))
-
-
-def batch(count: int = 1, seed: int = 0, side: int = 16) -> UnpairedBatch:
-    random = torch.Generator().manual_seed(seed)
-    return UnpairedBatch(*(torch.rand(count, 3, side, side, generator=random) * 2 - 1 for _ in "xy"))
-
-
-def losses_of(method: CycleGAN, seen: UnpairedBatch, seed: int = 0) -> dict[str, float]:
-    """The losses of a round in which nobody moves."""
-    torch.manual_seed(seed)
-    return {name: loss.item() for name, loss in method.training_step(seen, lambda player, losses: None).items()}
-
-
-def play(method: CycleGAN, rounds: range, optimizers: Optimizers | None = None) -> dict[str, float]:
-    """Rounds with moves; the losses of the last."""
-    optimizers = optimizers or Optimizers(method.players(), OptimizerConfig())
-    for k in rounds:
-        torch.manual_seed(k)
-        losses = method.training_step(batch(seed=k), optimizers.minimize)
-    return {name: loss.item() for name, loss in losses.items()}
-
-
-def snapshot(method: nn.Module) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in method.state_dict().items()}
-
-
-def changed(method: nn.Module, before: dict[str, Tensor]) -> set[str]:
-    after = method.state_dict()
-    assert after.keys() == before.keys()
-    return {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
 
 
 class Copy(nn.Module):

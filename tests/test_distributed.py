@@ -5,13 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from folders import two_sides
+from watching import wait_until
 
 from cyclegan import distributed
 from cyclegan.cli import main
@@ -84,12 +83,7 @@ def launch(processes: int, *arguments: str, cwd: Path) -> subprocess.CompletedPr
 
 @pytest.fixture
 def place(tmp_path, monkeypatch) -> Path:
-    random = np.random.default_rng(0)
-    for side in ("summer", "winter"):
-        (tmp_path / side).mkdir()
-        for i in range(24):
-            pixels = random.integers(256, size=(5, 5, 3), dtype=np.uint8)
-            Image.fromarray(pixels).resize((36, 36), Image.Resampling.BICUBIC).save(tmp_path / side / f"{i}.png")
+    two_sides(tmp_path, 24, size=36)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -155,11 +149,8 @@ def test_a_killed_process_ends_the_others_and_max_restarts_continues(place):
             command(2, *arguments), cwd=place, env=surroundings(), stdout=said, stderr=said, start_new_session=True
         )
         try:
-            deadline = time.monotonic() + TIMEOUT
-            while not (checkpoints / "step-00000010").exists():
-                assert torchrun.poll() is None, (place / "said.txt").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            tenth = checkpoints / "step-00000010"
+            wait_until(tenth.exists, torchrun, (place / "said.txt").read_text, TIMEOUT, between=0.02)
             children = Path(f"/proc/{torchrun.pid}/task/{torchrun.pid}/children").read_text().split()
             os.kill(int(children[-1]), signal.SIGKILL)
             assert torchrun.wait(TIMEOUT) == 0, (place / "said.txt").read_text()

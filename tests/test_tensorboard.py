@@ -5,13 +5,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from folders import two_sides
+from watching import wait_until
 
 from cyclegan import cli
 
@@ -31,12 +30,7 @@ training: {steps: 6, log_every: 1, sample_every: 3, save_every: 3, device: cpu}
 def run(tmp_path_factory) -> Path:
     """The folder of a run of six steps."""
     place = tmp_path_factory.mktemp("place")
-    random = np.random.default_rng(0)
-    for side in ("summer", "winter"):
-        (place / side).mkdir()
-        for i in range(40):
-            pixels = random.integers(256, size=(5, 5, 3), dtype=np.uint8)
-            Image.fromarray(pixels).resize((40, 40), Image.Resampling.BICUBIC).save(place / side / f"{i}.png")
+    two_sides(place, 40)
     (place / "nano.yaml").write_text(CONFIG)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
@@ -52,12 +46,8 @@ def address(run, tmp_path_factory) -> Iterator[str]:
     with output.open("w") as file:
         server = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
     try:
-        deadline = time.monotonic() + TIMEOUT
-        while not (found := re.search(r"http://\S+", output.read_text())):
-            assert server.poll() is None, output.read_text()
-            assert time.monotonic() < deadline, output.read_text()
-            time.sleep(0.05)
-        yield found[0]
+        address = re.compile(r"http://\S+")
+        yield wait_until(lambda: address.search(output.read_text()), server, output.read_text, TIMEOUT, between=0.05)[0]
     finally:
         os.killpg(server.pid, signal.SIGKILL)  # it has a process of its own that reads the files
         server.wait(TIMEOUT)

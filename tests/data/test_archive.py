@@ -1,26 +1,12 @@
 """Archives from strangers: nothing is written outside of the folder, whatever they try."""
 
-import zipfile
-from pathlib import Path
-
 import pytest
+from archives import GOOD, write_zip
+from folders import files_below
 
 from cyclegan.data import archive
 from cyclegan.data.archive import BadArchiveError, unpack
 from cyclegan.errors import NoSpaceError
-
-GOOD = {"trainA/a.png": b"1", "trainB/b.jpg": b"2", "testA/c.webp": b"3", "testB/sub/d.png": b"4"}
-
-
-def write_zip(path: Path, members: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, data in members.items():
-            file.writestr(name, data)
-    return path
-
-
-def files_below(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def test_the_four_folders_are_unpacked(tmp_path):

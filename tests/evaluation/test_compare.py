@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageFont
+from PIL import Image
 
-from cyclegan.config import dump, load, parse
-from cyclegan.errors import ConfigError, UserError
+from cyclegan.errors import UserError
 from cyclegan.evaluation import compare as comparing
 from cyclegan.evaluation.compare import (
     UNTRAINED,
@@ -24,16 +23,14 @@ from cyclegan.evaluation.compare import (
     find_images,
 )
 from cyclegan.evaluation.rivals import Identity
-from cyclegan.evaluation.settings import CompareConfig, RunConfig
 from cyclegan.evaluation.summary import as_json, failures, save_comparison, table
 from cyclegan.evaluation.timing import Timing
-from cyclegan.evaluation.wall import BAND, GAP, LETTERS, drawable, shortened, titles, wall
+from cyclegan.evaluation.wall import GAP
 from cyclegan.functional.color import color_moments
 from cyclegan.images import read
 from cyclegan.pictures import read_picture, write_picture
 
 CPU = torch.device("cpu")
-FILES = sorted((Path(__file__).parents[2] / "experiments" / "compare").glob("*.yaml"))
 
 
 class Invert:
@@ -253,70 +250,6 @@ def test_the_markdown_file_holds_the_table_and_the_wall(photographs, tmp_path):
     assert lines[-1] == "![The picture wall](wall.png)"
 
 
-# The wall
-
-
-def flat(*levels: int, height: int = 160, width: int = 200) -> list[np.ndarray]:
-    return [np.full((height, width, 3), level, dtype=np.uint8) for level in levels]
-
-
-def test_the_wall_has_images_as_rows_and_methods_as_columns_in_their_order():
-    shown = wall({"source": flat(10, 20), "first": flat(30, 40), "second": flat(50, 60)})
-    assert shown.shape == (BAND + 2 * (160 + GAP) + GAP, 3 * (200 + GAP) + GAP, 3)
-    middles = shown[BAND + GAP + 80 :: 160 + GAP, GAP + 100 :: 200 + GAP, 0]
-    assert middles.tolist() == [[10, 30, 50], [20, 40, 60]]
-    assert (shown[BAND : BAND + GAP] == 255).all()
-    assert (shown[:, GAP + 200 : GAP + 200 + GAP] == 255).all()
-
-
-def test_rows_are_as_high_as_their_pictures_and_columns_as_wide_as_the_widest():
-    mixed = flat(10) + flat(20, height=180, width=100)
-    shown = wall({"a": mixed, "b": mixed})
-    assert shown.shape == (BAND + 160 + 180 + 3 * GAP, 2 * (200 + GAP) + GAP, 3)
-    below = shown[BAND + 160 + 2 * GAP :]
-    assert (below[:180, GAP : GAP + 100] == 20).all()
-    assert (below[:180, GAP + 100 : 2 * GAP + 200] == 255).all()
-
-
-def test_a_wall_of_small_pictures_is_doubled():
-    small = np.random.default_rng(0).integers(256, size=(80, 70, 3), dtype=np.uint8)
-    shown = wall({"a": [small, small]})
-    assert shown.shape == (BAND + 2 * 160 + 3 * GAP, 140 + 2 * GAP, 3)
-    assert np.array_equal(shown[BAND + GAP : -GAP : 2, GAP:-GAP:2][:80], small)
-
-
-def test_the_titles_are_written_above_their_columns():
-    shown = wall({"source": flat(0), "Gatys": flat(0)})
-    band = shown[:BAND]
-    assert np.array_equal(band, titles(["source", "Gatys"], shown.shape[1]))
-    for i, name in enumerate(("source", "Gatys")):
-        column = band[:, GAP // 2 + i * (200 + GAP) : GAP // 2 + (i + 1) * (200 + GAP)]
-        left, right = np.flatnonzero((column < 128).any(axis=(0, 2)))[[0, -1]]
-        assert right - left == pytest.approx(ImageFont.load_default(LETTERS).getlength(name), abs=4)
-        assert (left + right) / 2 == pytest.approx(column.shape[1] / 2, abs=3)
-    assert not np.array_equal(band, titles(["source", "Gatyz"], shown.shape[1]))
-
-
-def test_a_title_that_is_too_long_is_cut_short_and_stays_in_its_column():
-    font = ImageFont.load_default(LETTERS)
-    assert shortened("Gatys", font, 100.0) == "Gatys"
-    short = shortened("a very long name of a method", font, 100.0)
-    assert short.startswith("a very l")
-    assert short.endswith("...")
-    assert 80 < font.getlength(short) <= 100
-    assert shortened("Gatys", font, 1.0) == "..."
-    band = titles(["x", "M" * 40], 2 * 104 + GAP)
-    assert (band[:, : GAP // 2 + 30] == 255).all()
-    assert (band[:, 80:106] == 255).all()
-
-
-def test_letters_that_the_font_lacks_are_replaced():
-    assert drawable("Cézanne → Ω") == "Cezanne ? ?"
-
-
-# Colors, places, settings
-
-
 def test_color_transfer_gives_the_sources_the_moments_of_the_style(tmp_path):
     rng = np.random.default_rng(0)
     paths = [tmp_path / f"{name}.png" for name in ("one", "other", "style")]
@@ -363,44 +296,3 @@ def test_a_data_set_that_is_nowhere_is_named_with_how_to_fetch_it(tmp_path, monk
     monkeypatch.setattr("cyclegan.data.cards.places", lambda card: [tmp_path / card.name])
     with pytest.raises(UserError, match="cyclegan data fetch"):
         find_images([Path("datasets/monet2photo/testB")])
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_the_files_of_experiments_are_understood(path):
-    config = load(path, CompareConfig)
-    assert parse(dump(config), CompareConfig, "dumped") == config
-    for method in ("color transfer", "Gatys", "AdaIN", "CycleGAN"):
-        assert any(title.startswith(method) for title in config.translators)
-
-
-def test_translators_are_told_apart_by_their_name():
-    config = parse("{images: [a], translators: {x: {name: run, folder: r, to: y}}}", CompareConfig, "it")
-    assert config.translators["x"] == RunConfig(folder=Path("r"), to="y")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("{images: [], translators: {x: {name: identity}}}", "images: give picture files"),
-        ("{images: [a], translators: {}}", "translators: give one or more"),
-        ("{images: [a], translators: {source: {name: identity}}}", "the name 'source' is that of the first column"),
-        (
-            "{images: [a], translators: {x: {name: adian}}}",
-            "translators.x.name: 'adian' is not one of identity, color-",
-        ),
-        ("{images: [a], translators: {x: {name: run}}}", "translators.x.folder: missing"),
-        (
-            "{images: [a], translators: {x: {name: method, file: f, style: []}}}",
-            "translators.x.style: give one picture",
-        ),
-        ("{images: [a], translators: {x: {name: checkpoint, path: f, style: []}}}", "x.style: give one picture"),
-        ("{images: [a], translators: {x: {name: color-transfer, style: []}}}", "x.style: give one picture"),
-        ("{images: [a], translators: {x: {name: identity}}, count: 0}", "count: must be at least 1"),
-        ("{images: [a], translators: {x: {name: identity}}, size: 0}", "size: must be at least 1"),
-        ("{images: [a], translators: {x: {name: identity}}, timed: [256, 0]}", "timed: must be at least 1"),
-    ],
-)
-def test_wrong_settings_are_refused_in_one_line(text, said):
-    with pytest.raises(ConfigError) as refused:
-        parse(text, CompareConfig, "it")
-    assert said in str(refused.value)

@@ -19,9 +19,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
-from PIL import Image
+import watching
+from folders import two_sides
 
 from cyclegan import cli
 from cyclegan.training.checkpoint import list_checkpoints
@@ -111,12 +111,7 @@ class Place:
 def set_up(folder: Path, steps: int, data: str = "") -> Place:
     """Settings and pictures."""
     (folder / "nano.yaml").write_text(CONFIG.format(steps=steps, data=data))
-    drawn = np.random.default_rng(0)
-    for side in ("summer", "winter"):
-        (folder / side).mkdir()
-        for i in range(12):
-            pixels = drawn.integers(256, size=(5, 5, 3), dtype=np.uint8)
-            Image.fromarray(pixels).resize((40, 40), Image.Resampling.BICUBIC).save(folder / side / f"{i}.png")
+    two_sides(folder, 12)
     return Place(folder)
 
 
@@ -203,11 +198,7 @@ def ends(process: BaseProcess) -> int | None:
 
 def wait_until(seen: Callable[[], bool], process: BaseProcess, place: Place) -> None:
     """Look at files until something is seen there."""
-    deadline = time.monotonic() + TIMEOUT
-    while not seen():
-        assert process.is_alive(), f"ended too early, having said\n{place.said()}"
-        assert time.monotonic() < deadline, f"waited in vain, and read\n{place.said()}"
-        time.sleep(0.0005)  # between two looks
+    watching.wait_until(seen, process, place.said, TIMEOUT)
 
 
 def let_pass(seconds: float) -> None:

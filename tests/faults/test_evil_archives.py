@@ -10,25 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from archives import GOOD, write_zip
+from folders import files_below
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutants import mutate, named, watched
 
 from cyclegan.data.archive import BadArchiveError, unpack
 
-GOOD = {"trainA/a.png": b"1", "trainB/b.jpg": b"2", "testA/c.webp": b"3", "testB/sub/d.png": b"4"}
 Evil = Callable[[Path], object]  # writes an archive
-
-
-def write_zip(path: Path, members: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, data in members.items():
-            file.writestr(name, data)
-    return path
-
-
-def files_below(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def holding(members: dict[str, bytes]) -> Evil:

@@ -12,12 +12,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from watching import wait_until
 
 from cyclegan import distributed
 from cyclegan.training.checkpoint import list_checkpoints, read_tensors
@@ -195,14 +196,6 @@ def newest(folder: Path) -> Path:
     return list_checkpoints(folder / "run" / "checkpoints")[-1]
 
 
-def wait_until(seen: Callable[[], bool], process: subprocess.Popen, said: Path) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not seen():
-        assert process.poll() is None, said.read_text()
-        assert time.monotonic() < deadline, said.read_text()
-        time.sleep(0.001)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "falls silent"])
 def test_when_one_of_two_processes(tmp_path, whole, figure, fault):
@@ -210,7 +203,7 @@ def test_when_one_of_two_processes(tmp_path, whole, figure, fault):
     saved = tmp_path / "two" / "run" / "checkpoints" / "step-00000010"
     said = tmp_path / "two" / "said0.txt"
     with started(TRAIN, 2, tmp_path / "two") as (first, second):
-        wait_until(saved.exists, first, said)
+        wait_until(saved.exists, first, said.read_text, TIMEOUT)
         second.send_signal(fault)
         begun = time.monotonic()
         assert first.wait(2 * SILENCE) == 4, said.read_text()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nano
 import pytest
+import watching
 from nano import TIMEOUT, Place, ends, launched, let_pass, wait_until
 
 from cyclegan.training.checkpoint import verify
@@ -130,11 +131,7 @@ def test_torchrun_asked_to_stop_ends_all_its_processes_with_one_checkpoint(place
     with (place.folder / "output.txt").open("w") as said:
         process = subprocess.Popen(command, cwd=place.folder, env=environment, stdout=said, stderr=said)
         try:
-            deadline = time.monotonic() + TIMEOUT
-            while place.steps_saved() < 10:
-                assert process.poll() is None, place.said()
-                assert time.monotonic() < deadline, place.said()
-                time.sleep(0.01)  # between two looks
+            watching.wait_until(lambda: place.steps_saved() >= 10, process, place.said, TIMEOUT, between=0.01)
             ranks = children(process.pid)
             process.terminate()
             asked_at = time.monotonic()

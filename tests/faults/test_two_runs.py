@@ -5,6 +5,7 @@ import signal
 
 import nano
 import pytest
+from folders import files_below
 from nano import Place, ends, launched, wait_until
 
 from cyclegan.training.lock import locked
@@ -15,18 +16,14 @@ def place(tmp_path) -> Place:
     return nano.set_up(tmp_path, steps=15)
 
 
-def contents(place: Place) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in place.run.rglob("*") if path.is_file()}
-
-
 def test_a_second_process_is_refused_while_the_first_lives_and_takes_over_when_it_is_dead(place, figure):
     with launched(place, hang=("step", 8)) as first:
         wait_until(lambda: place.count("hang") > 0, first, place)
-        before = contents(place)
+        before = files_below(place.run)
         with launched(place) as second:
             assert ends(second) == 2
         assert f"nano: locked by process {first.pid} on " in place.said().splitlines()[-1]
-        assert contents(place) == before
+        assert files_below(place.run) == before
         first.kill()
         assert ends(first) == -signal.SIGKILL
     assert (place.run / "lock").read_text().startswith(f"{first.pid} on ")

@@ -2,6 +2,7 @@
 
 import pickle
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -158,10 +159,20 @@ def test_an_import_says_where_it_comes_from(tmp_path):
     assert load(tmp_path / "hub", "cpu").to == "horse"
 
 
-def changed(path: Path, change: object) -> None:
-    state = published().state_dict()
-    change(state)
-    torch.save(state, path)
+def changed(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
+    """Saves the published weights after this change to them."""
+
+    def make(path: Path) -> None:
+        state = published().state_dict()
+        change(state)
+        torch.save(state, path)
+
+    return make
+
+
+def holding(name: str, tensor: torch.Tensor) -> Callable[[Path], None]:
+    """Saves the published weights with this tensor under this name."""
+    return changed(lambda state: state.update({name: tensor}))
 
 
 ODD = {
@@ -187,48 +198,30 @@ ODD = {
         ),
         "lacks model.model.1.model.3.model.3.weight",
     ),
-    "no last layer": (lambda path: changed(path, lambda state: state.pop("model.19.weight")), "lacks model.19.weight"),
-    "a bias missing": (lambda path: changed(path, lambda state: state.pop("model.4.bias")), "lacks model.4.bias"),
-    "the first bias missing": (
-        lambda path: changed(path, lambda state: state.pop("model.1.bias")),
-        "lacks model.1.bias;",
-    ),
-    "a name of two lines": (
-        lambda path: changed(path, lambda state: state.update({"a\nb": torch.zeros(1)})),
-        r"has 'a\nb', which is no part",
-    ),
+    "no last layer": (changed(lambda state: state.pop("model.19.weight")), "lacks model.19.weight"),
+    "a bias missing": (changed(lambda state: state.pop("model.4.bias")), "lacks model.4.bias"),
+    "the first bias missing": (changed(lambda state: state.pop("model.1.bias")), "lacks model.1.bias;"),
+    "a name of two lines": (holding("a\nb", torch.zeros(1)), r"has 'a\nb', which is no part"),
     "a block missing": (
-        lambda path: changed(path, lambda state: [state.pop(k) for k in list(state) if k.startswith("model.10.")]),
+        changed(lambda state: [state.pop(k) for k in list(state) if k.startswith("model.10.")]),
         "is no generator of",
     ),
-    "one too many": (
-        lambda path: changed(path, lambda state: state.update({"model.5.filt": torch.zeros(1)})),
-        "has 'model.5.filt', which is no part",
-    ),
+    "one too many": (holding("model.5.filt", torch.zeros(1)), "has 'model.5.filt', which is no part"),
     "gray": (
-        lambda path: changed(path, lambda state: state.update({"model.1.weight": torch.zeros(4, 1, 7, 7)})),
+        holding("model.1.weight", torch.zeros(4, 1, 7, 7)),
         "is no generator of three channels (size mismatch for layers.1.weight",
     ),
-    "a number for the first": (
-        lambda path: changed(path, lambda state: state.update({"model.1.weight": torch.tensor(1.0)})),
-        "is no generator of",
-    ),
-    "no channels": (
-        lambda path: changed(path, lambda state: state.update({"model.1.weight": torch.zeros(0, 3, 7, 7)})),
-        "is no generator of",
-    ),
+    "a number for the first": (holding("model.1.weight", torch.tensor(1.0)), "is no generator of"),
+    "no channels": (holding("model.1.weight", torch.zeros(0, 3, 7, 7)), "is no generator of"),
     "NaN": (
-        lambda path: changed(path, lambda state: state["model.4.weight"].fill_(torch.nan)),
+        changed(lambda state: state["model.4.weight"].fill_(torch.nan)),
         "'model.4.weight' is no tensor of finite numbers",
     ),
     "integers": (
-        lambda path: changed(path, lambda state: state.update({"model.4.bias": torch.zeros(8, dtype=torch.int64)})),
+        holding("model.4.bias", torch.zeros(8, dtype=torch.int64)),
         "'model.4.bias' is no tensor of finite numbers",
     ),
-    "sparse": (
-        lambda path: changed(path, lambda state: state.update({"model.4.bias": torch.zeros(8).to_sparse()})),
-        "not a file of weights",
-    ),
+    "sparse": (holding("model.4.bias", torch.zeros(8).to_sparse()), "not a file of weights"),
 }
 
 

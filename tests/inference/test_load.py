@@ -26,11 +26,6 @@ ORIENTATION = 0x0112  # the EXIF tag
 
 
 @pytest.fixture
-def painter(run):
-    return load(run.folder, device="cpu")
-
-
-@pytest.fixture
 def noise() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (30, 45, 3), dtype=np.uint8)
 

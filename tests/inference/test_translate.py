@@ -1,63 +1,23 @@
 """translate: files and folders in, translated files of the same names, tree and sizes out."""
 
-import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from folders import files_below
+from photos import difference, draw
 from PIL import Image
 from tifffile import imread
 
 from cyclegan import __version__
 from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.images import read, to_bytes
-from cyclegan.inference.load import load
-from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.options import Options
-from cyclegan.inference.original import read_original, write_like
-from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.inference.translate import translate
-from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.pictures import read_picture, write_picture
+from cyclegan.pictures import read_picture
 
-translating = sys.modules[translate.__module__]  # the function hides its module
 ORIENTATION = 0x0112  # the EXIF tag
 DESCRIPTION = 0x010E
-
-
-@pytest.fixture
-def painter(run) -> Loaded:
-    return load(run.folder, device="cpu")
-
-
-@pytest.fixture
-def photos(tmp_path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def out(tmp_path) -> Path:
-    return tmp_path / "paintings"
-
-
-def draw(path: Path, size: tuple[int, int] = (24, 18)) -> Path:
-    """A smooth picture, different for each name."""
-    phase = sum(path.name.encode())
-    x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
-    waves = np.stack([np.sin(x / 5 + phase), np.cos(y / 4), np.sin((x + y) / 6)], axis=-1)
-    write_picture(path, (127.5 + 127.5 * waves).astype(np.uint8))
-    return path
-
-
-def files_below(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
-def difference(a: np.ndarray, b: np.ndarray) -> int:
-    return int(np.abs(a.astype(int) - b).max())
 
 
 def test_names_and_tree_are_kept_and_none_is_left_out(painter, photos, out):
@@ -65,7 +25,7 @@ def test_names_and_tree_are_kept_and_none_is_left_out(painter, photos, out):
     for name in names:
         draw(photos / name, (4, 4))
     report = translate(painter, [photos], out)
-    assert files_below(out) == names
+    assert files_below(out).keys() == names
     assert {path.relative_to(out).as_posix() for path in report.done} == names
     assert report.bad == []
 
@@ -142,7 +102,7 @@ def test_bad_pictures_are_named_and_the_others_done(painter, photos, out):
     (photos / "b.jpg").write_bytes((photos / "a.jpg").read_bytes()[:200])
     (photos / "d.png").write_text("not a picture")
     report = translate(painter, [photos], out)
-    assert files_below(out) == {"a.jpg", "c.jpg", "e.png"}
+    assert files_below(out).keys() == {"a.jpg", "c.jpg", "e.png"}
     assert len(report.done) == 3
     assert [str(bad).split(":")[0] for bad in report.bad] == [str(photos / "b.jpg"), str(photos / "d.png")]
     assert all("not a readable picture" in str(bad) for bad in report.bad)
@@ -159,7 +119,7 @@ def test_files_and_folders_can_be_mixed(painter, photos, out):
     draw(photos / "sub" / "a.png")
     single = draw(photos / "b.png")
     translate(painter, [photos / "sub", single], out)
-    assert files_below(out) == {"a.png", "b.png"}
+    assert files_below(out).keys() == {"a.png", "b.png"}
 
 
 def test_a_picture_given_twice_is_translated_once(painter, photos, out, monkeypatch):
@@ -196,7 +156,7 @@ def test_a_source_is_never_written_over(painter, photos, tmp_path):
         with pytest.raises(UserError, match=r"a\.png: is a source and would be written over; give another --out"):
             translate(painter, sources, out)
     assert path.read_bytes() == before
-    assert files_below(photos) == {"a.png", "sub/a.png"}
+    assert files_below(photos).keys() == {"a.png", "sub/a.png"}
 
 
 def test_nothing_to_translate_is_an_error(painter, photos, out):
@@ -210,35 +170,6 @@ def test_nothing_to_translate_is_an_error(painter, photos, out):
 def test_a_wrong_side_is_refused_before_anything_is_read(painter, photos, out):
     with pytest.raises(UserError, match=r"'paintin': .* did you mean 'painting'"):
         translate(painter, [photos / "missing"], out, "paintin")
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to …"),
-        RuntimeError("MPS backend out of memory"),
-        MemoryError(),
-    ],
-)
-def test_a_picture_too_large_for_the_memory_is_named_with_its_size(painter, photos, out, monkeypatch, error):
-    def fail(*_):
-        raise error
-
-    draw(photos / "huge.png", (24, 18))
-    monkeypatch.setattr(NetworkTranslator, "translate", fail)
-    monkeypatch.setattr(TiledTranslator, "translate", fail)
-    with pytest.raises(NoSpaceError, match=r"huge\.png: 24×18 pixels need more memory than there is; make the picture"):
-        translate(painter, [photos], out)
-
-
-def test_a_bug_is_not_taken_for_lack_of_memory(painter, photos, out, monkeypatch):
-    def fail(*_):
-        raise RuntimeError("an illegal memory access was encountered")
-
-    draw(photos / "photo.png")
-    monkeypatch.setattr(NetworkTranslator, "translate", fail)
-    with pytest.raises(RuntimeError, match="illegal"):
-        translate(painter, [photos], out)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
@@ -281,185 +212,3 @@ def test_every_picture_says_what_made_it(painter, photos, out, name, bits):
     (painted,) = translate(painter, [photos], out, how=Options(bits=bits)).done
     with Image.open(painted) as picture:
         assert picture.getexif()[DESCRIPTION] == f"cyclegan {__version__}; cyclegan; None, 20 steps"
-
-
-GATYS = """
-name: gatys
-weights: random
-content_layers: {relu1_1: 1.0}
-style_layers: {relu1_1: 1.0}
-coarsest: null
-steps: 4
-precision: float32
-"""
-
-
-@pytest.fixture
-def gatys(tmp_path) -> Path:
-    (tmp_path / "gatys.yaml").write_text(GATYS)
-    return tmp_path / "gatys.yaml"
-
-
-def test_random_weights_are_stated_in_the_picture(gatys, photos, out):
-    path = draw(photos / "photo.png")
-    (painted,) = translate(load(gatys, "cpu", [path]), [photos], out).done
-    with Image.open(painted) as picture:
-        said = picture.getexif()[DESCRIPTION]
-    assert said == f"cyclegan {__version__}; gatys; VGG-19 with random weights, seed 0"
-
-
-def test_snapshots_of_an_optimization_lie_beside_its_result(gatys, photos, out):
-    path = draw(photos / "sub" / "photo.png")
-    translate(load(gatys, "cpu", [draw(photos / "style.png")]), [path], out, how=Options(every=2))
-    assert files_below(out) == {"photo.png", "photo/step-00002.png", "photo/step-00004.png"}
-    snapshots = [read_picture(out / "photo" / f"step-0000{step}.png") for step in (2, 4)]
-    assert difference(*snapshots) > 0
-    with Image.open(out / "photo" / "step-00002.png") as picture:
-        assert "step 2 of 4: content " in picture.getexif()[DESCRIPTION]
-
-
-def test_a_network_has_no_pictures_on_the_way(painter, photos, out):
-    draw(photos / "photo.png")
-    with pytest.raises(UserError, match="--every: this model paints in one go"):
-        translate(painter, [photos], out, how=Options(every=2))
-
-
-def test_weights_and_masks_say_how_much_of_each_style_and_where(gatys, photos):
-    path, one, other = (draw(photos / f"{name}.png", (32, 32)) for name in ("photo", "blue", "red"))
-    write_picture(one, np.full((32, 32, 3), (0, 0, 255), dtype=np.uint8))
-    write_picture(other, np.full((32, 32, 3), (255, 0, 0), dtype=np.uint8))
-    left = np.zeros((32, 32, 3), dtype=np.uint8)
-    left[:, :16] = 255
-    write_picture(photos / "left.png", left), write_picture(photos / "right.png", 255 - left)
-    strong = ["steps=60", "style_weight=1e4", "learning_rate=0.1"]
-
-    def paint(**controls) -> np.ndarray:
-        return np.asarray(load(gatys, "cpu", [one, other], overrides=strong, **controls)(path)).astype(int)
-
-    blueness = {w: (p[..., 2] - p[..., 0]).mean() for w in (1, 9) for p in [paint(weights=[w, 10 - w])]}
-    assert blueness[9] > blueness[1] + 20
-    regions = paint(masks=[photos / "left.png", photos / "right.png"])
-    blue_left, blue_right = ((half[..., 2] - half[..., 0]).mean() for half in np.split(regions, 2, axis=1))
-    assert blue_left > blue_right + 20
-
-
-@pytest.mark.parametrize(
-    ("controls", "said"),
-    [
-        ({"weights": [1.0]}, "weights: 1 given for 2 styles"),
-        ({"weights": [-1.0, 2.0]}, "none may be negative"),
-        ({"weights": [float("nan"), 2.0]}, "none may be negative and one must be above 0"),
-        ({"overrides": ["alpha=2"]}, "alpha"),
-    ],
-)
-def test_controls_that_cannot_be_meant_are_refused(gatys, photos, controls, said):
-    path = draw(photos / "photo.png")
-    with pytest.raises(UserError, match=said):
-        load(gatys, "cpu", [path, path], **controls)
-
-
-def test_what_does_not_fit_into_memory_is_done_in_smaller_and_smaller_tiles(painter, photos, out, monkeypatch):
-    source = draw(photos / "large.png", (90, 70))
-    expected = to_bytes(painter.translator().translate(read(source)))[0].numpy()
-    tried: list[int] = []
-    in_tiles = TiledTranslator.translate
-
-    def whole(self, images):
-        tried.append(0)
-        raise RuntimeError("CUDA out of memory")
-
-    def tiled(self, images):
-        tried.append(self.side)
-        if self.side > 96:
-            raise RuntimeError("CUDA out of memory")
-        return in_tiles(self, images)
-
-    monkeypatch.setattr(NetworkTranslator, "translate", whole)
-    monkeypatch.setattr(TiledTranslator, "translate", tiled)
-    report = translate(painter, [photos], out)
-    assert tried == [0, 384, 192, 96]
-    assert report.done == [out / source.name]
-    assert np.abs(read_picture(out / "large.png").astype(int) - expected).max() <= 1  # where rounding decides
-
-
-def test_what_looks_at_the_whole_picture_is_never_cut_into_tiles(photos, out, tmp_path, monkeypatch):
-    source, style = draw(photos / "photo.png", (90, 70)), draw(tmp_path / "style.png")
-    (tmp_path / "adain.yaml").write_text("name: adain\nencoder: random\n")
-    adain = load(tmp_path / "adain.yaml", "cpu", [style])
-    with pytest.raises(UserError, match="--tile: is for trained generators; this model looks at the whole picture"):
-        translate(adain, [source], out, how=Options(tile=96))
-
-    def full(self, images):
-        raise RuntimeError("CUDA out of memory")
-
-    monkeypatch.setattr(NetworkTranslator, "translate", full)
-    with pytest.raises(NoSpaceError, match=r"photo\.png: 90×70 pixels need more memory than there is"):
-        translate(adain, [source], out)
-
-
-def test_pictures_of_one_size_go_through_the_network_together(painter, photos, out, tmp_path, monkeypatch):
-    sizes = [(24, 18), (24, 18), (24, 18), (16, 12), (24, 18), (24, 18), (16, 12)]
-    for i, size in enumerate(sizes):
-        draw(photos / f"{i}.png", size)
-    (photos / "3 is bad.png").write_bytes(b"nothing")
-    alone = translate(painter, [photos], out)
-    seen, translate_all = [], NetworkTranslator.translate
-    monkeypatch.setattr(
-        NetworkTranslator, "translate", lambda self, images: seen.append(len(images)) or translate_all(self, images)
-    )
-    together = translate(painter, [photos], tmp_path / "together", how=Options(batch=2))
-    assert seen == [2, 1, 1, 2, 1]
-    assert [path.name for path in together.done] == [path.name for path in alone.done] == [f"{i}.png" for i in range(7)]
-    assert ["3 is bad.png" in str(bad) for bad in together.bad] == [True]
-    for path in alone.done:
-        assert difference(read_picture(path), read_picture(tmp_path / "together" / path.name)) <= 1
-
-
-def test_the_next_picture_is_read_and_the_last_one_written_while_one_is_translated(painter, photos, out, monkeypatch):
-    for i in range(3):
-        draw(photos / f"{i}.png")
-    has_read, has_written = [threading.Event() for _ in range(3)], threading.Event()
-
-    def reading(path, kind):
-        original = read_original(path, kind)
-        has_read[int(path.stem)].set()
-        return original
-
-    def writing(*arguments):
-        write_like(*arguments)
-        has_written.set()
-
-    waited, paint = [], NetworkTranslator.translate
-
-    def painting(self, images):
-        turn = len(waited)
-        waited.append(has_read[min(turn + 1, 2)].wait(20) and (turn == 0 or has_written.wait(20)))
-        return paint(self, images)
-
-    monkeypatch.setattr(translating, "read_original", reading)
-    monkeypatch.setattr(translating, "write_like", writing)
-    monkeypatch.setattr(NetworkTranslator, "translate", painting)
-    translate(painter, [photos], out)
-    assert waited == [True, True, True]
-
-
-def test_a_batch_that_does_not_fit_into_memory_is_done_one_by_one(painter, photos, out, monkeypatch):
-    for i in range(2):
-        draw(photos / f"{i}.png")
-    paint = NetworkTranslator.translate
-
-    def small_ones_only(self, images):
-        if len(images) > 1:
-            raise RuntimeError("CUDA out of memory")
-        return paint(self, images)
-
-    monkeypatch.setattr(NetworkTranslator, "translate", small_ones_only)
-    assert len(translate(painter, [photos], out, how=Options(batch=2)).done) == 2
-
-
-def test_tiles_can_be_asked_for_and_give_the_same_picture(painter, photos, tmp_path):
-    draw(photos / "photo.png", (90, 70))
-    translate(painter, [photos], tmp_path / "whole")
-    translate(painter, [photos], tmp_path / "tiled", how=Options(tile=8))
-    whole, tiled = (read_picture(tmp_path / way / "photo.png").astype(int) for way in ("whole", "tiled"))
-    assert np.abs(whole - tiled).max() <= 1

@@ -2,10 +2,12 @@
 
 import copy
 import math
-from typing import Any
+from functools import partial
 
 import pytest
+import rounds
 import torch
+from rounds import batch, changed, losses_of, play, snapshot
 from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
@@ -18,40 +20,7 @@ from cyclegan.protocols import Directed, Losses
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig
 
-
-def tiny(norm: str = "instance", seed: int = 0, **settings: Any) -> CUT:
-    torch.manual_seed(seed)
-    generator = GeneratorConfig(base_channels=2, blocks=3)
-    discriminator = DiscriminatorConfig(base_channels=2, layers=2, norm=norm)
-    return build(CUTConfig(generator=generator, discriminator=discriminator, head_width=8, **settings))
-
-
-def batch(count: int = 1, seed: int = 0) -> UnpairedBatch:
-    random = torch.Generator().manual_seed(seed)
-    return UnpairedBatch(*(torch.rand(count, 3, 16, 16, generator=random) * 2 - 1 for _ in "xy"))
-
-
-def losses_of(method: CUT, seen: UnpairedBatch, seed: int = 0) -> dict[str, float]:
-    """The losses of a round in which nobody moves."""
-    torch.manual_seed(seed)
-    return {name: loss.item() for name, loss in method.training_step(seen, lambda player, losses: None).items()}
-
-
-def play(method: CUT, rounds: range, optimizers: Optimizers) -> dict[str, float]:
-    """Rounds with moves; the losses of the last."""
-    for k in rounds:
-        torch.manual_seed(k)
-        losses = method.training_step(batch(seed=k), optimizers.minimize)
-    return {name: loss.item() for name, loss in losses.items()}
-
-
-def snapshot(method: nn.Module) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in method.state_dict().items()}
-
-
-def changed(method: nn.Module, before: dict[str, Tensor]) -> set[str]:
-    after = method.state_dict()
-    return {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
+tiny = partial(rounds.tiny, config=CUTConfig, blocks=3, head_width=8)
 
 
 # The objective

@@ -1,17 +1,15 @@
 """CycleGAN: one round of Eq. (3), against the textbook and against itself."""
 
 import copy
-import os
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
+from rounds import batch, changed, losses_of, play, snapshot, tiny
 from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import NotFiniteError
-from cyclegan.losses.adversarial import GAMES
 from cyclegan.methods import build
 from cyclegan.methods.cyclegan import CycleGAN
 from cyclegan.methods.settings import CycleGANConfig
@@ -20,46 +18,8 @@ from cyclegan.protocols import Losses
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig
 
-WEIGHTS = "CYCLEGAN_WEIGHTS" in os.environ
 GAN, CYCLE, IDENTITY = {"gan_G", "gan_F"}, {"cycle_x", "cycle_y"}, {"identity_x", "identity_y"}
 JUDGING = {"D_X", "D_Y"}
-
-
-def tiny(norm: str = "instance", seed: int = 0, **settings: Any) -> CycleGAN:
-    torch.manual_seed(seed)
-    generator = GeneratorConfig(base_channels=2, blocks=1)
-    discriminator = DiscriminatorConfig(base_channels=2, layers=2, norm=norm)
-    return build(CycleGANConfig(generator=generator, discriminator=discriminator, **settings))
-
-
-def batch(count: int = 1, seed: int = 0, side: int = 16) -> UnpairedBatch:
-    random = torch.Generator().manual_seed(seed)
-    return UnpairedBatch(*(torch.rand(count, 3, side, side, generator=random) * 2 - 1 for _ in "xy"))
-
-
-def losses_of(method: CycleGAN, seen: UnpairedBatch, seed: int = 0) -> dict[str, float]:
-    """The losses of a round in which nobody moves."""
-    torch.manual_seed(seed)
-    return {name: loss.item() for name, loss in method.training_step(seen, lambda player, losses: None).items()}
-
-
-def play(method: CycleGAN, rounds: range, optimizers: Optimizers | None = None) -> dict[str, float]:
-    """Rounds with moves; the losses of the last."""
-    optimizers = optimizers or Optimizers(method.players(), OptimizerConfig())
-    for k in rounds:
-        torch.manual_seed(k)
-        losses = method.training_step(batch(seed=k), optimizers.minimize)
-    return {name: loss.item() for name, loss in losses.items()}
-
-
-def snapshot(method: nn.Module) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in method.state_dict().items()}
-
-
-def changed(method: nn.Module, before: dict[str, Tensor]) -> set[str]:
-    after = method.state_dict()
-    assert after.keys() == before.keys()
-    return {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
 
 
 class Copy(nn.Module):
@@ -282,187 +242,6 @@ def test_a_restored_game_continues_as_if_it_had_not_been_interrupted(norm):
     others.load_state_dict(copy.deepcopy(optimizers.state_dict()))
     assert play(restored, range(5, 9), others) == play(method, range(5, 9), optimizers)
     assert changed(restored, snapshot(method)) == set()
-
-
-# R1
-
-
-def test_r1_is_applied_in_every_so_many_rounds_and_counts_as_many_times():
-    method = tiny(lambda_r1=0.7, r1_every=3)
-    applied = [k for k in range(7) if "r1_X" in losses_of(method, batch())]
-    assert applied == [0, 3, 6]
-    every_round = losses_of(tiny(lambda_r1=0.7, r1_every=1), batch())
-    seldom = losses_of(tiny(lambda_r1=0.7, r1_every=3), batch())
-    for name in ("r1_X", "r1_Y"):
-        assert seldom[name] == pytest.approx(3 * every_round[name])
-
-
-def test_r1_is_half_the_squared_slope_of_the_mean_score_at_real_images():
-    method, seen = tiny(lambda_r1=0.7, r1_every=1), batch(2)
-    losses = losses_of(method, seen)
-    for name, judge, real in (("r1_X", method.D_X, seen.x), ("r1_Y", method.D_Y, seen.y)):
-        slopes = []
-        for image in real.split(1):
-            image = image.clone().requires_grad_()
-            slopes.append(torch.autograd.grad(judge(image).mean(), image)[0].square().sum())
-        assert losses[name] == pytest.approx(0.7 * 0.5 * (sum(slopes) / 2).item(), rel=1e-4)
-
-
-def test_r1_is_off_by_default():
-    assert CycleGANConfig().lambda_r1 == 0
-    assert "r1_X" not in losses_of(tiny(), batch())
-
-
-# Other distances of the cycle
-
-
-@pytest.mark.parametrize(
-    "cycle", ["ms-ssim", pytest.param("lpips", marks=pytest.mark.skipif(not WEIGHTS, reason="no weights"))]
-)
-def test_only_the_cycle_is_measured_by_its_distance_and_no_weights_or_state_come_with_it(cycle):
-    method, seen = tiny(cycle=cycle), batch(2, side=32)
-    assert method.state_dict().keys() == tiny().state_dict().keys()
-    assert len(list(method.parameters())) == len(list(tiny().parameters()))
-    expected, losses = losses_of(tiny(), seen), losses_of(method, seen)
-    assert {name for name in losses if losses[name] != expected[name]} == CYCLE
-    with torch.no_grad():
-        cycled = method.F(method.G(seen.x))
-        distance = method.distance(cycled, seen.x).item()
-    assert losses["cycle_x"] == pytest.approx(10 * distance, rel=1e-4)
-
-
-def test_to_translate_nothing_is_loaded_for_the_cycle(monkeypatch):
-    monkeypatch.setattr("cyclegan.methods.cyclegan.Lpips", lambda: pytest.fail("loads weights"))
-    with torch.device("meta"):
-        tiny(cycle="lpips")
-
-
-# Other games
-
-
-@pytest.mark.parametrize("gan", GAMES)
-def test_each_game_is_played_by_its_losses_on_the_scores_of_present_and_past_fakes(gan):
-    method, seen = tiny(gan=gan, lambda_gp=0.1), batch(2)
-    with torch.no_grad():
-        fake_y, fake_x = method.G(seen.x), method.F(seen.y)
-        judged = {"X": (method.D_X(seen.x), method.D_X(fake_x)), "Y": (method.D_Y(seen.y), method.D_Y(fake_y))}
-    losses = losses_of(method, seen)
-    for side, generator in (("X", "gan_F"), ("Y", "gan_G")):
-        real, fake = judged[side]
-        assert losses[generator] == pytest.approx(GAMES[gan].generator(fake).item(), rel=1e-5)
-        assert losses[f"D_{side}"] == pytest.approx(0.5 * GAMES[gan].discriminator(real, fake).item(), rel=1e-5)
-
-
-def test_wgan_gp_penalizes_slopes_between_reals_and_past_fakes_in_proportion_to_the_halved_game(monkeypatch):
-    between = []
-    monkeypatch.setattr("cyclegan.methods.cyclegan.between", lambda real, fake: between.append((real, fake)) or real)
-    method, seen = tiny(gan="wgan-gp"), batch(2)
-    past = -torch.ones(2, 3, 16, 16)
-    method.past_x.forward = method.past_y.forward = lambda fakes: past
-    losses = losses_of(method, seen)
-    assert [(real is r, fake is past) for (real, fake), r in zip(between, seen, strict=True)] == [(True, True)] * 2
-    for name, judge, real in (("gp_X", method.D_X, seen.x), ("gp_Y", method.D_Y, seen.y)):
-        lengths = []
-        for image in real.split(1):
-            image = image.clone().requires_grad_()
-            lengths.append(torch.autograd.grad(judge(image).mean(), image)[0].norm())
-        expected = 0.5 * 10 * sum((length - 1) ** 2 for length in lengths) / 2
-        assert losses[name] == pytest.approx(expected.item(), rel=1e-4)
-
-
-def test_penalties_are_in_full_precision_under_autocast():
-    full = losses_of(tiny(gan="wgan-gp", lambda_r1=1.0), batch())
-    with torch.autocast("cpu", torch.bfloat16):
-        torch.manual_seed(0)
-        method = tiny(gan="wgan-gp", lambda_r1=1.0)
-        method.past_x.forward = method.past_y.forward = lambda fakes: torch.zeros_like(fakes)
-        losses = method.training_step(batch(), lambda player, losses: None)
-    assert {loss.dtype for loss in losses.values()} == {torch.float32}
-    assert losses["r1_X"].item() == pytest.approx(full["r1_X"], rel=1e-6)
-
-
-# DiffAugment
-
-
-def test_all_that_the_discriminators_see_is_augmented_and_nothing_else(monkeypatch):
-    monkeypatch.setattr("cyclegan.methods.cyclegan.augment", lambda images, kinds: -images if kinds else images)
-    settings = {"lambda_r1": 1.0, "lambda_gp": 1.0}
-    method, twin = tiny(augment=("color",), **settings), tiny(**settings)
-    for judge in (twin.D_X, twin.D_Y):  # of the negative, by weights of the other sign
-        judge.layers[0].weight.data.neg_()
-    losses, expected = losses_of(method, batch()), losses_of(twin, batch())
-    assert losses == pytest.approx(expected, rel=1e-5)
-    assert losses != pytest.approx(losses_of(tiny(**settings), batch()), rel=1e-2)
-
-
-# The preview
-
-
-@pytest.mark.parametrize("norm", ["instance", "spectral"])
-@pytest.mark.parametrize("training", [True, False])
-def test_a_preview_changes_no_state(norm, training):
-    method = tiny(norm).train(training)
-    play(method, range(2))
-    method.F.layers[0].eval()
-    before, modes = snapshot(method), [module.training for module in method.modules()]
-    gradients, random = [p.grad for p in method.parameters()], torch.get_rng_state()
-    first, second = method.preview(batch(3)), method.preview(batch(3))
-    assert changed(method, before) == set()
-    assert [module.training for module in method.modules()] == modes
-    assert all(p.grad is gradient for p, gradient in zip(method.parameters(), gradients, strict=True))
-    assert torch.equal(torch.get_rng_state(), random)
-    assert first.health == second.health
-
-
-def test_a_preview_shows_both_cycles_and_both_identities():
-    method, seen = tiny(), batch(3)
-    pictures = method.preview(seen).pictures
-    G, F = method.x_to_y.translate, method.y_to_x.translate
-    x, y = seen
-    expected = {
-        "x_to_y": {"x": x, "G(x)": G(x), "F(G(x))": F(G(x)), "F(x)": F(x)},
-        "y_to_x": {"y": y, "F(y)": F(y), "G(F(y))": G(F(y)), "G(y)": G(y)},
-    }
-    for direction, columns in expected.items():
-        assert list(pictures[direction]) == list(columns)
-        for title, images in columns.items():
-            assert torch.equal(pictures[direction][title], images)
-            assert not pictures[direction][title].requires_grad
-
-
-def test_health_says_how_the_discriminators_score():
-    method, seen = tiny(), batch(2)
-    health = method.preview(seen).health
-    with torch.no_grad():
-        assert health["D_X real"] == pytest.approx(method.D_X(seen.x).mean().item())
-        assert health["D_Y real"] == pytest.approx(method.D_Y(seen.y).mean().item())
-        assert health["D_X fake"] == pytest.approx(method.D_X(method.F(seen.y)).mean().item(), rel=1e-4)
-        assert health["D_Y fake"] == pytest.approx(method.D_Y(method.G(seen.x)).mean().item(), rel=1e-4)
-
-
-@pytest.mark.parametrize(("gan", "middle"), [("vanilla", torch.sigmoid), ("hinge", lambda score: (score + 1) / 2)])
-def test_health_is_between_fake_and_real_whatever_the_scale_of_the_game(gan, middle):
-    method, seen = tiny(gan=gan), batch(2)
-    with torch.no_grad():
-        expected = middle(method.D_X(seen.x)).clamp(0, 1).mean().item()
-    assert method.preview(seen).health["D_X real"] == pytest.approx(expected)
-
-
-def test_the_scores_of_a_critic_are_told_and_not_taken_for_probabilities():
-    method, seen = tiny(gan="wgan-gp"), batch(2)
-    health = method.preview(seen).health
-    assert set(health) == {f"D_{side} {kind}, score" for side in "XY" for kind in ("real", "fake")}
-    with torch.no_grad():
-        assert health["D_Y real, score"] == pytest.approx(method.D_Y(seen.y).mean().item())
-
-
-def test_a_preview_says_what_was_translated_to_what():
-    method, seen = tiny(), batch(2)
-    preview = method.preview(seen)
-    for name, direction in (("G(x)", "x_to_y"), ("F(y)", "y_to_x")):
-        source, translation = preview.translations[name]
-        assert torch.equal(source, preview.pictures[direction][name[2]])
-        assert torch.equal(translation, preview.pictures[direction][name])
 
 
 # Building

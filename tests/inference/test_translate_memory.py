@@ -1,0 +1,156 @@
+"""translate: several pictures at once where there is memory, one in tiles where there is little."""
+
+import sys
+import threading
+
+import numpy as np
+import pytest
+from photos import difference, draw
+
+from cyclegan.errors import NoSpaceError, UserError
+from cyclegan.images import read, to_bytes
+from cyclegan.inference.load import load
+from cyclegan.inference.options import Options
+from cyclegan.inference.original import read_original, write_like
+from cyclegan.inference.tiles import TiledTranslator
+from cyclegan.inference.translate import translate
+from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.pictures import read_picture
+
+translating = sys.modules[translate.__module__]  # the function hides its module
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to …"),
+        RuntimeError("MPS backend out of memory"),
+        MemoryError(),
+    ],
+)
+def test_a_picture_too_large_for_the_memory_is_named_with_its_size(painter, photos, out, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    draw(photos / "huge.png", (24, 18))
+    monkeypatch.setattr(NetworkTranslator, "translate", fail)
+    monkeypatch.setattr(TiledTranslator, "translate", fail)
+    with pytest.raises(NoSpaceError, match=r"huge\.png: 24×18 pixels need more memory than there is; make the picture"):
+        translate(painter, [photos], out)
+
+
+def test_a_bug_is_not_taken_for_lack_of_memory(painter, photos, out, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("an illegal memory access was encountered")
+
+    draw(photos / "photo.png")
+    monkeypatch.setattr(NetworkTranslator, "translate", fail)
+    with pytest.raises(RuntimeError, match="illegal"):
+        translate(painter, [photos], out)
+
+
+def test_what_does_not_fit_into_memory_is_done_in_smaller_and_smaller_tiles(painter, photos, out, monkeypatch):
+    source = draw(photos / "large.png", (90, 70))
+    expected = to_bytes(painter.translator().translate(read(source)))[0].numpy()
+    tried: list[int] = []
+    in_tiles = TiledTranslator.translate
+
+    def whole(self, images):
+        tried.append(0)
+        raise RuntimeError("CUDA out of memory")
+
+    def tiled(self, images):
+        tried.append(self.side)
+        if self.side > 96:
+            raise RuntimeError("CUDA out of memory")
+        return in_tiles(self, images)
+
+    monkeypatch.setattr(NetworkTranslator, "translate", whole)
+    monkeypatch.setattr(TiledTranslator, "translate", tiled)
+    report = translate(painter, [photos], out)
+    assert tried == [0, 384, 192, 96]
+    assert report.done == [out / source.name]
+    assert np.abs(read_picture(out / "large.png").astype(int) - expected).max() <= 1  # where rounding decides
+
+
+def test_what_looks_at_the_whole_picture_is_never_cut_into_tiles(photos, out, tmp_path, monkeypatch):
+    source, style = draw(photos / "photo.png", (90, 70)), draw(tmp_path / "style.png")
+    (tmp_path / "adain.yaml").write_text("name: adain\nencoder: random\n")
+    adain = load(tmp_path / "adain.yaml", "cpu", [style])
+    with pytest.raises(UserError, match="--tile: is for trained generators; this model looks at the whole picture"):
+        translate(adain, [source], out, how=Options(tile=96))
+
+    def full(self, images):
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(NetworkTranslator, "translate", full)
+    with pytest.raises(NoSpaceError, match=r"photo\.png: 90×70 pixels need more memory than there is"):
+        translate(adain, [source], out)
+
+
+def test_pictures_of_one_size_go_through_the_network_together(painter, photos, out, tmp_path, monkeypatch):
+    sizes = [(24, 18), (24, 18), (24, 18), (16, 12), (24, 18), (24, 18), (16, 12)]
+    for i, size in enumerate(sizes):
+        draw(photos / f"{i}.png", size)
+    (photos / "3 is bad.png").write_bytes(b"nothing")
+    alone = translate(painter, [photos], out)
+    seen, translate_all = [], NetworkTranslator.translate
+    monkeypatch.setattr(
+        NetworkTranslator, "translate", lambda self, images: seen.append(len(images)) or translate_all(self, images)
+    )
+    together = translate(painter, [photos], tmp_path / "together", how=Options(batch=2))
+    assert seen == [2, 1, 1, 2, 1]
+    assert [path.name for path in together.done] == [path.name for path in alone.done] == [f"{i}.png" for i in range(7)]
+    assert ["3 is bad.png" in str(bad) for bad in together.bad] == [True]
+    for path in alone.done:
+        assert difference(read_picture(path), read_picture(tmp_path / "together" / path.name)) <= 1
+
+
+def test_the_next_picture_is_read_and_the_last_one_written_while_one_is_translated(painter, photos, out, monkeypatch):
+    for i in range(3):
+        draw(photos / f"{i}.png")
+    has_read, has_written = [threading.Event() for _ in range(3)], threading.Event()
+
+    def reading(path, kind):
+        original = read_original(path, kind)
+        has_read[int(path.stem)].set()
+        return original
+
+    def writing(*arguments):
+        write_like(*arguments)
+        has_written.set()
+
+    waited, paint = [], NetworkTranslator.translate
+
+    def painting(self, images):
+        turn = len(waited)
+        waited.append(has_read[min(turn + 1, 2)].wait(20) and (turn == 0 or has_written.wait(20)))
+        return paint(self, images)
+
+    monkeypatch.setattr(translating, "read_original", reading)
+    monkeypatch.setattr(translating, "write_like", writing)
+    monkeypatch.setattr(NetworkTranslator, "translate", painting)
+    translate(painter, [photos], out)
+    assert waited == [True, True, True]
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_done_one_by_one(painter, photos, out, monkeypatch):
+    for i in range(2):
+        draw(photos / f"{i}.png")
+    paint = NetworkTranslator.translate
+
+    def small_ones_only(self, images):
+        if len(images) > 1:
+            raise RuntimeError("CUDA out of memory")
+        return paint(self, images)
+
+    monkeypatch.setattr(NetworkTranslator, "translate", small_ones_only)
+    assert len(translate(painter, [photos], out, how=Options(batch=2)).done) == 2
+
+
+def test_tiles_can_be_asked_for_and_give_the_same_picture(painter, photos, tmp_path):
+    draw(photos / "photo.png", (90, 70))
+    translate(painter, [photos], tmp_path / "whole")
+    translate(painter, [photos], tmp_path / "tiled", how=Options(tile=8))
+    whole, tiled = (read_picture(tmp_path / way / "photo.png").astype(int) for way in ("whole", "tiled"))
+    assert np.abs(whole - tiled).max() <= 1

@@ -1,0 +1,93 @@
+"""translate: what an optimization is told by its controls, and leaves beside its picture."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from folders import files_below
+from photos import difference, draw
+from PIL import Image
+
+from cyclegan import __version__
+from cyclegan.errors import UserError
+from cyclegan.inference.load import load
+from cyclegan.inference.options import Options
+from cyclegan.inference.translate import translate
+from cyclegan.pictures import read_picture, write_picture
+
+DESCRIPTION = 0x010E
+
+
+GATYS = """
+name: gatys
+weights: random
+content_layers: {relu1_1: 1.0}
+style_layers: {relu1_1: 1.0}
+coarsest: null
+steps: 4
+precision: float32
+"""
+
+
+@pytest.fixture
+def gatys(tmp_path) -> Path:
+    (tmp_path / "gatys.yaml").write_text(GATYS)
+    return tmp_path / "gatys.yaml"
+
+
+def test_random_weights_are_stated_in_the_picture(gatys, photos, out):
+    path = draw(photos / "photo.png")
+    (painted,) = translate(load(gatys, "cpu", [path]), [photos], out).done
+    with Image.open(painted) as picture:
+        said = picture.getexif()[DESCRIPTION]
+    assert said == f"cyclegan {__version__}; gatys; VGG-19 with random weights, seed 0"
+
+
+def test_snapshots_of_an_optimization_lie_beside_its_result(gatys, photos, out):
+    path = draw(photos / "sub" / "photo.png")
+    translate(load(gatys, "cpu", [draw(photos / "style.png")]), [path], out, every=2)
+    assert files_below(out).keys() == {"photo.png", "photo/step-00002.png", "photo/step-00004.png"}
+    snapshots = [read_picture(out / "photo" / f"step-0000{step}.png") for step in (2, 4)]
+    assert difference(*snapshots) > 0
+    with Image.open(out / "photo" / "step-00002.png") as picture:
+        assert "step 2 of 4: content " in picture.getexif()[DESCRIPTION]
+
+
+def test_a_network_has_no_pictures_on_the_way(painter, photos, out):
+    draw(photos / "photo.png")
+    with pytest.raises(UserError, match="--every: this model paints in one go"):
+        translate(painter, [photos], out, how=Options(every=2))
+
+
+def test_weights_and_masks_say_how_much_of_each_style_and_where(gatys, photos):
+    path, one, other = (draw(photos / f"{name}.png", (32, 32)) for name in ("photo", "blue", "red"))
+    write_picture(one, np.full((32, 32, 3), (0, 0, 255), dtype=np.uint8))
+    write_picture(other, np.full((32, 32, 3), (255, 0, 0), dtype=np.uint8))
+    left = np.zeros((32, 32, 3), dtype=np.uint8)
+    left[:, :16] = 255
+    write_picture(photos / "left.png", left), write_picture(photos / "right.png", 255 - left)
+    strong = ["steps=60", "style_weight=1e4", "learning_rate=0.1"]
+
+    def paint(**controls) -> np.ndarray:
+        return np.asarray(load(gatys, "cpu", [one, other], overrides=strong, **controls)(path)).astype(int)
+
+    blueness = {w: (p[..., 2] - p[..., 0]).mean() for w in (1, 9) for p in [paint(weights=[w, 10 - w])]}
+    assert blueness[9] > blueness[1] + 20
+    regions = paint(masks=[photos / "left.png", photos / "right.png"])
+    blue_left, blue_right = ((half[..., 2] - half[..., 0]).mean() for half in np.split(regions, 2, axis=1))
+    assert blue_left > blue_right + 20
+
+
+@pytest.mark.parametrize(
+    ("controls", "said"),
+    [
+        ({"weights": [1.0]}, "weights: 1 given for 2 styles"),
+        ({"weights": [-1.0, 2.0]}, "none may be negative"),
+        ({"weights": [float("nan"), 2.0]}, "none may be negative and one must be above 0"),
+        ({"overrides": ["alpha=2"]}, "alpha"),
+    ],
+)
+def test_controls_that_cannot_be_meant_are_refused(gatys, photos, controls, said):
+    path = draw(photos / "photo.png")
+    with pytest.raises(UserError, match=said):
+        load(gatys, "cpu", [path, path], **controls)

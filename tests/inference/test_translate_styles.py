@@ -45,7 +45,7 @@ def test_random_weights_are_stated_in_the_picture(gatys, photos, out):
 
 def test_snapshots_of_an_optimization_lie_beside_its_result(gatys, photos, out):
     path = draw(photos / "sub" / "photo.png")
-    translate(load(gatys, "cpu", [draw(photos / "style.png")]), [path], out, every=2)
+    translate(load(gatys, "cpu", [draw(photos / "style.png")]), [path], out, how=Options(every=2))
     assert files_below(out).keys() == {"photo.png", "photo/step-00002.png", "photo/step-00004.png"}
     snapshots = [read_picture(out / "photo" / f"step-0000{step}.png") for step in (2, 4)]
     assert difference(*snapshots) > 0

@@ -4,9 +4,13 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +22,26 @@ from cyclegan import cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "experiments" / "README.md"]
-SERVERS = ("tensorboard", "notebook", "demo", "serve")  # run until somebody ends them: tried elsewhere
-SUITES = ("test", "test-all", "faults", "bench", "docs", "lint")  # this is one of them
-ELSEWHERE = ("figure", "compare")  # test_papers_figures.py, test_comparison.py; compiling and torchrun have theirs
+TESTS = "make test"  # it runs what is here
+SERVERS = {  # they run until somebody ends them; with what makes them smoke size: a port that is free, and no window
+    "tensorboard": ["--port=0"],
+    "cyclegan serve": ["--port=0"],
+    "jupyter lab": ["--port=0", "--no-browser", "--allow-root"],
+}
+TIMEOUT = 240  # seconds that nothing here should ever take
 SMALL = {  # what makes a training a matter of seconds, by method
     "cyclegan": ["method.generator.base_channels=4", "method.discriminator.base_channels=4"],
     "cut": ["method.generator.base_channels=4", "method.discriminator.base_channels=4", "method.head_width=8"],
     "adain": ["data.crop_size=32", "data.load_size=null"],
 }
+GATYS = """
+name: gatys
+weights: random
+content_layers: {relu1_1: 1.0}
+style_layers: {relu1_1: 1.0}
+coarsest: null
+steps: 30
+"""
 TRAINING = ["training.steps=2", "data.batch_size=2", "data.load_size=80", "data.crop_size=64", "data.resize=square"]
 
 
@@ -69,17 +85,15 @@ def commands() -> Iterator[str]:
 
 
 def typed() -> list[str]:
-    """Those that are tried here, each once."""
-    skipped = re.compile(
-        rf"make ({'|'.join((*SERVERS, *SUITES, *ELSEWHERE))})\b|cyclegan (serve|compare)|torchrun|srun"
-    )
-    return sorted({command for command in commands() if not skipped.match(command)})
+    """Each once, but for that of the tests."""
+    return sorted(set(commands()) - {TESTS})
 
 
 def test_the_pages_hold_commands_and_all_are_of_a_known_kind():
-    assert len(typed()) > 35
+    assert len(typed()) > 45
+    assert TESTS in commands()
     for command in typed():
-        assert without_environment(command)[0] in ("make", "cyclegan"), command
+        assert without_environment(command)[0] in ("make", "cyclegan", "torchrun", "srun"), command
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +118,12 @@ def place(tmp_path_factory) -> Path:
     for name in ("photo", "painting", "one", "two", "sky", "land", "up", "down", "panorama"):
         picture(f"{name}.jpg")
         picture(f"{name}.png")
-    for name in ("experiments", "datasets"):
+    for name in ("experiments", "datasets", "notebooks"):
         (place / name).symlink_to(ROOT / name)
     film(place / "film.mp4")
+    shutil.copy(ROOT / "experiments/smoke/cyclegan.yaml", place / "FILE.yaml")
+    (place / "gatys.yaml").write_text(GATYS)
+    cluster(place / "bin")
     return place
 
 
@@ -122,16 +139,25 @@ def film(path: Path) -> None:
         container.mux(stream.encode())
 
 
+def cluster(programs: Path) -> None:
+    """What SLURM gives to a job: every node is this machine."""
+    programs.mkdir()
+    (programs / "scontrol").write_text("#!/bin/sh\necho localhost\necho localhost\n")
+    (programs / "srun").write_text('#!/bin/sh\nshift 4\n"$@" & first=$!\n"$@" && wait $first\n')
+    for program in programs.iterdir():
+        program.chmod(0o755)
+
+
 @pytest.fixture(scope="module")
 def runs(place) -> Path:
     """The runs that the pages speak of, trained for two steps."""
     with pytest.MonkeyPatch.context() as patch:
         enter(place, patch)
-        for domain in ("photo2painting", "photo2monet"):
-            file = f"experiments/cyclegan/{domain}.yaml"
-            assert cli.main(["train", file, *small(file)]) == 0
+        for run in ("cyclegan/photo2painting", "cyclegan/photo2monet", "cyclegan-cpu/photo2monet"):
+            assert cli.main(["train", f"experiments/{run}.yaml", *small(run)]) == 0
+        if "CYCLEGAN_WEIGHTS" in os.environ:
+            assert cli.main(["train", "experiments/adain-cpu/photo2monet.yaml", *small("/adain")]) == 0
         save(published(), place / "latest_net_G_A.pth")
-
     return place
 
 
@@ -147,12 +173,14 @@ def without_environment(command: str) -> list[str]:
 
 
 def spelt_out(command: str) -> list[list[str]]:
-    """The arguments of `cyclegan` that a command comes down to."""
+    """The programs, with their arguments, that a command comes down to."""
     words = without_environment(command)
-    if words[0] == "cyclegan":
-        return [words[1:]]
+    if words[0] != "make":
+        return [words]
     shown = subprocess.run([*words, "--dry-run"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    return [shlex.split(line)[1:] for line in shown.stdout.splitlines() if "/cyclegan " in line]
+    lines = [re.sub(r"^\w+=\S+ ", "", line) for line in shown.stdout.splitlines()]
+    programs = [shlex.split(line) for line in lines if re.match(r"\S*/(cyclegan|python|tensorboard|jupyter) ", line)]
+    return [[Path(program).name, *rest] for program, *rest in programs if "pip" not in rest]
 
 
 def small(file: str) -> list[str]:
@@ -161,28 +189,97 @@ def small(file: str) -> list[str]:
     return [f"--set={each}" for each in (*TRAINING, *SMALL[method])]
 
 
-def quickly(arguments: list[str], name: str) -> list[str]:
+def quickly(words: list[str], name: str) -> list[str]:
     """The same, in a second; trainings in a run of their own."""
-    verb, first = arguments[:2]
+    program, verb, first = words[:3]
+    if program == "python":  # the figures of the papers
+        return [*words, "--size=32", "--steps=12", "--set=weights=random"]
     if verb == "train":
-        return [*arguments, *small(first), f"--set=name={name}"]
+        return [*words, *small(first), f"--set=name={name}"]
     if verb == "show":
-        return [*arguments, *small(first)]
+        return [*words, *small(first)]
+    if verb == "compare":
+        few = ["count=1", "timed=[32]", "metrics=[ssim]", "translators.Gatys.file=gatys.yaml"]
+        return [*words, *(f"--set={each}" for each in few)]
     if verb == "translate" and "/gatys/" in first:
-        return [
-            *arguments,
-            *(f"--set={each}" for each in ("weights=random", "steps=60", "refine_steps=1", "coarsest=32")),
-        ]
-    return arguments
+        return [*words, *(f"--set={each}" for each in ("weights=random", "steps=60", "refine_steps=1", "coarsest=32"))]
+    return words
+
+
+def is_server(command: str) -> bool:
+    return any(" ".join(words).startswith(tuple(SERVERS)) for words in spelt_out(command))
+
+
+def is_many(command: str) -> bool:
+    """Of many processes."""
+    return command.startswith(("torchrun", "srun"))
+
+
+def started(words: Sequence[str], place: Path, **options: object) -> subprocess.Popen[str]:
+    """A process of its own, as in an environment that is active, whose programs are those of this one."""
+    path = os.pathsep.join((str(place / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]))
+    chosen = {"PATH": path, "PYTHONPATH": str(ROOT), "CYCLEGAN_DATA": str(place / "data"), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(words, cwd=place, env=os.environ | chosen, text=True, start_new_session=True, **options)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", typed())
+@pytest.mark.parametrize("command", [each for each in typed() if not is_server(each) and not is_many(each)])
 def test_every_command_of_the_pages_runs(command, runs, monkeypatch, capsys):
-    if "adain" in command and "CYCLEGAN_WEIGHTS" not in os.environ:
+    if re.search("adain|compare", command) and "CYCLEGAN_WEIGHTS" not in os.environ:
         pytest.skip("CYCLEGAN_WEIGHTS names no folder of weights")
     enter(runs, monkeypatch)
     every = spelt_out(command)
     assert every
-    for arguments in every:
-        assert cli.main(quickly(arguments, f"try-{typed().index(command)}")) == 0, capsys.readouterr().err
+    for words in every:
+        program, *arguments = quickly(words, f"try-{typed().index(command)}")
+        if program == "cyclegan":
+            assert cli.main(arguments) == 0, capsys.readouterr().err
+        else:
+            with started([program, *arguments], runs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+                said, _ = process.communicate(timeout=TIMEOUT)
+            assert process.returncode == 0, said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [each for each in typed() if is_server(each)])
+def test_every_server_of_the_pages_answers_and_hears_ctrl_c(command, runs, tmp_path):
+    (words,) = spelt_out(command)
+    smoke = next(more for name, more in SERVERS.items() if " ".join(words).startswith(name))
+    output = tmp_path / "output.txt"
+    with output.open("w") as file:
+        # Ctrl-C is heard also where the tests run in the background
+        hear = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
+        server = started([*words, *smoke], runs, stdout=file, stderr=file, preexec_fn=hear)
+    try:
+        deadline = time.monotonic() + TIMEOUT
+        while not (found := re.search(r"http://\S+", output.read_text())):
+            assert server.poll() is None, output.read_text()
+            assert time.monotonic() < deadline, output.read_text()
+            time.sleep(0.05)
+        with urllib.request.urlopen(found[0], timeout=TIMEOUT) as answer:
+            assert b"<html" in answer.read()
+        server.send_signal(signal.SIGINT)
+        server.wait(TIMEOUT)
+    finally:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [each for each in typed() if is_many(each)])
+def test_every_command_of_many_processes_makes_one_run(command, runs):
+    name = f"try-{typed().index(command)}"
+    fewer = [each for each in small(command) if "batch_size" not in each]  # a batch is shared out
+    *words, last = shlex.split(command)
+    if words[0] == "srun":  # a script, which becomes longer
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            port = str(free.getsockname()[1])
+        script = last.replace("--nproc-per-node 8", "--nproc-per-node 1").replace("29500", port)
+        words = [*words, f"{script} {shlex.join(fewer)} --set name={name}"]
+    else:
+        words = [*words, last, *fewer, f"--set=name={name}"]
+    with started(words, runs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        said, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, said
+    assert len(list((runs / "runs").glob(f"*/{name}/checkpoints/step-00000002"))) == 1, said

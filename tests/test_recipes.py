@@ -80,7 +80,7 @@ TINY = [
 def place(tmp_path, monkeypatch) -> Path:
     """A folder with photos of many kinds and paintings in it."""
     random = np.random.default_rng(0)
-    for side, count in (("photos", 5), ("paintings", 4)):
+    for side, count in (("photos", 4), ("paintings", 4)):
         (tmp_path / side / "more").mkdir(parents=True)
         for i in range(count):
             noise = Image.fromarray(random.integers(256, size=(6, 8, 3), dtype=np.uint8))
@@ -102,7 +102,7 @@ def train(*more: str) -> int:
 def test_two_folders_are_looked_at_trained_on_and_translated(place, capsys):
     assert train() == 0
     said = capsys.readouterr().out
-    assert "photos and paintings: 11 of 12 pictures can be read" in said
+    assert "photos and paintings: 10 of 11 pictures can be read" in said
     assert "bad: photos/torn.jpg: not a readable picture" in said
     assert "left out  1 of the pictures" in said
     assert "# no GPU: small networks" in said or "# a GPU" in said
@@ -116,7 +116,7 @@ def test_two_folders_are_looked_at_trained_on_and_translated(place, capsys):
     assert capsys.readouterr().err.startswith("error: photos/torn.jpg: ")
     translated = [path.relative_to(place / "translated") for path in (place / "translated").rglob("*.*")]
     assert {str(path) for path in translated} == {
-        *(f"more/{i}.png" for i in range(5)),
+        *(f"more/{i}.png" for i in range(4)),
         *("sideways.jpg", "grey.webp"),
     }
     with Image.open(place / "translated" / "sideways.jpg") as upright:
@@ -127,7 +127,7 @@ def test_two_folders_are_looked_at_trained_on_and_translated(place, capsys):
 
 def test_the_same_command_continues_with_the_same_recipe(place, capsys):
     assert train() == 0
-    (place / "photos" / "more" / "4.png").unlink()
+    (place / "photos" / "more" / "3.png").unlink()
     capsys.readouterr()
     assert train("training.steps=2") == 0
     assert "chosen before, and kept" in capsys.readouterr().out

@@ -19,7 +19,8 @@ from cyclegan.pictures import BadPictureError, find_pictures
 from cyclegan.pixels.files import kind_of
 from cyclegan.pixels.kind import Kind
 
-HELD_OUT = 20  # of the pictures of a plain folder, one in so many is kept from training
+HELD_OUT = 20  # of the pictures of a plain folder, one in so many is kept from training …
+ENOUGH = 4  # … or so many, of which a quarter may be: with fewer the scores of a discriminator are a matter of chance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +148,8 @@ def hold_out(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path
     """(kept, held out): chosen by the hash of the name, so that a picture added later moves few others."""
     if len(paths) < 2:
         raise UserError(f"{folder}: {len(paths)} readable pictures found, at least 2 are needed")
-    return _divide(paths, max(1, len(paths) // HELD_OUT), lambda path: path.relative_to(folder).as_posix())
+    count = max(1, len(paths) // HELD_OUT, min(ENOUGH, len(paths) // 4))
+    return _divide(paths, count, lambda path: path.relative_to(folder).as_posix())
 
 
 def _set_aside(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Path]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from cyclegan.data.sources import ENOUGH
 from cyclegan.images import to_bytes
 from cyclegan.metrics.patches import Projected, project, swd
 from cyclegan.metrics.symptoms import alarms, overfit, symptoms
@@ -20,7 +21,6 @@ from cyclegan.protocols import Images, Preview, Translator
 from cyclegan.training.judging import Verdict
 
 PICTURES = 32  # of a side to validate on
-ENOUGH = 4  # held-out pictures, with fewer of which the scores of a discriminator are a matter of chance
 NAN = "translations are not finite; training has diverged: go back to an earlier checkpoint with a lower learning rate"
 
 

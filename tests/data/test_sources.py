@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.sources import Sources, _leave_out_bad, find_sources
+from cyclegan.data.sources import Sources, _leave_out_bad, find_sources, hold_out
 from cyclegan.errors import UserError
 
 
@@ -23,7 +23,7 @@ def config(tmp_path) -> UnpairedConfig:
 def test_by_default_nothing_is_kept_aside(config):
     sources = find_sources(config)
     assert (sources.validation_x, sources.validation_y) == ([], [])
-    assert (len(sources.train_x), len(sources.test_x)) == (57, 3)
+    assert (len(sources.train_x), len(sources.test_x)) == (56, 4)
 
 
 def test_what_is_kept_aside_is_neither_trained_on_nor_tested_on(config):
@@ -39,6 +39,14 @@ def test_a_picture_added_later_moves_few_others(config):
     Image.new("RGB", (16, 16)).save(Path(str(config.x)) / "new.png")
     after = find_sources(replace(config, validation=0.2))
     assert len(set(before.validation_x) ^ set(after.validation_x)) <= 2
+
+
+@pytest.mark.parametrize(("count", "held"), [(2, 1), (7, 1), (8, 2), (16, 4), (79, 4), (80, 4), (100, 5), (2000, 100)])
+def test_one_picture_in_twenty_is_held_out_or_four_where_they_are_no_more_than_a_quarter(count, held):
+    paths = [Path("photos") / f"{i}.png" for i in range(count)]
+    kept, tested = hold_out(paths, Path("photos"))
+    assert (len(kept), len(tested)) == (count - held, held)
+    assert sorted(kept + tested) == sorted(paths)
 
 
 @pytest.mark.parametrize("share", [1e-6, 0.999])

@@ -19,6 +19,7 @@ import cost
 import gatys
 import pipeline
 import step
+import tiles
 import torch
 import translation
 from paired import LEAST, Table, markdown
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "step": step,
     "cost": cost,
     "translation": translation,
+    "tiles": tiles,
     "pipeline": pipeline,
     "adain": adain,
     "gatys": gatys,

@@ -115,13 +115,20 @@ def test_the_plain_generator_draws_what_the_library_draws():
     assert rows["library, float32"]["largest difference in levels"] < 0.1
 
 
+def test_tiles_paint_what_the_whole_picture_becomes():
+    import tiles
+
+    rows = {row.variant: row.agreement for row in tiles.run(96, 1, CPU).rows}
+    assert rows["tiles of 32 px"]["levels off at most"] < 0.1
+
+
 def test_a_run_leaves_a_table_and_its_numbers(tmp_path, capsys):
     import run
 
     run.main(["--quick", "--rounds", "1", "--device", "cpu", "--out", str(tmp_path)])
     (data,) = tmp_path.glob("*-quick.json")
     found = json.loads(data.read_text())
-    assert [len(table["rows"]) for table in found["tables"]] == [3, 6, 4, 3, 4, 3]
+    assert [len(table["rows"]) for table in found["tables"]] == [3, 6, 4, 2, 3, 4, 3]
     assert {"device", "threads", "torch", "commit"} <= found.keys()
     page = data.with_suffix(".md").read_text()
     assert all(row["variant"] in page for table in found["tables"] for row in table["rows"])

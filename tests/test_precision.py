@@ -1,5 +1,7 @@
 """Device and precision: what `auto` means, and what stays in float32."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -80,3 +82,35 @@ def test_weights_gradients_and_losses_stay_in_float32():
     assert {loss.dtype for loss in losses.values()} == {torch.float32}
     assert {parameter.dtype for parameter in method.parameters()} == {torch.float32}
     assert {parameter.grad.dtype for parameter in method.parameters()} == {torch.float32}
+
+
+def test_bfloat16_has_the_losses_and_the_direction_of_float32():
+    torch.manual_seed(0)
+    config = CycleGANConfig(
+        generator=GeneratorConfig(base_channels=8, blocks=2), discriminator=DiscriminatorConfig(base_channels=8)
+    )
+    method = CycleGAN(config)
+    batch = UnpairedBatch(*(torch.rand(2, 3, 32, 32) * 2 - 1 for _ in "xy"))
+    losses, directions = zip(
+        *(step_in(dtype, deepcopy(method), batch) for dtype in (torch.float32, torch.bfloat16)), strict=True
+    )
+    for name, exact in losses[0].items():
+        assert losses[1][name] == pytest.approx(exact, rel=0.02), name
+    for player, exact in directions[0].items():
+        assert torch.cosine_similarity(directions[1][player], exact, dim=0) > 0.9, player
+        assert not torch.equal(directions[1][player], exact)
+
+
+def step_in(
+    dtype: torch.dtype, method: CycleGAN, batch: UnpairedBatch
+) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    """Losses, and gradients by player."""
+    optimizers = Optimizers(method.players(), OptimizerConfig())
+    torch.manual_seed(0)
+    with autocast(dtype, CPU):
+        losses = method.training_step(batch, optimizers.minimize)
+    gradients = {
+        player: torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+        for player, parameters in optimizers.parameters.items()
+    }
+    return {name: loss.item() for name, loss in losses.items()}, gradients

@@ -23,6 +23,7 @@ from cyclegan import cli
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "experiments" / "README.md"]
 TESTS = "make test"  # it runs what is here
+ACTIVATE = ". .venv/bin/activate"  # says something to a terminal only
 SERVERS = {  # they run until somebody ends them; with what makes them smoke size: a port that is free, and no window
     "tensorboard": ["--port=0"],
     "cyclegan serve": ["--port=0"],
@@ -85,8 +86,8 @@ def commands() -> Iterator[str]:
 
 
 def typed() -> list[str]:
-    """Each once, but for that of the tests."""
-    return sorted(set(commands()) - {TESTS})
+    """Each once, but for that of the tests and that of the terminal."""
+    return sorted(set(commands()) - {TESTS, ACTIVATE})
 
 
 def test_the_pages_hold_commands_and_all_are_of_a_known_kind():
@@ -94,6 +95,22 @@ def test_the_pages_hold_commands_and_all_are_of_a_known_kind():
     assert TESTS in commands()
     for command in typed():
         assert without_environment(command)[0] in ("make", "cyclegan", "torchrun", "srun"), command
+
+
+def test_the_environment_that_the_pages_activate_is_the_one_that_make_fills():
+    assert ACTIVATE in commands()
+    plain = {name: value for name, value in os.environ.items() if name not in ("VENV", "MAKEFLAGS", "MFLAGS")}
+    command = ["make", "--dry-run", "--always-make", "train"]
+    done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, timeout=60, check=True).stdout
+    folder = ACTIVATE.removeprefix(". ").removesuffix("/bin/activate")
+    assert f"-m venv {folder}\n" in done
+    assert f"{folder}/bin/cyclegan train" in done
+
+
+def test_every_list_of_packages_that_the_pages_name_is_there():
+    named = re.findall(r"pip install -r ([\w.-]*\w)", "".join(page.read_text(encoding="utf-8") for page in PAGES))
+    assert {"requirements-export.txt", "requirements-video.txt", "requirements-demo.txt"} <= set(named)
+    assert all((ROOT / name).is_file() for name in named), named
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shlex
 import shutil
 import signal
@@ -62,6 +63,19 @@ def test_every_link_leads_somewhere(page):
         target = page.parent / name if name else page
         assert target.exists(), link
         assert not anchor or anchor in headings(target), link
+
+
+def test_the_tables_of_settings_name_the_choices_and_the_defaults_themselves():
+    render = runpy.run_path(str(ROOT / "docs" / "settings_tables.py"))["on_page_markdown"]
+    page = render((ROOT / "docs" / "settings.md").read_text(encoding="utf-8"))
+    assert "::: settings" not in page
+    assert not re.search(r"default_factory|lambda:|Literal|MISSING|\b(Upsampling|Downsampling|Norm|Init)\b", page)
+    generator = render("::: settings cyclegan.networks.settings.GeneratorConfig")
+    row = "| `upsampling` | `transposed` | transposed, resize, shuffle, blur |"
+    assert row in generator
+    assert "orthogonal" in generator
+    assert "| `lr_factors` | `{}` | {text: float} |" in page
+    assert "| `content_layers` | `{relu4_2: 1.0}` |" in page
 
 
 @pytest.mark.slow

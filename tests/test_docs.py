@@ -20,6 +20,9 @@ from PIL import Image
 from published import published, save
 
 from cyclegan import cli
+from cyclegan.config import load
+from cyclegan.experiment import Experiment
+from cyclegan.training.run import OPERATIONAL
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "experiments" / "README.md"]
@@ -76,6 +79,21 @@ def test_the_tables_of_settings_name_the_choices_and_the_defaults_themselves():
     assert "orthogonal" in generator
     assert "| `lr_factors` | `{}` | {text: float} |" in page
     assert "| `content_layers` | `{relu4_2: 1.0}` |" in page
+
+
+def test_what_may_change_on_the_way_is_what_the_page_says():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"only these may change: (.*?)\n\n", page, re.DOTALL)
+    assert set(re.findall(r"`((?:data|training)\.\w+)`", said)) == set(OPERATIONAL)
+
+
+def test_what_helps_when_it_goes_wrong_can_be_set():
+    rows = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").splitlines()
+    remedies = [found for row in rows if row.startswith("|") if (found := re.findall(r"--set ([\w.]+=[\w.-]+)", row))]
+    assert len(remedies) > 7
+    for recipe in ("photo2painting", "photo2monet"):
+        for remedy in remedies:
+            load(ROOT / "experiments" / "cyclegan" / f"{recipe}.yaml", Experiment, [*remedy, "data.batch_size=2"])
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from published import published, save
 from cyclegan import cli
 from cyclegan.config import load
 from cyclegan.experiment import Experiment
+from cyclegan.metrics.symptoms import ALARMS
 from cyclegan.training.run import OPERATIONAL
 
 ROOT = Path(__file__).parents[1]
@@ -94,6 +95,12 @@ def test_what_helps_when_it_goes_wrong_can_be_set():
     for recipe in ("photo2painting", "photo2monet"):
         for remedy in remedies:
             load(ROOT / "experiments" / "cyclegan" / f"{recipe}.yaml", Experiment, [*remedy, "data.batch_size=2"])
+
+
+def test_every_alarm_is_in_the_table_of_alarms():
+    rows = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8").splitlines()
+    told = {row.split("|")[1].strip() for row in rows if row.startswith("|")}
+    assert {alarm.title for alarm in ALARMS.values()} <= told
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from published import published, save
 
@@ -214,6 +215,7 @@ def runs(place) -> Path:
         if "CYCLEGAN_WEIGHTS" in os.environ:
             assert cli.main(["train", "experiments/adain-cpu/photo2monet.yaml", *small("/adain")]) == 0
         save(published(), place / "latest_net_G_A.pth")
+    shutil.copytree(place / "runs/photo2painting/cyclegan", place / "runs/photos2paintings/cyclegan")
     return place
 
 
@@ -296,6 +298,37 @@ def test_every_command_of_the_pages_runs(command, runs, monkeypatch, capsys):
             with started([program, *arguments], runs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
                 said, _ = process.communicate(timeout=TIMEOUT)
             assert process.returncode == 0, said
+
+
+def programs() -> Iterator[tuple[str, str]]:
+    """Every block of Python, with its page."""
+    for page in PAGES:
+        for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+            yield page.name, block
+
+
+def test_the_pages_hold_programs():
+    assert [page for page, _ in programs()] == ["README.md", "own-data.md"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "program"), [pytest.param(*each, id=each[0]) for each in programs()])
+def test_every_program_of_the_pages_runs(page, program, runs, monkeypatch):
+    enter(runs, monkeypatch)
+    saved = [runs / name for name in re.findall(r'\.save\("([^"]+)"\)', program)]
+    assert saved
+    for path in saved:
+        path.touch()
+        os.utime(path, (0, 0))
+    known = {"x": torch.rand(2, 3, 64, 96) * 2 - 1, "y": torch.rand(2, 3, 64, 96) * 2 - 1}
+    exec(compile(program.replace("experiments/gatys/best.yaml", "gatys.yaml"), page, "exec"), known)
+    for path in saved:
+        assert path.stat().st_mtime > 0
+        with Image.open(path) as picture:
+            assert picture.size == (96, 72)
+    for tensor in (known["y"], known.get("x_again", known["y"])):
+        assert tensor.shape == known["x"].shape
+        assert tensor.isfinite().all()
 
 
 @pytest.mark.slow

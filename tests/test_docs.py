@@ -1,8 +1,7 @@
-"""The documentation is true: its links lead somewhere, and its commands run, at smoke size."""
+"""The documentation is true: its commands and its scripts run, at smoke size."""
 
 import os
 import re
-import runpy
 import shlex
 import shutil
 import signal
@@ -11,25 +10,18 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pages import ROOT, TESTS, commands, scripts, typed
 from PIL import Image
 from published import published, save
 
 from cyclegan import cli
-from cyclegan.config import load
-from cyclegan.experiment import Experiment
-from cyclegan.metrics.symptoms import ALARMS
-from cyclegan.training.run import OPERATIONAL
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "experiments" / "README.md"]
-TESTS = "make test"  # it runs what is here
-ACTIVATE = ". .venv/bin/activate"  # says something to a terminal only
 SERVERS = {  # they run until somebody ends them; with what makes them smoke size: a port that is free, and no window
     "tensorboard": ["--port=0"],
     "cyclegan serve": ["--port=0"],
@@ -52,105 +44,11 @@ steps: 30
 TRAINING = ["training.steps=2", "data.batch_size=2", "data.load_size=80", "data.crop_size=64", "data.resize=square"]
 
 
-def headings(page: Path) -> set[str]:
-    """The anchors of a page."""
-    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in found}
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_link_leads_somewhere(page):
-    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    for link in re.findall(r"\]\(([^)\s]+)\)", text):
-        if link.startswith(("http://", "https://")):
-            continue
-        name, _, anchor = link.partition("#")
-        target = page.parent / name if name else page
-        assert target.exists(), link
-        assert not anchor or anchor in headings(target), link
-
-
-def test_the_tables_of_settings_name_the_choices_and_the_defaults_themselves():
-    render = runpy.run_path(str(ROOT / "docs" / "settings_tables.py"))["on_page_markdown"]
-    page = render((ROOT / "docs" / "settings.md").read_text(encoding="utf-8"))
-    assert "::: settings" not in page
-    assert not re.search(r"default_factory|lambda:|Literal|MISSING|\b(Upsampling|Downsampling|Norm|Init)\b", page)
-    generator = render("::: settings cyclegan.networks.settings.GeneratorConfig")
-    row = "| `upsampling` | `transposed` | transposed, resize, shuffle, blur |"
-    assert row in generator
-    assert "orthogonal" in generator
-    assert "| `lr_factors` | `{}` | {text: float} |" in page
-    assert "| `content_layers` | `{relu4_2: 1.0}` |" in page
-
-
-def test_what_may_change_on_the_way_is_what_the_page_says():
-    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    (said,) = re.findall(r"only these may change: (.*?)\n\n", page, re.DOTALL)
-    assert set(re.findall(r"`((?:data|training)\.\w+)`", said)) == set(OPERATIONAL)
-
-
-def test_what_helps_when_it_goes_wrong_can_be_set():
-    rows = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").splitlines()
-    remedies = [found for row in rows if row.startswith("|") if (found := re.findall(r"--set ([\w.]+=[\w.-]+)", row))]
-    assert len(remedies) > 7
-    for recipe in ("photo2painting", "photo2monet"):
-        for remedy in remedies:
-            load(ROOT / "experiments" / "cyclegan" / f"{recipe}.yaml", Experiment, [*remedy, "data.batch_size=2"])
-
-
-def test_every_alarm_is_in_the_table_of_alarms():
-    rows = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8").splitlines()
-    told = {row.split("|")[1].strip() for row in rows if row.startswith("|")}
-    assert {alarm.title for alarm in ALARMS.values()} <= told
-
-
-@pytest.mark.slow
-def test_the_site_is_built_without_a_dead_link(tmp_path):
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path / "site")]
-    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, timeout=200, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    settings = (tmp_path / "site" / "settings" / "index.html").read_text()
-    assert "lambda_cycle" in settings
-    assert ":::" not in settings
-
-
-def commands() -> Iterator[str]:
-    """Every line of the pages that is typed, without its comment; what goes on in the next line is one."""
-    for page in PAGES:
-        for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
-            for line in block.replace("\\\n", " ").splitlines():
-                command = " ".join(shlex.split(line, comments=True)) and re.sub(r"\s+# .*", "", line).strip()
-                if command:
-                    yield command
-
-
-def typed() -> list[str]:
-    """Each once, but for that of the tests and that of the terminal."""
-    return sorted(set(commands()) - {TESTS, ACTIVATE})
-
-
 def test_the_pages_hold_commands_and_all_are_of_a_known_kind():
     assert len(typed()) > 45
     assert TESTS in commands()
     for command in typed():
         assert without_environment(command)[0] in ("make", "cyclegan", "torchrun", "srun"), command
-
-
-def test_the_environment_that_the_pages_activate_is_the_one_that_make_fills():
-    assert ACTIVATE in commands()
-    plain = {name: value for name, value in os.environ.items() if name not in ("VENV", "MAKEFLAGS", "MFLAGS")}
-    command = ["make", "--dry-run", "--always-make", "train"]
-    done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, timeout=60, check=True).stdout
-    folder = ACTIVATE.removeprefix(". ").removesuffix("/bin/activate")
-    assert f"-m venv {folder}\n" in done
-    assert f"{folder}/bin/cyclegan train" in done
-
-
-def test_every_list_of_packages_that_the_pages_name_is_there():
-    named = re.findall(r"pip install -r ([\w.-]*\w)", "".join(page.read_text(encoding="utf-8") for page in PAGES))
-    assert {"requirements-export.txt", "requirements-video.txt", "requirements-demo.txt"} <= set(named)
-    assert all((ROOT / name).is_file() for name in named), named
 
 
 @pytest.fixture(scope="module")
@@ -300,28 +198,21 @@ def test_every_command_of_the_pages_runs(command, runs, monkeypatch, capsys):
             assert process.returncode == 0, said
 
 
-def programs() -> Iterator[tuple[str, str]]:
-    """Every block of Python, with its page."""
-    for page in PAGES:
-        for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
-            yield page.name, block
-
-
-def test_the_pages_hold_programs():
-    assert [page for page, _ in programs()] == ["README.md", "own-data.md"]
+def test_the_pages_hold_scripts():
+    assert [page for page, _ in scripts()] == ["README.md", "own-data.md"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("page", "program"), [pytest.param(*each, id=each[0]) for each in programs()])
-def test_every_program_of_the_pages_runs(page, program, runs, monkeypatch):
+@pytest.mark.parametrize(("page", "script"), [pytest.param(*each, id=each[0]) for each in scripts()])
+def test_every_script_of_the_pages_runs(page, script, runs, monkeypatch):
     enter(runs, monkeypatch)
-    saved = [runs / name for name in re.findall(r'\.save\("([^"]+)"\)', program)]
+    saved = [runs / name for name in re.findall(r'\.save\("([^"]+)"\)', script)]
     assert saved
     for path in saved:
         path.touch()
         os.utime(path, (0, 0))
     known = {"x": torch.rand(2, 3, 64, 96) * 2 - 1, "y": torch.rand(2, 3, 64, 96) * 2 - 1}
-    exec(compile(program.replace("experiments/gatys/best.yaml", "gatys.yaml"), page, "exec"), known)
+    exec(compile(script.replace("experiments/gatys/best.yaml", "gatys.yaml"), page, "exec"), known)
     for path in saved:
         assert path.stat().st_mtime > 0
         with Image.open(path) as picture:

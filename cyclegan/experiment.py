@@ -71,8 +71,9 @@ class Experiment:
 
 
 LESS_MEMORY = (
-    "a step needs more memory than there is; set training.recompute to true, training.accumulate to a divisor of "
-    "data.batch_size, or make data.crop_size smaller; a run that was begun continues"
+    "a step needs more memory than there is; set training.recompute to true, with which a run that was begun "
+    "continues, or begin another (--set name=...) with a training.accumulate that divides data.batch_size, or with a "
+    "smaller data.crop_size"
 )
 
 

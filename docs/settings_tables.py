@@ -5,12 +5,17 @@ comments at their ends.
 """
 
 import ast
+import importlib
+import inspect
 import re
-from pathlib import Path
-from typing import Any
+from dataclasses import MISSING, Field, fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-ROOT = Path(__file__).parents[1]
+import yaml
+
 LINE = re.compile(r"^::: settings ([\w.]+)$", re.MULTILINE)
+NAMES = {str: "text", NoneType: "null", ...: "…"}  # of what Python calls otherwise
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -19,24 +24,44 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def table(dotted: str) -> str:
-    """The fields of a dataclass as a Markdown table, read from its source."""
+    """The fields of a dataclass as a Markdown table."""
     module, _, name = dotted.rpartition(".")
-    path = ROOT / f"{module.replace('.', '/')}.py"
-    lines = path.read_text().splitlines()
-    (node,) = (n for n in ast.parse("\n".join(lines)).body if isinstance(n, ast.ClassDef) and n.name == name)
-    rows = [_row(field, lines) for field in node.body if isinstance(field, ast.AnnAssign)]
-    return "\n".join(
-        [ast.get_docstring(node) or "", "", "| key | default | kind | what |", "| --- | --- | --- | --- |", *rows]
-    )
+    settings = getattr(importlib.import_module(module), name)
+    kinds, said = get_type_hints(settings), _comments(settings)
+    rows = [f"| `{f.name}` | {_default(f)} | {_kind(kinds[f.name])} | {said[f.name]} |" for f in fields(settings)]
+    head = ["| key | default | kind | what |", "| --- | --- | --- | --- |"]
+    return "\n".join([inspect.getdoc(settings) or "", "", *head, *rows])
 
 
-def _row(field: ast.AnnAssign, lines: list[str]) -> str:
-    default = "required" if field.value is None else f"`{_as_yaml(ast.unparse(field.value))}`"
-    kind = re.sub(r"Literal\[(.*?)\]", lambda found: found[1].replace("'", ""), ast.unparse(field.annotation))
-    kind = kind.replace("|", "or").replace("None", "null").replace("str", "text")
-    _, _, said = lines[field.end_lineno - 1].partition("  # ")
-    return f"| `{ast.unparse(field.target)}` | {default} | {kind} | {said} |"
+def _comments(settings: type) -> dict[str, str]:
+    """What the source says at the end of each field."""
+    lines = inspect.getsource(settings).splitlines()
+    (node,) = ast.parse("\n".join(lines)).body
+    given = [field for field in node.body if isinstance(field, ast.AnnAssign)]
+    return {ast.unparse(field.target): lines[field.end_lineno - 1].partition("  # ")[2] for field in given}
 
 
-def _as_yaml(python: str) -> str:
-    return {"None": "null", "True": "true", "False": "false"}.get(python, python.replace("'", ""))
+def _default(field: Field) -> str:
+    """As one writes it into a file."""
+    value = field.default if field.default_factory is MISSING else field.default_factory()
+    if value is MISSING:
+        return "required"
+    if is_dataclass(value):
+        return "its defaults"
+    written = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000)
+    return f"`{written.splitlines()[0]}`"
+
+
+def _kind(hint: Any) -> str:
+    """A type in words; of a choice what there is to choose from."""
+    inner = [_kind(part) for part in get_args(hint) if get_origin(hint) is not Literal]
+    match get_origin(hint):
+        case None:
+            return NAMES.get(hint) or hint.__name__
+        case origin if origin is Literal:
+            return ", ".join(map(str, get_args(hint)))
+        case origin if origin in (Union, UnionType):
+            return " or ".join(inner)
+        case origin if origin is dict:
+            return "{" + ": ".join(inner) + "}"
+    return "[" + ", ".join(inner) + "]"

@@ -1,4 +1,4 @@
-"""The documentation is true: its links lead somewhere, and its commands run, at smoke size."""
+"""The documentation is true: its commands and its scripts run, at smoke size."""
 
 import os
 import re
@@ -10,19 +10,18 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from pages import ROOT, TESTS, commands, scripts, typed
 from PIL import Image
 from published import published, save
 
 from cyclegan import cli
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "experiments" / "README.md"]
-TESTS = "make test"  # it runs what is here
 SERVERS = {  # they run until somebody ends them; with what makes them smoke size: a port that is free, and no window
     "tensorboard": ["--port=0"],
     "cyclegan serve": ["--port=0"],
@@ -43,50 +42,6 @@ coarsest: null
 steps: 30
 """
 TRAINING = ["training.steps=2", "data.batch_size=2", "data.load_size=80", "data.crop_size=64", "data.resize=square"]
-
-
-def headings(page: Path) -> set[str]:
-    """The anchors of a page."""
-    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in found}
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_link_leads_somewhere(page):
-    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    for link in re.findall(r"\]\(([^)\s]+)\)", text):
-        if link.startswith(("http://", "https://")):
-            continue
-        name, _, anchor = link.partition("#")
-        target = page.parent / name if name else page
-        assert target.exists(), link
-        assert not anchor or anchor in headings(target), link
-
-
-@pytest.mark.slow
-def test_the_site_is_built_without_a_dead_link(tmp_path):
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path / "site")]
-    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, timeout=200, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    settings = (tmp_path / "site" / "settings" / "index.html").read_text()
-    assert "lambda_cycle" in settings
-    assert ":::" not in settings
-
-
-def commands() -> Iterator[str]:
-    """Every line of the pages that is typed, without its comment; what goes on in the next line is one."""
-    for page in PAGES:
-        for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
-            for line in block.replace("\\\n", " ").splitlines():
-                command = " ".join(shlex.split(line, comments=True)) and re.sub(r"\s+# .*", "", line).strip()
-                if command:
-                    yield command
-
-
-def typed() -> list[str]:
-    """Each once, but for that of the tests."""
-    return sorted(set(commands()) - {TESTS})
 
 
 def test_the_pages_hold_commands_and_all_are_of_a_known_kind():
@@ -158,6 +113,7 @@ def runs(place) -> Path:
         if "CYCLEGAN_WEIGHTS" in os.environ:
             assert cli.main(["train", "experiments/adain-cpu/photo2monet.yaml", *small("/adain")]) == 0
         save(published(), place / "latest_net_G_A.pth")
+    shutil.copytree(place / "runs/photo2painting/cyclegan", place / "runs/photos2paintings/cyclegan")
     return place
 
 
@@ -240,6 +196,30 @@ def test_every_command_of_the_pages_runs(command, runs, monkeypatch, capsys):
             with started([program, *arguments], runs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
                 said, _ = process.communicate(timeout=TIMEOUT)
             assert process.returncode == 0, said
+
+
+def test_the_pages_hold_scripts():
+    assert [page for page, _ in scripts()] == ["README.md", "own-data.md"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "script"), [pytest.param(*each, id=each[0]) for each in scripts()])
+def test_every_script_of_the_pages_runs(page, script, runs, monkeypatch):
+    enter(runs, monkeypatch)
+    saved = [runs / name for name in re.findall(r'\.save\("([^"]+)"\)', script)]
+    assert saved
+    for path in saved:
+        path.touch()
+        os.utime(path, (0, 0))
+    known = {"x": torch.rand(2, 3, 64, 96) * 2 - 1, "y": torch.rand(2, 3, 64, 96) * 2 - 1}
+    exec(compile(script.replace("experiments/gatys/best.yaml", "gatys.yaml"), page, "exec"), known)
+    for path in saved:
+        assert path.stat().st_mtime > 0
+        with Image.open(path) as picture:
+            assert picture.size == (96, 72)
+    for tensor in (known["y"], known.get("x_again", known["y"])):
+        assert tensor.shape == known["x"].shape
+        assert tensor.isfinite().all()
 
 
 @pytest.mark.slow

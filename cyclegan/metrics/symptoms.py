@@ -75,7 +75,7 @@ ALARMS = {
         "checkerboard",
         lambda power: power > 60.0,
         "times the power of its neighbors has a frequency of the pixel grid; train longer, or take "
-        "generator.upsampling=resize",
+        "generator.upsampling=resize, and generator.ends=conv7 where that is shuffle",
     ),
     "copying": Alarm(
         "copying",

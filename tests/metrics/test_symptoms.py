@@ -1,5 +1,8 @@
 """What goes wrong with generators is noticed, each failure by its own alarm; what is healthy raises none."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,9 +11,12 @@ from scipy.ndimage import gaussian_filter
 from skimage import data
 from torch import from_numpy, nn
 
-from cyclegan.metrics.symptoms import alarms, checkerboard, copying, distinct, diversity, symptoms
+from cyclegan.config import load
+from cyclegan.experiment import Experiment
+from cyclegan.metrics.symptoms import ALARMS, alarms, checkerboard, copying, distinct, diversity, symptoms
 
 SIDE = 128
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 def cut(picture: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
@@ -107,3 +113,10 @@ def test_a_copy_is_found_although_it_was_resized_and_recolored(trained, sources)
 def test_saturation_of_a_discriminator_is_an_alarm():
     assert set(alarms({"saturation": 0.97})) == {"saturated discriminator"}
     assert alarms({"saturation": 0.5}) == {}
+
+
+@pytest.mark.parametrize("recipe", ["cyclegan/photo2painting", "cyclegan/photo2monet", "cyclegan-cpu/photo2monet"])
+def test_what_helps_against_a_checkerboard_can_be_set(recipe):
+    remedies = re.findall(r"generator\.\w+=\w+", ALARMS["checkerboard"].meaning)
+    experiment = load(EXPERIMENTS / f"{recipe}.yaml", Experiment, [f"method.{remedy}" for remedy in remedies])
+    assert experiment.method.generator.upsampling == "resize"

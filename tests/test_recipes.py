@@ -141,6 +141,20 @@ def test_other_folders_of_the_same_names_are_not_taken_for_the_old_ones(place, c
     assert "runs/photos2paintings/recipe.yaml: is for photos and paintings;" in capsys.readouterr().err
 
 
+def test_the_same_folder_twice_is_refused_in_one_line(place, capsys):
+    assert cli.main(["train", "--x", "photos", "--y", str(place / "photos")]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: photos and {place / 'photos'}: are the same folder; give one for each side"
+    ]
+    assert not (place / "runs").exists()
+
+
+def test_a_side_may_hold_the_parts_of_a_data_set(place, capsys):
+    (place / "photos/more").rename(place / "photos/trainA")
+    assert train() == 0
+    assert "photos and paintings: 10 of 11 pictures can be read" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "arguments", [[], ["--x", "photos"], ["a.yaml", "--x", "photos", "--y", "paintings"], ["a.yaml", "--y", "b"]]
 )

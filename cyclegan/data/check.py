@@ -1,8 +1,8 @@
 """The doctor: open every picture before a training does, and tell what its pictures would make of that training.
 
-A root with one of trainA trainB testA testB is a data set and must have all four; any other folder is one heap. What
-cannot be used is `bad`; what can, but may disappoint, is a `note`: pictures that are there twice (in one folder, on
-both sides, in training and test), small ones, and how many are grey or transparent.
+A lone root with one of trainA trainB testA testB is a data set and must have all four; any other folder is one heap,
+and so is each of two. What cannot be used is `bad`; what can, but may disappoint, is a `note`: pictures that are there
+twice (in one folder, on both sides, in training and test), small ones, and how many are grey or transparent.
 """
 
 from collections import Counter
@@ -105,12 +105,12 @@ class Report:
 
 def check(*folders: Path) -> Report:
     """Decode every picture below one folder, or below two that are the sides of a training."""
-    parts: dict[str, Path] = {}
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder")
-        official = [folder / name for name in FOLDERS] if any((folder / n).is_dir() for n in FOLDERS) else [folder]
-        parts |= {part.absolute().name if len(folders) == 1 else str(part): part for part in official}
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise UserError(f"{' and '.join(map(str, folders))}: are the same folder; give one for each side")
+    parts = _parts(folders)
     files = {name: find_pictures(part) for name, part in parts.items()}
     seen = {name: look_at_all(paths) for name, paths in files.items()}
     return Report(
@@ -122,6 +122,15 @@ def check(*folders: Path) -> Report:
             *(str(look) for looks in seen.values() for look in looks if isinstance(look, BadPictureError)),
         ),
     )
+
+
+def _parts(folders: Sequence[Path]) -> dict[str, Path]:
+    """What is counted by itself, under its name: of one folder that is a data set its parts, of several each."""
+    if len(folders) > 1:
+        return {str(folder): folder for folder in folders}
+    (root,) = folders
+    official = [root / name for name in FOLDERS] if any((root / name).is_dir() for name in FOLDERS) else [root]
+    return {part.absolute().name: part for part in official}
 
 
 def look_at_all(paths: Sequence[Path]) -> list[Look | BadPictureError]:

@@ -175,3 +175,19 @@ def test_of_two_folders_each_bad_file_is_named(tmp_path):
     report = check(photos, paintings)
     assert report.counts == {str(photos): 1, str(paintings): 1}
     assert [line.split(": ")[0] for line in report.bad] == [str(path) for path in bad]
+
+
+def test_of_two_folders_each_is_one_side_even_if_it_holds_the_parts_of_a_data_set(root, tmp_path):
+    save(tmp_path / "paintings" / "0.png")
+    report = check(root, tmp_path / "paintings")
+    assert report.counts == {str(root): 7, str(tmp_path / "paintings"): 1}
+    assert report.bad == ()
+
+
+@pytest.mark.parametrize("again", ["photos", "elsewhere/../photos", "linked"])
+def test_a_folder_is_no_other_side_of_itself(again, tmp_path):
+    save(tmp_path / "photos" / "0.png")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path / "photos")
+    with pytest.raises(UserError, match=f"photos and {tmp_path / again}: are the same folder; give one for each side"):
+        check(tmp_path / "photos", tmp_path / again)

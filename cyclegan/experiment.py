@@ -14,6 +14,7 @@ from cyclegan.config import dump, load, parse
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.sources import Sources, find_sources, kinds_of_sides, names_of
 from cyclegan.errors import ConfigError, UserError, enough_memory
+from cyclegan.invocation import command
 from cyclegan.methods.settings import CycleGANConfig, DirectedConfig, MethodConfig
 from cyclegan.pixels.kind import RGB, Kind, described
 from cyclegan.provenance import commit, environment
@@ -78,6 +79,12 @@ LESS_MEMORY = (
 
 def train(path: Path, overrides: Sequence[str]) -> int:
     """Say what will happen, train or continue, then score."""
+    _run(path, overrides)
+    return 0
+
+
+def _run(path: Path, overrides: Sequence[str]) -> Path:
+    """Does what `train` says; gives the folder of the run."""
     experiment = load(path, Experiment, overrides)
     sources = find_sources(experiment.data)
 
@@ -91,12 +98,12 @@ def train(path: Path, overrides: Sequence[str]) -> int:
         folder = RUNS / sources.domain / experiment.name
         if distributed.rank() > 0:
             _train(experiment, sources, SilentRun(folder), device)
-            return 0
+            return folder
         with locked(folder), enough_memory(lambda: f"{path}: {LESS_MEMORY}"):
             run = Run(folder, dump(experiment), environment(), 2 * experiment.data.batch_size, completed)
             _train(experiment, sources, run, device)
             run.add_hyperparameters(settings(experiment), score(folder, metrics=WITHOUT_WEIGHTS))
-    return 0
+    return folder
 
 
 def train_folders(x: Path, y: Path, overrides: Sequence[str]) -> int:
@@ -122,10 +129,10 @@ def train_folders(x: Path, y: Path, overrides: Sequence[str]) -> int:
         text = dump(Experiment(name="cyclegan", **recipe._asdict()))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(f"# {reason}\n" for reason in reasons) + text)
-        print(f"\n{path.read_text()}\nsaved as {path}: change it there, and train with\n  cyclegan train {path}\n")
-    code = train(path, overrides)
-    print(f"\ntranslate with\n  cyclegan translate {path.parent / 'cyclegan'} {x} --out translated")
-    return code
+        print(f"\n{path.read_text()}\nsaved as {path}: change it there, and train with\n  {command('train', path)}\n")
+    run = _run(path, overrides)
+    print(f"\ntranslate with\n  {command('translate', run, x, '--out', 'translated')}")
+    return 0
 
 
 def completed(text: str) -> str:

@@ -1,5 +1,6 @@
 """A recipe for two folders: what is chosen for whom, and that it is understood, shown, kept and trained."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +110,7 @@ def test_two_folders_are_looked_at_trained_on_and_translated(place, capsys):
     recipe = place / "runs" / "photos2paintings" / "recipe.yaml"
     assert f"saved as {recipe.relative_to(place)}" in said
     assert recipe.read_text() in said
-    command = said.strip().splitlines()[-1].split()
+    command = shlex.split(said.splitlines()[-1])
     assert command[:2] == ["cyclegan", "translate"]
 
     assert cli.main(command[1:]) == 2  # it names the torn one, too
@@ -123,6 +124,16 @@ def test_two_folders_are_looked_at_trained_on_and_translated(place, capsys):
         assert upright.size == (70, 90)
     evaluation = (place / "runs/photos2paintings/cyclegan/evaluation/evaluation.md").read_text()
     assert "1 test pictures are nearly pictures of the training" in evaluation  # grey.webp is 1.png
+
+
+def test_the_command_at_the_end_names_the_run_that_was_trained_and_works_with_spaces(place, capsys):
+    (place / "photos").rename(place / "my photos")
+    settings = [f"--set={each}" for each in (*TINY, "name=another")]
+    assert cli.main(["train", "--x", "my photos", "--y", "paintings", *settings]) == 0
+    command = capsys.readouterr().out.splitlines()[-1].strip()
+    assert command == "cyclegan translate 'runs/my photos2paintings/another' 'my photos' --out translated"
+    (place / "my photos" / "torn.jpg").unlink()
+    assert cli.main(shlex.split(command)[1:]) == 0
 
 
 def test_the_same_command_continues_with_the_same_recipe(place, capsys):

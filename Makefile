@@ -33,20 +33,20 @@ tensorboard: $(READY)  ## watch all runs at http://localhost:6006 (PORT=)
 
 translate: $(READY)    ## translate the pictures IN= with RUN into OUT= (TO= the side's name)
 	@test -n "$(IN)" || { echo "usage: make translate IN=photos [OUT=translated] [TO=painting] [RUN=...]" >&2; exit 2; }
-	$(BIN)/cyclegan translate $(RUN) $(IN) --out $(OUT) $(if $(TO),--to $(TO))
+	$(BIN)/cyclegan translate "$(RUN)" "$(IN)" --out "$(OUT)" $(if $(TO),--to "$(TO)")
 
 demo: $(READY_DEMO)    ## try RUN on your own pictures, at http://localhost:7860; ARGS= more models, or --port 8000
-	$(BIN)/cyclegan serve $(RUN) $(ARGS)
+	$(BIN)/cyclegan serve "$(RUN)" $(ARGS)
 
 stylize: $(READY)      ## paint CONTENT= like STYLE= into OUT (METHOD=gatys; adain with RUN= a trained one)
 	@test -n "$(CONTENT)" -a -n "$(STYLE)" || { echo "usage: make stylize CONTENT=photo.jpg STYLE=painting.jpg [METHOD=gatys|adain]" >&2; exit 2; }
-	$(BIN)/cyclegan translate $(STYLIZER) $(CONTENT) --style $(STYLE) --out $(OUT)
+	$(BIN)/cyclegan translate "$(STYLIZER)" "$(CONTENT)" --style "$(STYLE)" --out "$(OUT)"
 
 compare: $(READY)      ## the same pictures through many methods: one wall, one table (COMPARISON=baselines)
 	$(BIN)/cyclegan compare experiments/compare/$(COMPARISON).yaml $(ARGS)
 
 evaluate: $(READY)     ## score RUN on the test pictures of its domain
-	$(BIN)/cyclegan evaluate $(RUN)
+	$(BIN)/cyclegan evaluate "$(RUN)"
 
 data: $(READY)         ## list all domains; with FETCH= or CHECK= a domain: download it, look at every picture
 	$(BIN)/cyclegan data $(if $(FETCH),fetch $(FETCH),$(if $(CHECK),check $(CHECK),list))
@@ -55,11 +55,11 @@ show: $(READY)         ## print the resolved settings of DOMAIN and METHOD
 	$(BIN)/cyclegan show experiments/$(METHOD)/$(DOMAIN).yaml $(ARGS)
 
 figure: $(READY)       ## the picture of the README, made with RUN; NAME=tradeoff, …: those of the papers; trust
-	$(BIN)/python experiments/figures/$(if $(filter trust,$(NAME)),trust.py $(RUN),$(if $(NAME),papers.py $(NAME) $(ARGS),readme.py $(RUN)))
+	$(BIN)/python experiments/figures/$(if $(filter trust,$(NAME)),trust.py "$(RUN)",$(if $(NAME),papers.py $(NAME) $(ARGS),readme.py "$(RUN)"))
 
 notebook: $(READY)     ## open the notebooks; they look at RUN, if it is there
 	@test -x $(BIN)/jupyter-lab || $(INSTALL) jupyterlab
-	CYCLEGAN_NOTEBOOK_RUN=$(abspath $(RUN)) $(BIN)/jupyter lab notebooks
+	CYCLEGAN_NOTEBOOK_RUN="$(if $(filter /%,$(RUN)),,$(CURDIR)/)$(RUN)" $(BIN)/jupyter lab notebooks
 
 bench: $(READY)        ## measure the speed against plain code; benchmarks/results has what was measured
 	$(BIN)/python benchmarks/run.py $(ARGS)

@@ -7,6 +7,7 @@ that of all together, gradients are averaged over them, past fakes are exchanged
 whatever is written is written by the first. Without torchrun there is one process, and nothing here does anything.
 """
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from torch import Tensor
 from cyclegan.errors import NoAnswerError, UserError
 
 MINUTES = 30  # of waiting for the others: the first also looks at the run and saves it
+_groups = itertools.count()  # that this process joins, one after the other
 
 
 def rank() -> int:
@@ -66,9 +68,9 @@ def _patience() -> timedelta:
 
 
 def _store() -> dist.Store:
-    """Where the processes leave their addresses. After a restart by torchrun those of the dead are still there."""
+    """Where the processes leave their addresses. Those of groups that have ended are still there."""
     store, _, _ = next(dist.rendezvous("env://", timeout=_patience()))
-    return dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+    return dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}, group {next(_groups)}", store)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ Refuses    other formats whatever their suffix, truncated files, more than 50 mi
 
 import io
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,13 +46,22 @@ class BadPictureError(UserError):
 def find_pictures(folder: Path, arrays: bool = False) -> list[Path]:
     """Every picture below a folder, nested ones too, in an order that is the same on every machine; arrays if asked."""
     suffixes = {*FORMATS, ARRAY} if arrays else set(FORMATS)
-
-    def visible(path: Path) -> bool:
-        parts = path.relative_to(folder).parts
-        return not any(part.startswith(".") or part == "__MACOSX" for part in parts)
-
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in suffixes and visible(p) and p.is_file())
+    found = (path for path in _visible(folder) if path.suffix.lower() in suffixes)
     return sorted(found, key=lambda p: p.relative_to(folder).as_posix())
+
+
+def passed_over(folder: Path) -> Counter[str]:
+    """How many files `find_pictures` leaves out, by suffix: a phone's .heic, notes as .txt."""
+    suffixes = (path.suffix.lower() for path in _visible(folder))
+    return Counter(suffix or "without suffix" for suffix in suffixes if suffix not in FORMATS)
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    """Every file below a folder that somebody has put there, and not a program for itself."""
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(folder).parts)
+        if not hidden and path.is_file():
+            yield path
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 What differs between the recipes was measured on the embedded domain and on photo2monet: see experiments/README.md.
 """
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from cyclegan.data.check import Report
+from cyclegan.data.check import Report, remedy
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import UserError
 from cyclegan.methods.settings import CycleGANConfig
@@ -36,7 +37,10 @@ def choose(report: Report, x: Path, y: Path, device: str) -> tuple[Recipe, list[
     counts = [len(report.looks[str(side)]) for side in (x, y)]
     for side, count in zip((x, y), counts, strict=True):
         if count < 2:
-            raise UserError(f"{side}: {count} readable pictures found, at least 2 are needed; hundreds are better")
+            hint = remedy(report.passed_over.get(str(side), Counter()))
+            raise UserError(
+                f"{side}: {count} readable pictures found, at least 2 are needed; hundreds are better{hint}"
+            )
     shorter = round(median(min(look.width, look.height) for look in report.all_looks))
     folders = UnpairedConfig(x=x, y=y, resize="shorter_side", on_bad_picture="skip", most_bad=MOST_BAD)
     recipe, reasons = _small(folders, shorter) if device == "cpu" else _paper(folders, shorter, max(counts))

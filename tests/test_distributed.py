@@ -169,6 +169,24 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(place):
     assert "data.batch_size: 3 cannot be shared out among 2 processes; give a multiple of it" in done.stderr
 
 
+def test_of_two_folders_the_first_chooses_a_recipe_and_both_train_by_it(place):
+    small = ["data.load_size=36", "data.crop_size=32", "data.batch_size=2", "training.steps=2", "training.device=cpu"]
+    small += ["method.generator.base_channels=4", "method.generator.blocks=1", "method.discriminator.base_channels=4"]
+    folders = ["train", "--x", "summer", "--y", "winter"]
+    done = launch(2, "-m", "cyclegan", *folders, *(f"--set={each}" for each in small), cwd=place)
+    assert done.returncode == 0, done.stderr
+    for once in ("pictures can be read", "saved as runs/summer2winter/recipe.yaml", "translate with", "step 2/2"):
+        assert done.stdout.count(once) == 1, once
+    assert "processes 2, which share out every batch of 2" in done.stdout
+
+
+def test_what_is_wrong_with_a_folder_is_said_by_the_first(place):
+    done = launch(2, "-m", "cyclegan", "train", "--x", "summer", "--y", "nowhere", cwd=place)
+    assert done.returncode != 0
+    assert done.stderr.count("error: nowhere: no such folder") == 1
+    assert "experiment.py" not in done.stderr  # a traceback; torchrun prints its own
+
+
 def test_a_lone_process_shares_nothing():
     tensors = [torch.ones(2), torch.zeros(3)]
     distributed.average_(tensors)

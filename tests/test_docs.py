@@ -139,6 +139,29 @@ def spelt_out(command: str) -> list[list[str]]:
     return [[Path(program).name, *rest] for program, *rest in programs if "pip" not in rest]
 
 
+@pytest.mark.parametrize(
+    ("target", "given", "understood"),
+    [
+        ("translate", {"IN": "my photos", "OUT": "an out", "TO": "a b"}, "translate RUN IN --out OUT --to TO"),
+        (
+            "stylize",
+            {"CONTENT": "a b.jpg", "STYLE": "c d.jpg", "OUT": "an out", "METHOD": "adain"},
+            "translate experiments/adain/public.yaml CONTENT --style STYLE --out OUT",
+        ),
+        ("evaluate", {}, "evaluate RUN"),
+        ("demo", {}, "serve RUN"),
+        ("figure", {}, "experiments/figures/readme.py RUN"),
+        ("figure", {"NAME": "trust"}, "experiments/figures/trust.py RUN"),
+        ("train", {"X": "my photos", "Y": "my paintings"}, "train --x X --y Y"),
+    ],
+)
+def test_make_hands_on_names_with_spaces(target, given, understood):
+    given = {"RUN": "runs/my photos2paintings/it", **given}
+    asked = shlex.join(["make", target, *(f"{name}={value}" for name, value in given.items())])
+    ((_, *arguments),) = spelt_out(asked)
+    assert arguments == [given.get(word, word) for word in understood.split()]
+
+
 def small(file: str) -> list[str]:
     """Settings that make a training a matter of a second."""
     method = next((name for name in SMALL if f"/{name}" in file), "cyclegan")

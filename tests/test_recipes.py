@@ -1,5 +1,6 @@
 """A recipe for two folders: what is chosen for whom, and that it is understood, shown, kept and trained."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +110,7 @@ def test_two_folders_are_looked_at_trained_on_and_translated(place, capsys):
     recipe = place / "runs" / "photos2paintings" / "recipe.yaml"
     assert f"saved as {recipe.relative_to(place)}" in said
     assert recipe.read_text() in said
-    command = said.strip().splitlines()[-1].split()
+    command = shlex.split(said.splitlines()[-1])
     assert command[:2] == ["cyclegan", "translate"]
 
     assert cli.main(command[1:]) == 2  # it names the torn one, too
@@ -123,6 +124,16 @@ def test_two_folders_are_looked_at_trained_on_and_translated(place, capsys):
         assert upright.size == (70, 90)
     evaluation = (place / "runs/photos2paintings/cyclegan/evaluation/evaluation.md").read_text()
     assert "1 test pictures are nearly pictures of the training" in evaluation  # grey.webp is 1.png
+
+
+def test_the_command_at_the_end_names_the_run_that_was_trained_and_works_with_spaces(place, capsys):
+    (place / "photos").rename(place / "my photos")
+    settings = [f"--set={each}" for each in (*TINY, "name=another")]
+    assert cli.main(["train", "--x", "my photos", "--y", "paintings", *settings]) == 0
+    command = capsys.readouterr().out.splitlines()[-1].strip()
+    assert command == "cyclegan translate 'runs/my photos2paintings/another' 'my photos' --out translated"
+    (place / "my photos" / "torn.jpg").unlink()
+    assert cli.main(shlex.split(command)[1:]) == 0
 
 
 def test_the_same_command_continues_with_the_same_recipe(place, capsys):
@@ -139,6 +150,32 @@ def test_other_folders_of_the_same_names_are_not_taken_for_the_old_ones(place, c
     (place / "photos").rename(place / "elsewhere" / "photos")
     assert cli.main(["train", "--x", "elsewhere/photos", "--y", "paintings"]) == 2
     assert "runs/photos2paintings/recipe.yaml: is for photos and paintings;" in capsys.readouterr().err
+
+
+def test_a_folder_in_the_format_of_a_phone_is_told_what_to_do(place, capsys):
+    for path in [path for path in (place / "photos").rglob("*") if path.is_file()]:
+        path.rename(path.with_suffix(".HEIC"))
+    assert train() == 2
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [
+        "error: photos: 0 readable pictures found, at least 2 are needed; hundreds are better; "
+        "passed over: 7 .heic; convert pictures to jpg or png"
+    ]
+    assert "passed over: 7 .heic\n" in said.out
+
+
+def test_the_same_folder_twice_is_refused_in_one_line(place, capsys):
+    assert cli.main(["train", "--x", "photos", "--y", str(place / "photos")]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: photos and {place / 'photos'}: are the same folder; give one for each side"
+    ]
+    assert not (place / "runs").exists()
+
+
+def test_a_side_may_hold_the_parts_of_a_data_set(place, capsys):
+    (place / "photos/more").rename(place / "photos/trainA")
+    assert train() == 0
+    assert "photos and paintings: 10 of 11 pictures can be read" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

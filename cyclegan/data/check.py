@@ -1,14 +1,14 @@
 """The doctor: open every picture before a training does, and tell what its pictures would make of that training.
 
-A root with one of trainA trainB testA testB is a data set and must have all four; any other folder is one heap. What
-cannot be used is `bad`; what can, but may disappoint, is a `note`: pictures that are there twice (in one folder, on
-both sides, in training and test), small ones, and how many are grey or transparent.
+A lone root with one of trainA trainB testA testB is a data set and must have all four; any other folder is one heap,
+and so is each of two. What cannot be used is `bad`; what can, but may disappoint, is a `note`: pictures that are there
+twice (in one folder, on both sides, in training and test), small ones, and how many are grey or transparent.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from tqdm import tqdm
 from cyclegan.data.cards import FOLDERS
 from cyclegan.data.duplicates import pairs, shapes
 from cyclegan.errors import UserError
-from cyclegan.pictures import FORMATS, BadPictureError, find_pictures, open_picture, read_picture
+from cyclegan.pictures import FORMATS, BadPictureError, find_pictures, open_picture, passed_over, read_picture
 
 THREADS = 2
 SHOWN = 5  # the commonest sizes and modes, and pictures named in a note
@@ -47,6 +47,7 @@ class Report:
     counts: dict[str, int]  # part -> pictures, bad ones too
     looks: dict[str, list[Look]]  # part -> the good ones
     bad: tuple[str, ...]  # each names a file or a folder, and why
+    passed_over: dict[str, Counter[str]] = field(default_factory=dict)  # part -> suffix -> files
 
     @property
     def all_looks(self) -> list[Look]:
@@ -90,6 +91,7 @@ class Report:
 
     def __str__(self) -> str:
         """Some lines for people."""
+        others = sum(self.passed_over.values(), Counter[str]())
         return "\n".join(
             [
                 f"{' and '.join(map(str, self.folders))}: "
@@ -97,6 +99,7 @@ class Report:
                 *(f"  {name:8} {count}" for name, count in self.counts.items()),
                 f"  sizes    {_commonest(self.sizes)}",
                 f"  modes    {_commonest(self.modes)}",
+                *([f"passed over: {_by_suffix(others)}"] if others else []),
                 *(f"note: {line}" for line in self.notes()),
                 *(f"bad: {line}" for line in self.bad),
             ]
@@ -105,23 +108,40 @@ class Report:
 
 def check(*folders: Path) -> Report:
     """Decode every picture below one folder, or below two that are the sides of a training."""
-    parts: dict[str, Path] = {}
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder")
-        official = [folder / name for name in FOLDERS] if any((folder / n).is_dir() for n in FOLDERS) else [folder]
-        parts |= {part.absolute().name if len(folders) == 1 else str(part): part for part in official}
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise UserError(f"{' and '.join(map(str, folders))}: are the same folder; give one for each side")
+    parts = _parts(folders)
     files = {name: find_pictures(part) for name, part in parts.items()}
     seen = {name: look_at_all(paths) for name, paths in files.items()}
+    others = {name: passed_over(part) for name, part in parts.items()}
+    empty = [name for name, paths in files.items() if not paths]
     return Report(
         folders=folders,
         counts={name: len(paths) for name, paths in files.items()},
         looks={name: [look for look in looks if isinstance(look, Look)] for name, looks in seen.items()},
         bad=(
-            *(f"{parts[name]}: holds no picture ({' '.join(FORMATS)})" for name, paths in files.items() if not paths),
+            *(f"{parts[name]}: holds no picture ({' '.join(FORMATS)}){remedy(others[name])}" for name in empty),
             *(str(look) for looks in seen.values() for look in looks if isinstance(look, BadPictureError)),
         ),
+        passed_over=others,
     )
+
+
+def remedy(others: Counter[str]) -> str:
+    """How a message about too few pictures goes on, if there are files that were passed over."""
+    return f"; passed over: {_by_suffix(others)}; convert pictures to jpg or png" if others else ""
+
+
+def _parts(folders: Sequence[Path]) -> dict[str, Path]:
+    """What is counted by itself, under its name: of one folder that is a data set its parts, of several each."""
+    if len(folders) > 1:
+        return {str(folder): folder for folder in folders}
+    (root,) = folders
+    official = [root / name for name in FOLDERS] if any((root / name).is_dir() for name in FOLDERS) else [root]
+    return {part.absolute().name: part for part in official}
 
 
 def look_at_all(paths: Sequence[Path]) -> list[Look | BadPictureError]:
@@ -152,6 +172,13 @@ def _look(path: Path) -> Look | BadPictureError:
 def _commonest(counts: Counter[str]) -> str:
     shown = ", ".join(f"{name} ({count})" for name, count in counts.most_common(SHOWN))
     return f"{shown}, and {len(counts) - SHOWN} others" if len(counts) > SHOWN else shown or "none"
+
+
+def _by_suffix(counts: Counter[str]) -> str:
+    """The commonest first."""
+    return ", ".join(
+        f"{count:,} {suffix}" for suffix, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    )
 
 
 def _many(count: int) -> str:

@@ -63,21 +63,30 @@ class Failure(BaseModel):
 FAILURES: dict[int | str, dict[str, Any]] = {
     status: {"model": Failure, "description": why}
     for status, why in {
-        400: "A field or a picture is wrong",
+        400: "A field or a picture is wrong, or the request is malformed or cut off",
+        403: "The host is not this server, or a page of another site asks",
         404: "No model or example of this name",
+        408: "The pictures did not arrive in time",
         413: "Too large",
         422: "A field is missing or out of range",
+        500: "A mistake of the server",
         503: "Busy, or out of time or memory: later",
     }.items()
 }
+EVERYWHERE: dict[int | str, dict[str, Any]] = {status: FAILURES[status] for status in (400, 403, 500)}
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "The picture"}}
 
 
 def application(studio: Studio, hosts: Hosts, places: int = PLACES) -> Guard:
     """The page and the routes, guarded."""
     app = FastAPI(
-        title="cyclegan", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False
-    )  # docs load from elsewhere
+        title="cyclegan",
+        version=__version__,
+        responses=EVERYWHERE,
+        docs_url=None,  # which load from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     page = PAGE.read_text(encoding="utf-8")
     policy = content_security_policy(page)
     one_at_a_time = ThreadPoolExecutor(1, "painting")

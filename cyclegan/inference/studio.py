@@ -139,6 +139,7 @@ def read_examples(folder: Path | None, size: int = SIZE) -> dict[str, bytes]:
 
 
 def _directions(loaded: Loaded) -> list[tuple[str, str]]:
-    """(from, to), the one that is meant by default first."""
-    one_way = (loaded.x, loaded.y)
-    return [one_way] if loaded.stylizer is not None else [one_way, one_way[::-1]]
+    """(from, to) for each side that it translates to, the one that is meant by default first."""
+    sides = loaded.translators or (loaded.y,)  # what paints after examples has a translator only with one
+    both = (loaded.x, loaded.y), (loaded.y, loaded.x)
+    return [(start, to) for start, to in both if to in sides]

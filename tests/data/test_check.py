@@ -175,3 +175,38 @@ def test_of_two_folders_each_bad_file_is_named(tmp_path):
     report = check(photos, paintings)
     assert report.counts == {str(photos): 1, str(paintings): 1}
     assert [line.split(": ")[0] for line in report.bad] == [str(path) for path in bad]
+
+
+def test_of_two_folders_each_is_one_side_even_if_it_holds_the_parts_of_a_data_set(root, tmp_path):
+    save(tmp_path / "paintings" / "0.png")
+    report = check(root, tmp_path / "paintings")
+    assert report.counts == {str(root): 7, str(tmp_path / "paintings"): 1}
+    assert report.bad == ()
+
+
+@pytest.mark.parametrize("again", ["photos", "elsewhere/../photos", "linked"])
+def test_a_folder_is_no_other_side_of_itself(again, tmp_path):
+    save(tmp_path / "photos" / "0.png")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path / "photos")
+    with pytest.raises(UserError, match=f"photos and {tmp_path / again}: are the same folder; give one for each side"):
+        check(tmp_path / "photos", tmp_path / again)
+
+
+def test_files_that_are_no_pictures_by_their_names_are_counted_by_suffix(tmp_path):
+    save(tmp_path / "0.png")
+    assert "passed over" not in str(check(tmp_path))
+    for name in ("1.heic", "deep/2.HEIC", "3.raw", "Makefile", ".DS_Store", "__MACOSX/0.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    report = check(tmp_path)
+    assert report.bad == ()
+    assert str(report).count("\npassed over: 2 .heic, 1 .raw, 1 without suffix\n") == 1
+
+
+def test_a_folder_of_nothing_but_such_files_says_so(root):
+    for name in ("trainA/0.png", "trainA/1.png"):
+        (root / name).rename((root / name).with_suffix(".heic"))
+    (line,) = check(root).bad
+    assert line.startswith(f"{root}/trainA: holds no picture (.jpg ")
+    assert line.endswith("; passed over: 2 .heic; convert pictures to jpg or png")

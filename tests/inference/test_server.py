@@ -33,7 +33,10 @@ def test_it_describes_itself(address):
     assert {path: next(iter(methods)) for path, methods in described["paths"].items()} == routes
     answers = described["paths"]["/api/translate"]["post"]["responses"]
     assert list(answers["200"]["content"]) == ["image/png"]
-    assert {"400", "404", "413", "422", "503"} <= answers.keys()
+    assert answers.keys() == {"200", "400", "403", "404", "408", "413", "422", "500", "503"}
+    assert all(answer["content"]["application/json"] for status, answer in answers.items() if status != "200")
+    for path in routes:
+        assert {"400", "403", "500"} <= described["paths"][path][routes[path]]["responses"].keys()
     assert httpx.get(f"{address}/docs").status_code == 404  # FastAPI's loads its script from elsewhere
 
 

@@ -14,6 +14,7 @@ from serving import PHOTO, model, pixels, png, studio
 from cyclegan.errors import UserError
 from cyclegan.images import blend, from_bytes
 from cyclegan.inference import studio as studios
+from cyclegan.inference.export import export
 from cyclegan.inference.load import load
 from cyclegan.inference.studio import Order, Studio, TooLongError, named, read_examples
 from cyclegan.pictures import DESCRIPTION, write_picture
@@ -31,6 +32,19 @@ def test_a_picture_comes_back_as_the_library_would_translate_it(run):
     offered = studio(painter)
     for to in (None, "painting", "photo"):
         assert np.array_equal(paint(offered, to=to), np.asarray(painter(Image.fromarray(PHOTO), to=to)))
+
+
+@pytest.mark.parametrize("sides", [("painting",), ("photo",), ("photo", "painting")])
+def test_a_model_is_offered_in_the_directions_that_it_has_learned(sides, tmp_path, run):
+    file = run.file
+    if len(sides) == 1:
+        file = tmp_path / "one.safetensors"
+        export(run.folder, file, to=sides[0])
+    offered = studio(load(file, device="cpu"))
+    ways = [(way["from"], way["to"]) for way in offered.describe()[0]["directions"]]
+    both = [("photo", "painting"), ("painting", "photo")]
+    assert ways == [way for way in both if way[1] in sides]
+    assert np.array_equal(paint(offered, to=ways[0][1]), paint(offered))
 
 
 def test_it_says_in_the_file_what_made_it():

@@ -140,6 +140,7 @@ def completed(text: str) -> str:
 def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.device") -> None:
     """Put method, data and judge together, say what will happen, and go."""
     from cyclegan import distributed
+    from cyclegan.data.identity import Identity
     from cyclegan.data.unpaired import Unpaired, held_out
     from cyclegan.evaluation.examiner import PICTURES, Examiner, Validation
     from cyclegan.methods import build
@@ -181,7 +182,19 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
         run.say(f"validates on {len(x)} + {len(y)} pictures kept aside; the best weights go to best.safetensors")
     judge = Examiner(validations, lambda: method.preview(known).health)
     said = about(experiment, sources, pixels)
-    loop.train(method, batches, shown, training, run, seed=experiment.seed, device=device, about=said, judge=judge)
+    identity = Identity((sources.x, sources.train_x), (sources.y, sources.train_y))
+    loop.train(
+        method,
+        batches,
+        shown,
+        training,
+        run,
+        seed=experiment.seed,
+        device=device,
+        about=said,
+        judge=judge,
+        data=identity,
+    )
 
 
 def show(path: Path, overrides: Sequence[str]) -> int:

@@ -29,6 +29,7 @@ from cyclegan.errors import NoSpaceError, NotFiniteError, UserError
 
 PARTIAL = ".partial"
 MANIFEST_BYTES = 10_000  # many times what a manifest has
+YOUNGER = {"data"}  # parts that the checkpoints of older versions lack
 MESSAGE = 200  # characters of what another library says of a file
 
 
@@ -124,7 +125,8 @@ class Checkpoint:
         try:
             state = _fill(metadata["tree"], tensors)
             for name, part in self.parts.items():
-                part.load_state_dict(state[name])
+                if name in state or name not in YOUNGER:
+                    part.load_state_dict(state[name])
         except (AttributeError, LookupError, RecursionError, RuntimeError, TypeError, ValueError) as error:
             raise DamagedError(
                 f"{file}: is whole but no state of this run ({_one_line(error)}); move the checkpoints away"

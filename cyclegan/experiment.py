@@ -13,10 +13,11 @@ from cyclegan import __version__
 from cyclegan.config import dump, load, parse
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.sources import Sources, find_sources, kinds_of_sides, names_of
-from cyclegan.errors import ConfigError, UserError, enough_memory, naming
+from cyclegan.errors import ConfigError, UserError, enough_memory
 from cyclegan.methods.settings import CycleGANConfig, DirectedConfig, MethodConfig
 from cyclegan.pixels.kind import RGB, Kind, described
 from cyclegan.provenance import commit, environment
+from cyclegan.training.durable import replace_text
 from cyclegan.training.settings import TrainingConfig
 
 if TYPE_CHECKING:
@@ -121,8 +122,7 @@ def train_folders(x: Path, y: Path, overrides: Sequence[str]) -> int:
         recipe, reasons = choose(report, x, y, choose_device("auto").type)
         text = dump(Experiment(name="cyclegan", **recipe._asdict()))
         path.parent.mkdir(parents=True, exist_ok=True)
-        with naming(path):
-            path.write_text("".join(f"# {reason}\n" for reason in reasons) + text)
+        replace_text(path, "".join(f"# {reason}\n" for reason in reasons) + text)
         print(f"\n{path.read_text()}\nsaved as {path}: change it there, and train with\n  cyclegan train {path}\n")
     code = train(path, overrides)
     print(f"\ntranslate with\n  cyclegan translate {path.parent / 'cyclegan'} {x} --out translated")

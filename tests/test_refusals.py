@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from archives import GOOD, write_zip
 from folders import two_sides
 from PIL import Image
@@ -20,6 +21,7 @@ from cyclegan.errors import NoSpaceError, UserError, naming
 from cyclegan.evaluation import report, summary
 from cyclegan.evaluation.compare import Comparison
 from cyclegan.pictures import write_picture
+from cyclegan.training.checkpoint import write_release
 from cyclegan.training.lock import locked
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -136,6 +138,17 @@ def test_a_comparison_names_the_file_that_could_not_be_written(tmp_path, monkeyp
     assert caught.value.filename == str(tmp_path / "compare.md")
 
 
+def test_the_best_weights_name_their_file(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            write_release(tmp_path / "best.safetensors", {"G.weight": torch.ones(5000)}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(tmp_path / "best.safetensors"))
+
+
 @needs_full
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp", "tif", "bmp"])
 def test_a_picture_names_itself(tmp_path, kind):
@@ -149,8 +162,8 @@ def test_a_picture_names_itself(tmp_path, kind):
 def test_a_recipe_that_cannot_be_saved(tmp_path, monkeypatch, capsys):
     two_sides(tmp_path, 6, size=64)
     monkeypatch.chdir(tmp_path)
-    recipe = always_full(Path("runs") / "summer2winter" / "recipe.yaml")
-    monkeypatch.setattr(Path, "exists", lambda path: path != recipe and os.path.lexists(path))
+    recipe = Path("runs") / "summer2winter" / "recipe.yaml"
+    always_full(recipe.with_name("recipe.yaml.partial"))
     assert main(["train", "--x", "summer", "--y", "winter"]) == 4
     assert capsys.readouterr().err == (
         f"error: {recipe}: No space left on device; make room there, or take a disk that can be written, "

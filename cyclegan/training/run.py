@@ -3,7 +3,7 @@
 runs/<domain>/<name>/
     lock               held by the process that trains here: see cyclegan.training.lock
     config.yaml        the resolved settings; a run with settings of other consequences is refused this folder
-    environment.json   versions, commit, threads
+    environment.json   versions, commit, threads: see cyclegan.training.launches
     log.jsonl          one line for each logged step
     events.out.…       TensorBoard
     samples/           the same held-out pictures every time: step-00001000-x_to_y.png
@@ -34,6 +34,7 @@ from cyclegan.protocols import Losses, Preview
 from cyclegan.training.checkpoint import list_checkpoints
 from cyclegan.training.durable import replace_text
 from cyclegan.training.judging import Verdict
+from cyclegan.training.launches import note_launch
 from cyclegan.training.plan import duration, memory_in_use
 
 OPERATIONAL = (  # how a run is carried out; what comes of it does not depend on them, so they may change on the way
@@ -59,7 +60,9 @@ class Run:
         self.images_per_step = images_per_step
         self.checkpoints = folder / "checkpoints"
         self._claim(config, completed)
-        (folder / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
+        changed = note_launch(folder / "environment.json", self.steps_done(), environment)
+        if changed:
+            self.say(f"note      {changed}")
         self.config = config
 
     def _claim(self, config: str, completed: Callable[[str], str]) -> None:

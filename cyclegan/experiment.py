@@ -153,7 +153,7 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     if distributed.size() > 1 and getattr(experiment.method, "mixes_images", False):
         raise UserError("method: a batch norm needs the whole batch in one process; take norm instance, or one process")
     generator = getattr(experiment.method, "generator", None)
-    if distributed.size() > 1 and getattr(generator, "dropout", 0):  # each would drop by the same draws
+    if distributed.size() > 1 and getattr(generator, "dropout", False):  # each would drop by the same draws
         raise UserError("method.generator.dropout: is drawn for the whole batch in one process; take 0, or one process")
     seed_step(experiment.seed, step=0)
     pixels = kinds_of_sides(data, sources)

@@ -1,6 +1,7 @@
 """The `cyclegan` command: one sub-command for each verb, one call each; PyTorch is imported only by those that compute.
 
-Every mistake of the user ends here as a line on stderr and an exit code (see cyclegan.errors).
+Every mistake of the user, and whatever the system refuses, ends here as a line on stderr and an exit code (see
+cyclegan.errors). With CYCLEGAN_DEBUG=1 in the environment it ends with its traceback.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from cyclegan import __version__
-from cyclegan.errors import StoppedError, UserError
+from cyclegan.errors import StoppedError, UserError, refused
 from cyclegan.inference.options import Options
 
 
@@ -22,8 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return _fail(error)
     except StoppedError as stopped:
         print("stopped and saved; the same command continues", file=sys.stderr)
         return stopped.exit_code
@@ -32,6 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `cyclegan show … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno is None:  # said by a library, and not by the system: a bug of ours
+            raise
+        return _fail(refused(error))
+
+
+def _fail(error: UserError) -> int:
+    """Say what is wrong, in one line; the exit code."""
+    if os.environ.get("CYCLEGAN_DEBUG", "0") != "0":
+        raise error
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 def parser() -> argparse.ArgumentParser:

@@ -3,12 +3,18 @@
 The command line turns these into one line on stderr; anything else that escapes is a bug of ours (exit 1, with a
 traceback). Exit codes: 0 done · 1 our bug · 2 bad input · 3 not finite · 4 no space, memory or answer · 130 and 143
 signals
+
+What the system refuses (an OSError with a number) is nobody's bug either: `refused` puts it into one line, at the door
+of the command line or wherever more is known of the file and the remedy. CYCLEGAN_DEBUG=1 shows the traceback of all.
 """
 
+import errno
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # a disk that is full, or gone
 FULL = re.compile("out of memory|can't allocate memory|not enough memory")  # CUDA and MPS, Linux, Windows
 
 
@@ -46,6 +52,32 @@ class StoppedError(Exception):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.exit_code = 128 + signal_number
+
+
+def refused(error: OSError, target: object = None, remedy: str = "") -> UserError:
+    """What the system has refused to do, in one line; `target` is what was being written, `remedy` what helps then."""
+    kind, usual = UserError, "see whether the path is right, and whether you may use it"
+    if error.errno in LOST:
+        kind, usual = (
+            NoSpaceError,
+            "make room there, or take a disk that can be written, and give the same command again",
+        )
+    elif isinstance(error, ConnectionError | TimeoutError):
+        kind, usual = NoAnswerError, "see to the connection, and give the same command again"
+    said = error.strerror or str(error) or type(error).__name__
+    said = f"cannot be written ({said})" if target else said
+    return kind(f"{target or error.filename or 'a file or a connection'}: {said}; {remedy or usual}")
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """An OSError within this context tells its file, which those of writing do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 @contextmanager

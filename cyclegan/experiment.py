@@ -18,6 +18,7 @@ from cyclegan.invocation import command
 from cyclegan.methods.settings import CycleGANConfig, DirectedConfig, MethodConfig
 from cyclegan.pixels.kind import RGB, Kind, described
 from cyclegan.provenance import commit, environment
+from cyclegan.training.durable import replace_text
 from cyclegan.training.settings import TrainingConfig
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _settle(path: Path, x: Path, y: Path) -> None:
     recipe, reasons = choose(report, x, y, choose_device("auto").type)
     text = dump(Experiment(name="cyclegan", **recipe._asdict()))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"# {reason}\n" for reason in reasons) + text)
+    replace_text(path, "".join(f"# {reason}\n" for reason in reasons) + text)
     print(f"\n{path.read_text()}\nsaved as {path}: change it there, and train with\n  {command('train', path)}\n")
 
 
@@ -160,6 +161,7 @@ def completed(text: str) -> str:
 def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.device") -> None:
     """Put method, data and judge together, say what will happen, and go."""
     from cyclegan import distributed
+    from cyclegan.data.identity import Identity
     from cyclegan.data.unpaired import Unpaired, held_out
     from cyclegan.evaluation.examiner import PICTURES, Examiner, Validation
     from cyclegan.methods import build
@@ -171,6 +173,9 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     data, training = experiment.data, experiment.training
     if distributed.size() > 1 and getattr(experiment.method, "mixes_images", False):
         raise UserError("method: a batch norm needs the whole batch in one process; take norm instance, or one process")
+    generator = getattr(experiment.method, "generator", None)
+    if distributed.size() > 1 and getattr(generator, "dropout", False):  # each would drop by the same draws
+        raise UserError("method.generator.dropout: is drawn for the whole batch in one process; take 0, or one process")
     seed_step(experiment.seed, step=0)
     pixels = kinds_of_sides(data, sources)
     method = build(experiment.method, experiment.channels).to(device)
@@ -201,7 +206,19 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
         run.say(f"validates on {len(x)} + {len(y)} pictures kept aside; the best weights go to best.safetensors")
     judge = Examiner(validations, lambda: method.preview(known).health)
     said = about(experiment, sources, pixels)
-    loop.train(method, batches, shown, training, run, seed=experiment.seed, device=device, about=said, judge=judge)
+    identity = Identity((sources.x, sources.train_x), (sources.y, sources.train_y))
+    loop.train(
+        method,
+        batches,
+        shown,
+        training,
+        run,
+        seed=experiment.seed,
+        device=device,
+        about=said,
+        judge=judge,
+        data=identity,
+    )
 
 
 def show(path: Path, overrides: Sequence[str]) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, naming
 
 FORMATS = {
     ".jpg": "JPEG",
@@ -132,7 +132,8 @@ def write_picture(path: Path, array: np.ndarray, about: str = "", **options: Any
     if kind is None:
         raise BadPictureError(f"{path}: cannot write '{path.suffix}'; use one of {' '.join(FORMATS)}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _save(path, array, kind, about, **options)
+    with naming(path):
+        _save(path, array, kind, about, **options)
 
 
 def encode_picture(array: np.ndarray, about: str = "") -> bytes:

@@ -29,7 +29,7 @@ method:
 data: {{x: summer, y: winter, load_size: null, crop_size: 32, batch_size: 4, validation: 0.2}}
 training: {{steps: 8, log_every: 1, sample_every: 4, save_every: 4, device: cpu}}
 """
-GRADIENTS = """
+STEP = """
 import sys
 import torch
 from cyclegan import distributed
@@ -41,28 +41,14 @@ from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig
 
 with distributed.joined(torch.device("cpu")):
-    torch.manual_seed(0)
     small = CycleGANConfig(
         generator=GeneratorConfig(base_channels=4, blocks=1),
         discriminator=DiscriminatorConfig(base_channels=4, layers=2),
-        buffer_size=3,
-        lambda_r1=1.0,
-        lambda_gp=1.0,
-        augment=("color", "translation", "cutout"),
-        r1_every=1,
     )
-    method = CycleGAN(small).double()
+    method = CycleGAN(small)
     optimizers = Optimizers(method.players(), OptimizerConfig())
-    for step in range(3):
-        torch.manual_seed(step)
-        whole = torch.rand(2, 4, 3, 32, 32, dtype=torch.float64) * 2 - 1
-        mine = distributed.share(4)
-        losses = method.training_step(UnpairedBatch(whole[0, mine], whole[1, mine]), optimizers.minimize)
-    found = {name: parameter.grad for name, parameter in method.named_parameters()}
-    found |= {"loss " + name: loss for name, loss in distributed.averaged(losses).items()}
-    found |= {"buffer": method.past_y.images}
-    if distributed.rank() == 0:
-        torch.save({name: tensor.detach() for name, tensor in found.items()}, sys.argv[1])
+    losses = method.training_step(UnpairedBatch(*torch.rand(2, 2, 3, 32, 32)), optimizers.minimize)
+    distributed.averaged(losses)
 """
 
 
@@ -91,7 +77,7 @@ def place(tmp_path, monkeypatch) -> Path:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="this system does not list threads")
 def test_no_thread_of_the_group_outlives_it_as_it_would_abort_the_process_at_its_end(tmp_path):
     threads = "import os; open(sys.argv[1] + os.environ['RANK'], 'w').write(str(len(os.listdir('/proc/self/task'))))"
-    (tmp_path / "threads.py").write_text(GRADIENTS + threads)
+    (tmp_path / "threads.py").write_text(STEP + threads)
     done = launch(2, "threads.py", "threads", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [(tmp_path / f"threads{rank}").read_text() for rank in (0, 1)] == ["1", "1"]

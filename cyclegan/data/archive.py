@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from cyclegan.data.cards import FOLDERS
-from cyclegan.errors import NoSpaceError, UserError
+from cyclegan.errors import LOST, NoSpaceError, UserError, refused
 from cyclegan.pictures import FORMATS
 
 MAX_MEMBERS = 100_000
@@ -39,6 +39,8 @@ def unpack(archive: Path, folder: Path) -> None:
     except NoSpaceError:
         raise
     except Exception as error:  # zipfile raises many classes on damaged files: BadZipFile, EOFError, UnicodeError, …
+        if isinstance(error, OSError) and error.errno in LOST:
+            raise refused(error, folder) from error
         raise BadArchiveError(f"{archive}: cannot be unpacked: {error}; delete it and fetch it anew") from error
 
 

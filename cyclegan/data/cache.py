@@ -5,7 +5,6 @@ It appears under its name when it is whole, so that any number of processes may 
 is made again. Nothing is ever removed: delete the folder when you are done with it.
 """
 
-import errno
 import hashlib
 import os
 import tempfile
@@ -16,7 +15,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from cyclegan.errors import NoSpaceError, UserError
+from cyclegan.errors import refused
 from cyclegan.pictures import BadPictureError
 from cyclegan.pixels.kind import RGB, Kind
 
@@ -60,8 +59,5 @@ class PictureCache:
                     os.unlink(file.name)
                     raise
         except OSError as error:
-            kind = NoSpaceError if error.errno in (errno.ENOSPC, errno.EDQUOT) else UserError
-            raise kind(
-                f"{self.folder}: cannot be written ({error.strerror or error}); "
-                "give another data.cache_folder, or null to keep pictures in memory"
-            ) from error
+            remedy = "give another data.cache_folder, or null to keep pictures in memory"
+            raise refused(error, self.folder, remedy) from error

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from cyclegan.errors import naming
 from cyclegan.evaluation import html
 from cyclegan.evaluation.assessment import Assessment, as_markdown, in_markdown
 from cyclegan.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Estimate, bootstrap
@@ -76,7 +77,8 @@ def save_report(folder: Path, reports: Mapping[str, Report], provenance: Mapping
         "index.html": html.page(" and ".join(reports), *(_section(name, report) for name, report in reports.items())),
     }
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        with naming(folder / name):
+            (folder / name).write_text(text, encoding="utf-8")
 
 
 def as_text(report: Report) -> str:

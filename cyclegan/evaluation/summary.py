@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cyclegan.errors import naming
 from cyclegan.evaluation import html
 from cyclegan.evaluation.assessment import as_markdown, in_markdown
 from cyclegan.evaluation.compare import Comparison, Result
@@ -40,7 +41,8 @@ def save_comparison(folder: Path, comparison: Comparison, provenance: Mapping[st
         "index.html": _page(folder.name, comparison, few),
     }
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        with naming(folder / name):
+            (folder / name).write_text(text, encoding="utf-8")
 
 
 def summary(comparison: Comparison) -> str:

@@ -7,7 +7,6 @@ A picture that cannot be read is named in the report and does not stop the other
 Every result says in its metadata what made it, and with whose weights.
 """
 
-import errno
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 import torch
 from tqdm import tqdm
 
-from cyclegan.errors import NoSpaceError, UserError
+from cyclegan.errors import UserError, refused
 from cyclegan.images import write
 from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.memory import translate_in_memory
@@ -200,7 +199,4 @@ def writing(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = NoSpaceError if error.errno in (errno.ENOSPC, errno.EDQUOT) else UserError
-        raise kind(
-            f"{target}: cannot be written ({error.strerror or error}); give another --out or make room"
-        ) from error
+        raise refused(error, target, "give another --out or make room") from error

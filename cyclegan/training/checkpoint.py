@@ -9,9 +9,9 @@ Reading    The newest folder whose manifest verifies; a damaged one is named and
            safetensors, the rest is JSON: nothing in a checkpoint can execute.
 """
 
+import errno
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -26,9 +26,10 @@ from torch import Tensor
 
 from cyclegan import distributed
 from cyclegan.errors import NoSpaceError, NotFiniteError, UserError
+from cyclegan.training.durable import PARTIAL, flush
 
-PARTIAL = ".partial"
 MANIFEST_BYTES = 10_000  # many times what a manifest has
+YOUNGER = {"data"}  # parts that the checkpoints of older versions lack
 MESSAGE = 200  # characters of what another library says of a file
 
 
@@ -72,14 +73,14 @@ class Checkpoint:
             write_release(partial / "release.safetensors", self.release, {**self.about, "step": step})
             manifest = {path.name: fingerprint(path) for path in sorted(partial.iterdir())}
             (partial / "manifest.json").write_text(json.dumps(manifest, indent=1))
-            _flush(partial / "manifest.json")
-            _flush(partial)
+            flush(partial / "manifest.json")
+            flush(partial)
 
             if final.exists():  # a damaged one of the same step, which the run has passed over
                 shutil.rmtree(final)
             partial.rename(final)
-            _flush(self.folder)
-        except (OSError, SafetensorError) as error:
+            flush(self.folder)
+        except OSError as error:
             shutil.rmtree(partial, ignore_errors=True)
             needed = sum(tensor.nbytes for tensor in (*tensors.values(), *self.release.values())) / 1e6
             raise NoSpaceError(
@@ -124,7 +125,8 @@ class Checkpoint:
         try:
             state = _fill(metadata["tree"], tensors)
             for name, part in self.parts.items():
-                part.load_state_dict(state[name])
+                if name in state or name not in YOUNGER:
+                    part.load_state_dict(state[name])
         except (AttributeError, LookupError, RecursionError, RuntimeError, TypeError, ValueError) as error:
             raise DamagedError(
                 f"{file}: is whole but no state of this run ({_one_line(error)}); move the checkpoints away"
@@ -198,13 +200,14 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     for name, tensor in tensors.items():
         if not _is_finite(tensor):
             raise NotFiniteError(f"{name}: holds NaN or infinity, so no checkpoint is written; the last one is good")
-    save_file(
-        {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
-        path,
-        metadata={key: json.dumps(value) for key, value in metadata.items()},
-    )
+    said = {key: json.dumps(value) for key, value in metadata.items()}
+    try:
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path, metadata=said)
+    except SafetensorError as error:  # it tells the number of the system's error in words
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]) if number else errno.EIO, str(error), str(path)) from error
     path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets nobody but the owner read
-    _flush(path)
+    flush(path)
 
 
 def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -279,12 +282,3 @@ def _fill(tree: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
     if kind == "pairs":
         return {key: _fill(item, tensors) for key, item in content}
     return [_fill(item, tensors) for item in content] if kind == "list" else content
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file, or the list of a folder's files, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,5 @@
 """What training asks of whoever judges it: it knows no metric itself, and keeps the best weights by the verdict."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from cyclegan.protocols import Preview
 from cyclegan.training.checkpoint import write_release
+from cyclegan.training.durable import replacing
 
 PATIENCE = 2  # looks in a row at which something must be wrong before it is said
 
@@ -47,9 +47,8 @@ class Best:
         if not validation or (self.distance is not None and distance >= self.distance):
             return False
         self.distance, self.step = distance, step
-        partial = self.path.with_name(self.path.name + ".partial")
-        write_release(partial, self.release, {**self.about, "step": step, "validation": dict(validation)})
-        os.replace(partial, self.path)
+        with replacing(self.path) as partial:
+            write_release(partial, self.release, {**self.about, "step": step, "validation": dict(validation)})
         return True
 
     def state_dict(self) -> dict[str, Any]:

@@ -4,22 +4,19 @@ The system holds the lock for as long as the process lives, so that no crash lea
 is. Where a file system knows no locks, and on Windows, there is none.
 """
 
-import errno
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
-from cyclegan.errors import NoSpaceError, UserError
+from cyclegan.errors import LOST, NoSpaceError, UserError, refused
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
-
-LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # a disk that is full, or gone
 
 
 @contextmanager
@@ -30,17 +27,14 @@ def locked(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / "lock").open("a+")
+        file = (folder / "lock").open("ab+", buffering=0)  # nothing is left to be written when it is closed
     except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be written ({error.strerror or error}); train from a folder that can be, or free it"
-        ) from error
+        raise refused(error, folder, "train from a folder that can be written, or make room") from error
     with file:
         _lock(file, folder)
-        file.truncate(0)
-        file.write(f"{os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
         try:
+            file.truncate(0)
+            file.write(f"{os.getpid()} on {socket.gethostname()}\n".encode())
             yield
         except OSError as error:
             if error.errno not in LOST and folder not in Path(str(error.filename)).parents:
@@ -51,14 +45,14 @@ def locked(folder: Path) -> Iterator[None]:
             ) from error
 
 
-def _lock(file: IO[str], folder: Path) -> None:
+def _lock(file: BinaryIO, folder: Path) -> None:
     if fcntl is None:
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.seek(0)
-        owner = file.read().strip() or "unknown"
+        owner = file.read().decode(errors="replace").strip() or "unknown"
         raise UserError(
             f"{folder}: locked by process {owner}, which trains there; "
             "wait for its end, or give this run a name of its own (--set name=…)"

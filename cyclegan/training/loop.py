@@ -54,16 +54,16 @@ def train(
     device: torch.device,
     about: Mapping[str, Any],
     judge: Judge | None = None,
+    **more: Part,
 ) -> None:
-    """Train any method: schedule, step, report, sample, judge, save. Run it again to resume."""
+    """Train any method: schedule, step, report, sample, judge, save. Run it again to resume; `more` is saved, too."""
     precision = choose_precision(config.precision, device)
     optimizers = Optimizers(method.players(), config.optimizer, config.accumulate)
     in_parts = Parts(config.accumulate, config.cuda_graphs)
     ema = EMA(method.networks(), config.ema)
-    progress, schedule = Progress(), Schedule(config, device)
+    progress, schedule, alarms = Progress(), Schedule(config, device), Alarms()
     best = Best(run.folder / "best.safetensors", ema.average, about)
-    alarms = Alarms()
-    parts: dict[str, Part] = {"method": method, "optimizers": optimizers, "ema": ema, "progress": progress}
+    parts: dict[str, Part] = {**more, "method": method, "optimizers": optimizers, "ema": ema, "progress": progress}
     checkpoint = Checkpoint(run.checkpoints, config.keep, ema.average, about, **parts, **schedule.parts(), best=best)
     with distributed.first_goes_first():  # it also clears away what an interrupted save has left
         for damage in checkpoint.load_latest():

@@ -21,6 +21,8 @@ from cyclegan.training.step import Parts, recompute_blocks
 
 PATIENCE = 24 * 3600  # seconds: a training predicted to take longer is called hopeless on this device
 
+DESCRIBED = 180  # bytes of a checkpoint that tell name, type and place of a tensor
+
 
 class Rehearsal(NamedTuple):
     """What one step costs."""
@@ -145,10 +147,10 @@ def state_bytes(method: Trainable) -> int:
 
 def checkpoint_bytes(method: Trainable, batch: Any, buffered: int) -> int:
     """About what one checkpoint weighs: weights, two moments of Adam, the average twice, and the buffered images."""
-    weights = sum(p.numel() for owned in method.players().values() for p in owned)
-    kept = sum(_count(network) for network in method.networks().values())
+    learned = [p.numel() for owned in method.players().values() for p in owned]
+    kept = [p.numel() for network in method.networks().values() for p in network.parameters()]
     images = sum(tensor[0].numel() for tensor in batch) * buffered
-    return 4 * (3 * weights + 2 * kept + images)
+    return 4 * (3 * sum(learned) + 2 * sum(kept) + images) + DESCRIBED * (3 * len(learned) + 2 * len(kept))
 
 
 def require_room(folder: Path, needed: int) -> None:

@@ -3,7 +3,7 @@
 runs/<domain>/<name>/
     lock               held by the process that trains here: see cyclegan.training.lock
     config.yaml        the resolved settings; a run with settings of other consequences is refused this folder
-    environment.json   versions, commit, threads
+    environment.json   versions, commit, threads: see cyclegan.training.launches
     log.jsonl          one line for each logged step
     events.out.…       TensorBoard
     samples/           the same held-out pictures every time: step-00001000-x_to_y.png
@@ -15,7 +15,6 @@ runs/<domain>/<name>/
 """
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +32,9 @@ from cyclegan.errors import UserError
 from cyclegan.images import grid, to_bytes, write
 from cyclegan.protocols import Losses, Preview
 from cyclegan.training.checkpoint import list_checkpoints
+from cyclegan.training.durable import replace_text
 from cyclegan.training.judging import Verdict
+from cyclegan.training.launches import note_launch
 from cyclegan.training.plan import duration, memory_in_use
 
 OPERATIONAL = (  # how a run is carried out; what comes of it does not depend on them, so they may change on the way
@@ -59,7 +60,9 @@ class Run:
         self.images_per_step = images_per_step
         self.checkpoints = folder / "checkpoints"
         self._claim(config, completed)
-        (folder / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
+        changed = note_launch(folder / "environment.json", self.steps_done(), environment)
+        if changed:
+            self.say(f"note      {changed}")
         self.config = config
 
     def _claim(self, config: str, completed: Callable[[str], str]) -> None:
@@ -78,7 +81,7 @@ class Run:
                 f"either give this run a name of its own (--set name=…) or remove the old one (rm -r {self.folder})"
             )
         self.folder.mkdir(parents=True, exist_ok=True)
-        _replace(path, config)
+        replace_text(path, config)
 
     def steps_done(self) -> int:
         """By the name of the newest checkpoint; whether it is whole is not looked at."""
@@ -116,7 +119,7 @@ class Run:
         """Keep the lines up to a step and return how many; a line that was cut off in the middle goes too."""
         path = self.folder / "log.jsonl"
         kept = [line + "\n" for line, record in _records(path) if record["step"] <= step]
-        _replace(path, "".join(kept))
+        replace_text(path, "".join(kept))
         return len(kept)
 
     @contextmanager
@@ -201,7 +204,7 @@ class Run:
         path.unlink(missing_ok=True)
         if bad:
             self.say(f"left out  {len(bad)} of the pictures, listed in {path}: {bad[0]}")
-            _replace(path, "".join(f"{line}\n" for line in bad))
+            replace_text(path, "".join(f"{line}\n" for line in bad))
 
     def raise_alarm(self, step: int, sentence: str) -> None:
         """To the screen and TensorBoard."""
@@ -274,10 +277,3 @@ def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         except (ValueError, TypeError, LookupError, RecursionError):
             continue
         yield line, record
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file at once, so that a run that is cut off leaves the old one or the new one."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)

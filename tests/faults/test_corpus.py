@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mutants import lines
 from PIL import Image
+from toy import launch
 
 from cyclegan import load
 from cyclegan.cli import main
@@ -78,6 +80,22 @@ def test_what_was_released_once_is_still_read_and_paints_the_same(name, figure):
         assert stored.std() > 10
         assert np.abs(painted - stored).max() <= 1  # a level, for another machine adds up in another order
     figure("V1", f"{name}: loads, and paints both ways what it painted when it was released")
+
+
+def test_a_training_continues_from_a_checkpoint_that_was_saved_once(tmp_path, capsys, figure):
+    saved, whole = tmp_path / "run" / "checkpoints" / "step-00000008", tmp_path / "whole"
+    shutil.copytree(RELEASED / "checkpoint-1", saved)
+    launch(tmp_path / "run")
+    assert "continuing after step 8\n" in capsys.readouterr().out
+    launch(whole)
+    found, expected = (
+        read_tensors(folder / "checkpoints" / "step-00000012" / "state.safetensors")
+        for folder in (saved.parents[1], whole)
+    )
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():  # on another machine the last digits differ
+        torch.testing.assert_close(found[name], tensor, rtol=1e-3, atol=1e-5, msg=name)
+    figure("V1", "a checkpoint of format 1: a training continues from it as if it had never ended")
 
 
 def test_what_will_be_released_later_is_refused_with_its_version(tmp_path, capsys, figure):

@@ -26,9 +26,9 @@ LOCKED = {  # module -> the doors it has, and why they may be there
     "provenance.py": ["subprocess.run"],  # git, by a list of words of ours
     "pixels/arrays.py": ["np.load(allow_pickle)", "np.save(allow_pickle)"],  # False, both
     "inference/export.py": ["torch.export.load"],  # of the file that we have written a moment ago, to compare
-    "inference/graph.py": ["import_module"],  # of packages by names of ours, which may be missing
-    "distributed.py": ["import_module"],  # of a name of ours
-    "methods/__init__.py": ["import_module"],  # of one of three names of ours: MethodConfig knows no other
+    "inference/graph.py": ["importlib.import_module"],  # of packages by names of ours, which may be missing
+    "distributed.py": ["importlib.import_module"],  # of a name of ours
+    "methods/__init__.py": ["importlib.import_module"],  # of one of three names of ours: MethodConfig knows no other
 }
 
 
@@ -39,8 +39,32 @@ def dotted(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+def real_names(tree: ast.AST) -> dict[str, str]:
+    """What a module calls by another name: `import a.b as c`, `from a import b as c`, `c = a.b`."""
+    real = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            real |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            real |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Name | ast.Attribute):
+            real |= {target.id: dotted(node.value) for target in node.targets if isinstance(target, ast.Name)}
+    return real
+
+
+def resolved(name: str, real: dict[str, str]) -> str:
+    """A dotted name by what its first word stands for, and that again."""
+    for _ in range(len(real)):
+        first, dot, rest = name.partition(".")
+        if real.get(first, first) == first:
+            break
+        name = real[first] + dot + rest
+    return name
+
+
 def doors(tree: ast.AST) -> Iterator[str]:
-    """Every import and call of that kind in a module."""
+    """Every import and call of that kind in a module, by its real name and by the one it goes by there."""
+    real = real_names(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] in MODULES)
@@ -49,7 +73,10 @@ def doors(tree: ast.AST) -> Iterator[str]:
             yield from (name for name in names if node.module.split(".")[0] in MODULES or name.endswith(CALLS[:-1]))
         elif isinstance(node, ast.Call):
             name, words = dotted(node.func), {word.arg: word.value for word in node.keywords}
-            if name in BUILTINS or name.endswith(CALLS):
+            meant = resolved(name, real)
+            if meant.removeprefix("builtins.") in BUILTINS or meant.endswith(CALLS):
+                yield meant
+            elif name.endswith(CALLS):
                 yield name
             yield from (f"{name}({word})" for word in ("allow_pickle", "shell", "verify") if word in words)
 
@@ -84,6 +111,18 @@ def test_the_only_torch_load_asks_for_tensors_only():
         ("torch.jit.load(path)", "torch.jit.load"),
         ("zipfile.ZipFile(path).extractall(folder)", ".extractall"),
         ("archive.extract(member, folder)", "archive.extract"),
+        ("import torch as t\nt.load(path)", "torch.load"),
+        ("from torch import load as read\nread(path)", "torch.load"),
+        ("import torch.hub as h\nh.load('owner/name', 'model')", "torch.hub.load"),
+        ("from torch import hub as h\nh.load('owner/name', 'model')", "torch.hub.load"),
+        ("from torch import hub\nhub.load('owner/name', 'model')", "torch.hub.load"),
+        ("import torch\nread = torch.load\nread(path)", "torch.load"),
+        ("import torch as t\nread = t.load\nread(path)", "torch.load"),
+        ("import subprocess as s\ns.run(text)", "subprocess.run"),
+        ("import pickle as p", "pickle"),
+        ("from os import system as do", "os.system"),
+        ("import builtins as b\nb.eval(text)", "builtins.eval"),
+        ("run = eval\nrun(text)", "eval"),
         ("eval(text)", "eval"),
         ("exec(text)", "exec"),
         ("os.system(text)", "os.system"),

@@ -41,6 +41,8 @@ SMALL = CycleGANConfig(
     buffer_size=6,
     lambda_r1=1.0,
     r1_every=2,
+    lambda_gp=1.0,
+    augment=("color", "translation", "cutout"),
 )
 
 def share(step, dtype):

@@ -85,8 +85,8 @@ TERM, INT = signal.SIGTERM, signal.SIGINT
 PAIRS = [
     (("step", 4), (TERM, TERM)),
     (("step", 8), (INT, INT)),
-    (("flush", 8), (TERM, INT)),
-    (("flush", 6), (INT, TERM)),
+    (("flush", 12), (TERM, INT)),
+    (("flush", 10), (INT, TERM)),
 ]
 
 

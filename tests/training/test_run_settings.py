@@ -112,6 +112,43 @@ def test_the_settings_are_replaced_at_once(tmp_path, monkeypatch):
     assert (tmp_path / "config.yaml").read_text() == experiment()
 
 
-def test_the_environment_is_kept_with_the_run(tmp_path):
-    Run(tmp_path, SETTLED, {"torch": "2.15"}, 4)
-    assert json.loads((tmp_path / "environment.json").read_text()) == {"torch": "2.15"}
+OLD, NEW = {"torch": "2.15", "threads": 2, "numpy": "2.4"}, {"torch": "2.16", "threads": 1, "numpy": "2.4"}
+
+
+def launch_at(folder: Path, step: int, environment: dict) -> list[dict]:
+    """What environment.json tells after a launch that continues from a step."""
+    if step:
+        (folder / "checkpoints" / f"step-{step:08d}").mkdir(parents=True)
+    Run(folder, SETTLED, environment, 4)
+    return json.loads((folder / "environment.json").read_text())
+
+
+def test_the_environment_is_kept_with_the_run(tmp_path, capsys):
+    assert launch_at(tmp_path, 0, OLD) == [{"step": 0, **OLD}]
+    assert launch_at(tmp_path, 5, OLD) == [{"step": 0, **OLD}]
+    assert capsys.readouterr().out == ""
+
+
+def test_another_environment_is_added_and_said_if_it_decides_on_the_last_digits(tmp_path, capsys):
+    launch_at(tmp_path, 0, OLD)
+    assert launch_at(tmp_path, 5, OLD | {"numpy": "2.5"})[1:] == [{"step": 5, **OLD, "numpy": "2.5"}]
+    assert capsys.readouterr().out == ""
+    assert launch_at(tmp_path, 8, NEW)[2:] == [{"step": 8, **NEW}]
+    assert capsys.readouterr().out == (
+        "note      torch 2.16 and not 2.15, threads 1 and not 2, as when this run began: "
+        "its last digits may become others (environment.json)\n"
+    )
+    assert len(launch_at(tmp_path, 9, NEW)) == 3
+    assert "threads 1 and not 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ['{"torch": "2.15", "threads": 2}', "[", "[1]", ""])
+def test_the_environment_of_an_older_run_is_read_and_a_damaged_one_is_made_anew(tmp_path, content):
+    (tmp_path / "environment.json").write_text(content)
+    known = [json.loads(content)] if content.startswith("{") else []
+    assert launch_at(tmp_path, 5, NEW) == [*known, {"step": 5, **NEW}]
+
+
+def test_a_run_that_begins_anew_has_no_earlier_environment(tmp_path):
+    launch_at(tmp_path, 0, OLD)
+    assert launch_at(tmp_path, 0, NEW) == [{"step": 0, **NEW}]

@@ -123,6 +123,21 @@ def test_a_batch_norm_is_not_shared_out_among_processes(tmp_path, monkeypatch, c
     assert "method: a batch norm needs the whole batch in one process" in capsys.readouterr().err
 
 
+def test_dropout_is_not_shared_out_among_processes(tmp_path, monkeypatch, capsys):
+    (tmp_path / "it.yaml").write_text(
+        "name: it\ndata: {domain: photo2painting, load_size: null, crop_size: 32}\n"
+        "method: {generator: {name: unet, base_channels: 4, downsamplings: 3, dropout: 0.5}}\n"
+        "training: {steps: 1, device: cpu}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cyclegan.distributed.size", lambda: 2)
+    assert main(["train", "it.yaml"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said == (
+        "error: method.generator.dropout: is drawn for the whole batch in one process; take 0, or one process"
+    )
+
+
 def test_blocks_that_are_not_there_are_not_computed_twice():
     built = CycleGAN(CycleGANConfig(generator=UnetConfig(base_channels=2, downsamplings=2)))
     recompute_blocks(built, False)

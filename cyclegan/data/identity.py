@@ -1,0 +1,60 @@
+"""Which pictures a run learns from: a part of its checkpoints, so that it is not continued with others by mistake.
+
+Told by    relative name and size, of every training picture of each side. The contents are not read, which would take
+           as long as a pass over the data: a picture that is replaced by one of the same name and size is not noticed.
+Relative   to the folder that holds all of a side, so that data may be moved.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from cyclegan.errors import UserError
+
+
+class Identity:
+    """The training pictures of X and Y, as they are now; restored from a checkpoint, they must be the same."""
+
+    def __init__(self, x: tuple[str, Sequence[Path]], y: tuple[str, Sequence[Path]]) -> None:
+        """Each side by what it is called, and its files."""
+        self.names = {"x": x[0], "y": y[0]}
+        self.told = {"x": _told(x[1]), "y": _told(y[1])}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of each side a SHA-256 over all of its pictures, and 64 bits of each to count those that come and go."""
+        return {side: {"sha256": sha256_of(told), "pictures": digests(told)} for side, told in self.told.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Raise UserError unless they are those of the run."""
+        for side, told in self.told.items():
+            if state[side]["sha256"] == sha256_of(told):
+                continue
+            then, now = set(state[side]["pictures"].tolist()), set(digests(told).tolist())
+            raise UserError(
+                f"{self.names[side]}: holds other pictures than this run has learned from: {len(now - then):,} came "
+                f"and {len(then - now):,} went, by name and size; bring the old ones back, or give the run a name of "
+                "its own (--set name=…)"
+            )
+
+
+def sha256_of(told: Sequence[str]) -> str:
+    """Of all pictures of a side."""
+    return hashlib.sha256("\0".join(told).encode(errors="surrogateescape")).hexdigest()
+
+
+def digests(told: Sequence[str]) -> Int64[Tensor, " pictures"]:
+    """The first 64 bits of the SHA-256 of each picture of a side."""
+    each = (hashlib.sha256(one.encode(errors="surrogateescape")).digest()[:8] for one in told)
+    return torch.tensor([int.from_bytes(digest, "big", signed=True) for digest in each], dtype=torch.int64)
+
+
+def _told(paths: Sequence[Path]) -> list[str]:
+    """Size and relative name of each, in an order that does not depend on how they were found."""
+    root = os.path.commonpath([path.parent for path in paths])
+    return sorted(f"{path.stat().st_size} {path.relative_to(root).as_posix()}" for path in paths)

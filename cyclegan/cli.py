@@ -185,7 +185,9 @@ def _train(options: argparse.Namespace) -> int:
     if options.experiment is not None and folders == (None, None):
         return _experiment().train(options.experiment, options.set)
     if options.experiment is None and None not in folders:
-        return _experiment().train_folders(*folders, options.set)
+        from cyclegan.own_data import train_folders
+
+        return train_folders(*folders, options.set)
     raise UserError("train: give either the YAML file of an experiment, or two folders: --x photos --y paintings")
 
 

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 from cyclegan import __version__
 from cyclegan.config import dump, load, parse
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.sources import Sources, find_sources, kinds_of_sides, names_of
+from cyclegan.data.sources import Sources, find_sources, kinds_of_sides
 from cyclegan.errors import ConfigError, UserError, enough_memory
-from cyclegan.invocation import command
 from cyclegan.methods.settings import CycleGANConfig, DirectedConfig, MethodConfig
 from cyclegan.pixels.kind import RGB, Kind, described
 from cyclegan.provenance import commit, environment
-from cyclegan.training.durable import replace_text
 from cyclegan.training.settings import TrainingConfig
 
 if TYPE_CHECKING:
@@ -81,12 +79,12 @@ LESS_MEMORY = (
 
 def train(path: Path, overrides: Sequence[str]) -> int:
     """Say what will happen, train or continue, then score."""
-    _run(path, overrides)
+    carry_out(path, overrides)
     return 0
 
 
-def _run(path: Path, overrides: Sequence[str]) -> Path:
-    """Does what `train` says; gives the folder of the run."""
+def carry_out(path: Path, overrides: Sequence[str]) -> Path:
+    """What `train` does; gives the folder of the run."""
     experiment = load(path, Experiment, overrides)
     sources = find_sources(experiment.data)
 
@@ -106,48 +104,6 @@ def _run(path: Path, overrides: Sequence[str]) -> Path:
             _train(experiment, sources, run, device)
             run.add_hyperparameters(settings(experiment), score(folder, metrics=WITHOUT_WEIGHTS))
     return folder
-
-
-def train_folders(x: Path, y: Path, overrides: Sequence[str]) -> int:
-    """Look at two folders of pictures, choose a recipe for them, show and save it; then train.
-
-    A recipe chosen before is kept, so that the same command continues. Of many processes the first chooses.
-    """
-    import torch
-
-    from cyclegan import distributed
-
-    path = RUNS / "2".join(names_of(x, y)) / "recipe.yaml"
-    with distributed.joined(torch.device("cpu")), distributed.first_goes_first():
-        is_first = distributed.rank() == 0
-        if is_first:
-            _settle(path, x, y)
-    run = _run(path, overrides)
-    if is_first:
-        print(f"\ntranslate with\n  {command('translate', run, x, '--out', 'translated')}")
-    return 0
-
-
-def _settle(path: Path, x: Path, y: Path) -> None:
-    """The recipe for two folders is in a file: one that was chosen for them before, or now."""
-    if path.exists():
-        data = load(path, Experiment).data
-        if (data.x, data.y) != (x, y):
-            raise UserError(f"{path}: is for {data.x} and {data.y}; rename one of the folders, or remove it")
-        print(f"{path}: chosen before, and kept; remove it to have a new one chosen")
-        return
-
-    from cyclegan.data.check import check
-    from cyclegan.precision import choose_device
-    from cyclegan.recipes import choose
-
-    report = check(x, y)
-    print(report)
-    recipe, reasons = choose(report, x, y, choose_device("auto").type)
-    text = dump(Experiment(name="cyclegan", **recipe._asdict()))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(path, "".join(f"# {reason}\n" for reason in reasons) + text)
-    print(f"\n{path.read_text()}\nsaved as {path}: change it there, and train with\n  {command('train', path)}\n")
 
 
 def completed(text: str) -> str:

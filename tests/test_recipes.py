@@ -138,10 +138,18 @@ def test_the_command_at_the_end_names_the_run_that_was_trained_and_works_with_sp
 
 def test_the_same_command_continues_with_the_same_recipe(place, capsys):
     assert train() == 0
-    (place / "photos" / "more" / "3.png").unlink()
+    recipe = (place / "runs/photos2paintings/recipe.yaml").read_text()
     capsys.readouterr()
     assert train("training.steps=2") == 0
     assert "chosen before, and kept" in capsys.readouterr().out
+    assert (place / "runs/photos2paintings/recipe.yaml").read_text() == recipe
+
+
+def test_with_fewer_pictures_the_same_command_is_refused(place, capsys):
+    assert train() == 0
+    (place / "photos" / "more" / "3.png").unlink()
+    assert train() == 2
+    assert "holds other pictures than this run has learned from" in capsys.readouterr().err
 
 
 def test_other_folders_of_the_same_names_are_not_taken_for_the_old_ones(place, capsys):

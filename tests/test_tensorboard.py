@@ -84,7 +84,7 @@ def test_the_images_page_shows_the_samples(page, address, tmp_path):
     page.wait_for_function("[...document.querySelectorAll('tf-image-loader img')].every(i => i.complete)")
     page.screenshot(path=tmp_path / "images.png")
     sizes = grids.evaluate_all("images => images.map(i => [i.naturalWidth, i.naturalHeight])")
-    assert sizes == [[138, 70]] * 2  # four columns, two rows of 32 px, gaps of 2
+    assert sizes == [[138, 138]] * 2  # four columns, four rows of 32 px, gaps of 2
 
 
 def test_the_custom_page_shows_the_game(page, address, tmp_path):

@@ -145,4 +145,4 @@ def test_settings_that_need_more_memory_than_there_is_end_in_one_line(tmp_path, 
     monkeypatch.setattr("torch.rand", full)
     assert main(["show", str(path)]) == 4
     (said,) = lines(capsys.readouterr().err)
-    assert "make data.crop_size smaller" in said
+    assert "a smaller data.crop_size" in said

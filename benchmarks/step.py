@@ -3,6 +3,7 @@
 Plain      benchmarks/plain.py.
 Library    `training_step` with the loop's optimizers, in float32; in bfloat16 by autocast, as `precision: auto` chooses
            it where that is native; and compiled, as `compile: true` does.
+Batches    larger ones, on devices that one picture does not fill; seconds and ratio are those of a picture a side.
 Agreement  of the losses of the first step, and of the direction of the generators' gradients, with those of the plain
            one.
 Share      of the peak: the step's FLOPs (convolutions forward and backward, counted by PyTorch) over its seconds, as a
@@ -11,13 +12,13 @@ Memory     what one step adds at its peak to the resident memory, after one to w
            are then there already.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 
 import torch
 from material import CONTENT, STYLE, photograph
-from paired import LEAST, Table, Variant, measure
+from paired import LEAST, Row, Table, Variant, measure
 from plain import Step, copy_weights
 from torch import Tensor
 
@@ -34,10 +35,14 @@ from cyclegan.training.settings import OptimizerConfig, TrainingConfig
 
 SIZES = (256,)
 QUICK_SIZES = (32,)
+BATCHES = (4, 16, 32)
 
 
-def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> Table:
+def run(
+    size: int, rounds: int, device: torch.device, least: float = LEAST, batches: Sequence[int] | None = None
+) -> Table:
     """At one size."""
+    batches = (() if device.type == "cpu" else BATCHES) if batches is None else batches
     quick = size in QUICK_SIZES
     torch.manual_seed(0)
     width = dict(base_channels=4) if quick else {}
@@ -70,13 +75,18 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
         }
         agreement["MB at the peak"] = _megabytes(variant, device)
         found.append(Variant(title, variant, agreement))
+    for count in batches:
+        larger = Library(method, *(images.repeat(count, 1, 1, 1) for images in (x, y)), auto, compiled=not quick)
+        found.append(Variant(f"library, {name}{', compiled' * (not quick)}, batch {count}", larger, count=count))
     flops = rehearse(method, UnpairedBatch(x, y), TrainingConfig(steps=1), device).flops
-    limits = [fastest(dtype, size, device) for dtype in (torch.float32, torch.float32, auto, auto)]
-    rows = [
-        replace(row, agreement=row.agreement | {"share of the peak": flops / row.seconds / limit})
-        for row, limit in zip(measure(found, rounds, device, least=least), limits, strict=False)
-    ]
-    return Table(title=f"CycleGAN's training step, {size} px, batch 1", weights="random", rows=rows)
+    limits = {dtype: fastest(dtype, size, device) for dtype in {torch.float32, auto}}
+
+    def with_share(row: Row) -> Row:
+        limit = limits[torch.float32 if "float32" in row.variant else auto]
+        return replace(row, agreement=row.agreement | {"share of the peak": flops / row.seconds / limit})
+
+    rows = [with_share(row) for row in measure(found, rounds, device, least=least)]
+    return Table(title=f"CycleGAN's training step, {size} px, one picture a side", weights="random", rows=rows)
 
 
 def fastest(dtype: torch.dtype, size: int, device: torch.device) -> float:

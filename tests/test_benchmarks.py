@@ -107,6 +107,14 @@ def test_the_plain_step_of_cyclegan_has_the_losses_and_gradients_of_the_library(
     assert rows["library, float32"]["cosine of gradients"] > 0.9999
 
 
+def test_larger_batches_are_counted_by_the_picture():
+    import step
+
+    *_, last = step.run(32, 1, CPU, least=0.0, batches=(2,)).rows
+    assert last.variant.endswith("batch 2")
+    assert last.agreement["share of the peak"] > 0
+
+
 def test_the_plain_generator_draws_what_the_library_draws():
     import translation
 

@@ -135,7 +135,7 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     seed_step(experiment.seed, step=0)
     pixels = kinds_of_sides(data, sources)
     method = build(experiment.method, experiment.channels).to(device)
-    batches = Unpaired(sources.train_x, sources.train_y, data, experiment.seed, method.Batch, pixels)
+    batches = Unpaired(sources.train_x, sources.train_y, data, experiment.seed, method.Batch, pixels, device)
     first = loop.to(batches.batch_at(0), device)
     buffered = getattr(experiment.method, "buffer_size", 0)
 
@@ -154,11 +154,10 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
 
     shown = held_out(sources.test_x, sources.test_y, data, kind=method.Batch, pixels=pixels)
     known = loop.to(held_out(sources.train_x, sources.train_y, data, kind=method.Batch, pixels=pixels), device)
-    validations: dict[str, Validation] = {}
+    validations = {}
     if sources.validation_x and isinstance(method, Directed):
         x, y = loop.to(held_out(sources.validation_x, sources.validation_y, data, PICTURES), device)
-        ways, learned = {"y": ("G(x)", x, y), "x": ("F(y)", y, x)}, method.translators
-        validations = {name: Validation.of(learned[to], *pair) for to, (name, *pair) in ways.items() if to in learned}
+        validations = Validation.of_each_way(method.translators, x, y)
         run.say(f"validates on {len(x)} + {len(y)} pictures kept aside; the best weights go to best.safetensors")
     judge = Examiner(validations, lambda: method.preview(known).health)
     said = about(experiment, sources, pixels)
@@ -270,8 +269,10 @@ def settings(experiment: Experiment) -> dict[str, bool | int | float | str]:
 
 def about(experiment: Experiment, sources: Sources, pixels: tuple[Kind, Kind] = (RGB, RGB)) -> dict[str, Any]:
     """What a released file says of itself."""
+    from cyclegan.training.checkpoint import FORMAT
+
     return {
-        "format": 1,
+        "format": FORMAT,
         "library": __version__,
         "domain": sources.domain,
         "x": sources.x,

@@ -20,6 +20,7 @@ from torch import Tensor
 from cyclegan import distributed
 from cyclegan.data.batches import Batch, UnpairedBatch
 from cyclegan.data.cache import PictureCache
+from cyclegan.data.copies import Copies, Copy
 from cyclegan.data.counters import draws, shuffled_pass
 from cyclegan.data.folder import Pictures
 from cyclegan.data.readers import Readers
@@ -29,6 +30,7 @@ from cyclegan.pixels.kind import RGB, Kind
 
 AHEAD = 4  # batches read before they are asked for
 X, Y = 0, 1  # the side, as a counter
+CPU = torch.device("cpu")
 
 
 class Unpaired:
@@ -42,6 +44,7 @@ class Unpaired:
         seed: int,
         kind: type[Batch] = UnpairedBatch,
         pixels: tuple[Kind, Kind] = (RGB, RGB),
+        device: torch.device = CPU,
     ) -> None:
         self.config = config
         self.seed = seed
@@ -50,11 +53,12 @@ class Unpaired:
             _pictures(*side, config, config.cache_mb * 2**20 // 2) for side in zip((x, y), pixels, strict=True)
         ]
         self._readers = Readers(config.workers)
-        self._coming: dict[int, Future[Batch]] = {}
+        self._copies = Copies(device)
+        self._coming: dict[int, Future[Copy]] = {}
         self._at: dict[int, Path] = {}  # step of a batch that is being read -> the picture that the reader is at
 
     def batch_at(self, step: int) -> Batch:
-        """The batch of this step, in [-1, 1], on the CPU; the next ones are read meanwhile.
+        """The batch of this step, in [-1, 1], on the GPU, if it is for one; the next ones are read meanwhile.
 
         Raises NoAnswerError if it takes longer than data.timeout.
         """
@@ -68,7 +72,7 @@ class Unpaired:
                 f"{self._at.get(step, 'a picture')}: not read after {self.config.timeout:g} s; "
                 "when its drive answers again, the same command continues (or set data.timeout higher)"
             )
-        return awaited.result()
+        return self._copies.end(awaited.result())
 
     def names_at(self, step: int) -> dict[str, list[str]]:
         """The files that the images of this step come from, those of all processes, by field of the batch."""
@@ -84,14 +88,11 @@ class Unpaired:
     def _file(self, side: int, sample: int) -> Path:
         return self.sides[side].paths[self._index(side, sample)]
 
-    def _assemble(self, step: int) -> Batch:
+    def _assemble(self, step: int) -> Copy:
         samples = self._samples(step)[distributed.share(self.config.batch_size)]
-        batch = (scale(torch.stack([self._crop(side, k) for k in samples])) for side in (X, Y))
-        if torch.cuda.is_available():  # pinned, a batch is copied to the GPU while that one computes
-            batch = (images.pin_memory() for images in batch)
-        whole = self.kind(*batch)
+        batch = self.kind(*(scale(torch.stack([self._crop(side, k) for k in samples])) for side in (X, Y)))
         self._at.pop(step, None)
-        return whole
+        return self._copies.begin(batch)
 
     def _crop(self, side: int, sample: int) -> Shaped[Tensor, "_ size size"]:
         index = self._index(side, sample)

@@ -37,6 +37,12 @@ class Validation:
         """Images on the translator's device."""
         return cls(translator, sources, project(list(to_bytes(targets).numpy())))
 
+    @classmethod
+    def of_each_way(cls, translators: Mapping[str, Translator], x: Images, y: Images) -> "dict[str, Validation]":
+        """All that is learned, by what it is called: G of y, F of x."""
+        ways = {"y": ("G(x)", x, y), "x": ("F(y)", y, x)}
+        return {name: cls.of(translators[to], *pair) for to, (name, *pair) in ways.items() if to in translators}
+
     def distance(self) -> float:
         """Smaller is better; infinite for what is not finite."""
         with torch.no_grad():

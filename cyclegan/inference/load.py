@@ -32,9 +32,8 @@ from cyclegan.networks.frozen import frozen
 from cyclegan.pixels.kind import kinds_of
 from cyclegan.precision import choose_device, choose_precision
 from cyclegan.protocols import Stylizer, Trainable, Translator
-from cyclegan.training.checkpoint import DamagedError, list_checkpoints, newest_checkpoint, read_release, verify
+from cyclegan.training.checkpoint import FORMAT, DamagedError, list_checkpoints, newest_checkpoint, read_release, verify
 
-FORMAT = 1  # of the description in a release; raised when an older library could no longer read it
 KNOWN = {"format": int, "method": str, "x": str, "y": str, "step": int}  # what a description must say
 RELEASE = "release.safetensors"
 WEIGHTS = "model.safetensors"  # of a folder for the hub

@@ -20,7 +20,6 @@ from cyclegan import __version__
 from cyclegan.config import dump
 from cyclegan.errors import UserError
 from cyclegan.inference.export import placed
-from cyclegan.inference.load import FORMAT
 from cyclegan.inference.release import save_release
 from cyclegan.methods.players import build_generator
 from cyclegan.methods.settings import CycleGANConfig
@@ -28,6 +27,7 @@ from cyclegan.networks.settings import GeneratorConfig, UnetConfig
 from cyclegan.networks.weights import hash_file, read_tensors
 from cyclegan.pixels.kind import RGB, described
 from cyclegan.provenance import commit
+from cyclegan.training.checkpoint import FORMAT
 
 STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 

@@ -1,9 +1,9 @@
 """The way from picture files to batches: JPEGs of 256 px, resized to 286, cropped to 256, mirrored, one of each side.
 
 Plain      Pillow and torchvision's transforms on Pillow images, in a DataLoader with two worker processes.
-Library    `Unpaired` with two reading threads: decoded by Pillow, resized on 8-bit tensors. With nothing kept in
-           memory, and with all pictures kept, as they are from the second pass on where they fit into
-           `data.cache_mb`.
+Library    `Unpaired` with two reading threads: decoded by Pillow, resized on 8-bit tensors. With nothing kept, and
+           with all pictures kept, as they are from the second pass on: resized in memory, where they fit into
+           `data.cache_mb`; decoded in files that are mapped, where there is a `data.cache_folder`.
 Busy       The plain one's workers are processes of their own, which the table cannot tell from other people's: its
            rounds count as busy on the quietest machine.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from paired import LEAST, Table, Variant, measure
+from paired import LEAST, Row, Table, Variant, measure
 from PIL import Image
 from skimage import data
 from torch import Tensor
@@ -56,27 +56,32 @@ class Plain(Dataset):
 def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> Table:
     """At one size; the device takes no part."""
     del device
-    count = 8 if size in QUICK_SIZES else 64
-    with tempfile.TemporaryDirectory() as folder:
-        x, y = (_files(Path(folder) / side, picture, size, count) for side, picture in _photographs().items())
-        config = UnpairedConfig(x=Path(folder) / "x", y=Path(folder) / "y", load_size=size * 286 // 256, crop_size=size)
-        loader = iter(DataLoader(Plain(x, y, size), num_workers=WORKERS, prefetch_factor=4))
-        unkept, kept = (_batches(x, y, config, megabytes) for megabytes in (0, 1024))
-        for _ in range(2 * count):
-            next(kept)
-        ways = {
-            "plain, two worker processes": loader,
-            "library, two threads": unkept,
-            "library, two threads, cache warm": kept,
-        }
-        variants = [Variant(name, lambda batches=batches: next(batches)) for name, batches in ways.items()]
-        rows = measure(variants, rounds, torch.device("cpu"), least=least)
-        del loader
+    with tempfile.TemporaryDirectory() as folder:  # whose readers have ended before it goes
+        rows = _compared(Path(folder), size, rounds, least)
     return Table(title=f"The input pipeline, {size} px, one picture of each side", weights="none", rows=rows)
 
 
-def _batches(x: list[Path], y: list[Path], config: UnpairedConfig, megabytes: int) -> Iterator[object]:
-    batches = Unpaired(x, y, replace(config, workers=WORKERS, cache_mb=megabytes), seed=0)
+def _compared(folder: Path, size: int, rounds: int, least: float) -> list[Row]:
+    count = 8 if size in QUICK_SIZES else 64
+    x, y = (_files(folder / side, picture, size, count) for side, picture in _photographs().items())
+    config = UnpairedConfig(x=folder / "x", y=folder / "y", load_size=size * 286 // 256, crop_size=size)
+    in_files = _batches(x, y, replace(config, cache_mb=0, cache_folder=folder / "cache"))
+    in_memory = _batches(x, y, replace(config, cache_mb=1024))
+    for _ in range(2 * count):
+        next(in_files)
+        next(in_memory)
+    ways = {
+        "plain, two worker processes": iter(DataLoader(Plain(x, y, size), num_workers=WORKERS, prefetch_factor=4)),
+        "library, two threads": _batches(x, y, replace(config, cache_mb=0)),
+        "library, two threads, files warm": in_files,
+        "library, two threads, cache warm": in_memory,
+    }
+    variants = [Variant(name, lambda batches=batches: next(batches)) for name, batches in ways.items()]
+    return measure(variants, rounds, torch.device("cpu"), least=least)
+
+
+def _batches(x: list[Path], y: list[Path], config: UnpairedConfig) -> Iterator[object]:
+    batches = Unpaired(x, y, replace(config, workers=WORKERS), seed=0)
     step = 0
     while True:
         yield batches.batch_at(step)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from little import write_gatys
 from PIL import Image
 
 from cyclegan.cli import main
@@ -102,22 +103,12 @@ def test_translate_says_what_the_sides_are_called(run, tmp_path, capsys):
     assert "did you mean 'painting'?" in _only_line(capsys.readouterr().err)
 
 
-TINY_GATYS = """
-name: gatys
-weights: random
-content_layers: {relu1_1: 1.0}
-style_layers: {relu1_1: 1.0}
-coarsest: null
-steps: 2
-"""
-
-
 @pytest.fixture
 def example(tmp_path) -> Path:
     """A picture to paint like, and beside it the settings of a method."""
     pixels = np.random.default_rng(1).integers(0, 256, (20, 24, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "style.png")
-    (tmp_path / "gatys.yaml").write_text(TINY_GATYS)
+    write_gatys(tmp_path, steps=2)
     return tmp_path / "style.png"
 
 

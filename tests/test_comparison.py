@@ -5,23 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from little import write_gatys
 
 from cyclegan.comparison import SharedOut, compare
 from cyclegan.evaluation.settings import CompareConfig, MethodFileConfig
 from cyclegan.pictures import write_picture
 from cyclegan.protocols import Images
-
-GATYS = """
-name: gatys
-weights: random
-content_layers: {relu1_1: 1.0}
-style_layers: {relu1_1: 1.0}
-coarsest: null
-steps: 30
-learning_rate: 0.1
-style_weight: 1e4
-precision: float32
-"""
 
 
 class Constant:
@@ -42,7 +31,7 @@ def folder(tmp_path) -> Path:
         write_picture(tmp_path / "contents" / f"{i}.png", pixels)
     for name, color in (("blue", (0, 0, 255)), ("red", (255, 0, 0))):
         write_picture(tmp_path / "styles" / f"{name}.png", np.full((16, 16, 3), color, dtype=np.uint8))
-    (tmp_path / "gatys.yaml").write_text(GATYS)
+    write_gatys(tmp_path, steps=30, learning_rate=0.1, style_weight=1e4)
     return tmp_path
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from little import write_gatys
 from pages import ROOT, TESTS, commands, scripts, typed
 from PIL import Image
 from published import published, save
@@ -33,14 +34,6 @@ SMALL = {  # what makes a training a matter of seconds, by method
     "cut": ["method.generator.base_channels=4", "method.discriminator.base_channels=4", "method.head_width=8"],
     "adain": ["data.crop_size=32", "data.load_size=null"],
 }
-GATYS = """
-name: gatys
-weights: random
-content_layers: {relu1_1: 1.0}
-style_layers: {relu1_1: 1.0}
-coarsest: null
-steps: 30
-"""
 TRAINING = ["training.steps=2", "data.batch_size=2", "data.load_size=80", "data.crop_size=64", "data.resize=square"]
 
 
@@ -77,7 +70,7 @@ def place(tmp_path_factory) -> Path:
         (place / name).symlink_to(ROOT / name)
     film(place / "film.mp4")
     shutil.copy(ROOT / "experiments/smoke/cyclegan.yaml", place / "FILE.yaml")
-    (place / "gatys.yaml").write_text(GATYS)
+    write_gatys(place, steps=30)
     cluster(place / "bin")
     return place
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from films import Pixels, Same, add_sound, av, decoded, entering_object, film, images, moving_square
+from little import write_adain, write_gatys
 
 from cyclegan.cli import main
 from cyclegan.errors import NoSpaceError, UserError
@@ -196,10 +197,6 @@ def test_options_that_mean_nothing_for_a_film_are_refused(painter, source, out, 
         translate_all(painter, [source], out, **options)
 
 
-GATYS = "name: gatys\nweights: random\ncontent_layers: {relu1_1: 1.0}\nstyle_layers: {relu1_1: 1.0}\nsteps: 1\n"
-ADAIN = "name: adain\nencoder: random\nprecision: float32\n"
-
-
 @pytest.fixture
 def style(tmp_path) -> Path:
     write_picture(tmp_path / "style.png", moving_square(1)[0][::-1])
@@ -207,8 +204,8 @@ def style(tmp_path) -> Path:
 
 
 def test_adain_paints_films_and_gatys_says_that_it_does_not(source, style, tmp_path, out, capsys):
-    for name, yaml in (("gatys", GATYS), ("adain", ADAIN)):
-        (tmp_path / f"{name}.yaml").write_text(yaml)
+    write_gatys(tmp_path, steps=1)
+    write_adain(tmp_path)
 
     def command(name: str) -> int:
         return main(

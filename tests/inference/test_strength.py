@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from little import write_gatys
 
 from cyclegan.cli import main
 from cyclegan.errors import UserError
@@ -63,12 +64,9 @@ def test_of_adain_it_is_the_alpha():
     assert bound.network.alpha == 1.0  # as it was
 
 
-GATYS = "name: gatys\nweights: random\ncontent_layers: {relu1_1: 1.0}\nstyle_layers: {relu1_1: 1.0}\nsteps: 1\n"
-
-
 def test_of_gatys_it_is_refused_with_the_setting_that_does_it(tmp_path, photo, capsys):
-    (tmp_path / "gatys.yaml").write_text(GATYS)
-    command = ["translate", str(tmp_path / "gatys.yaml"), str(photo), "--style", str(photo), "--out", str(tmp_path)]
+    gatys = write_gatys(tmp_path, steps=1)
+    command = ["translate", str(gatys), str(photo), "--style", str(photo), "--out", str(tmp_path)]
     assert main([*command, "--strength", "0.5"]) == 2
     assert "--set style_weight" in capsys.readouterr().err
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from little import write_gatys
 from PIL import Image
 from serving import PHOTO, model, pixels, png, studio
 
@@ -18,9 +19,6 @@ from cyclegan.inference.export import export
 from cyclegan.inference.load import load
 from cyclegan.inference.studio import Order, Studio, TooLongError, named, read_examples
 from cyclegan.pictures import DESCRIPTION, write_picture
-
-GATYS = "{name: gatys, weights: random, steps: 4, refine_steps: 1, content_layers: {relu1_1: 1.0}, "
-GATYS += "style_layers: {relu1_1: 1.0}}"
 
 
 def paint(offered: Studio, **order: object) -> np.ndarray:
@@ -89,8 +87,7 @@ def test_a_picture_that_the_browser_cannot_show_is_read_at_strength_0():
 
 
 def test_a_method_that_paints_after_examples_is_given_one_with_each_picture(tmp_path):
-    (tmp_path / "nano.yaml").write_text(GATYS)
-    gatys = load(tmp_path / "nano.yaml", device="cpu")
+    gatys = load(write_gatys(tmp_path, steps=4), device="cpu")
     with pytest.raises(UserError, match="paints after an example; give one with --style"):
         gatys.translator()
     offered = studio(gatys)
@@ -106,8 +103,7 @@ def test_a_method_that_paints_after_examples_is_given_one_with_each_picture(tmp_
 
 @pytest.mark.parametrize("reason", ["late", "gone", "closing"])
 def test_a_descent_is_given_up_when_it_is_late_or_nobody_waits(reason, tmp_path, monkeypatch):
-    (tmp_path / "nano.yaml").write_text(GATYS.replace("steps: 4", "steps: 100000"))
-    offered, gone = studio(load(tmp_path / "nano.yaml", device="cpu")), Event()
+    offered, gone = studio(load(write_gatys(tmp_path, steps=100_000), device="cpu")), Event()
     if reason == "late":
         monkeypatch.setattr(studios, "SECONDS", 0.2)
     else:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folders import files_below
+from little import write_gatys
 from photos import difference, draw
 from PIL import Image
 
@@ -18,21 +19,9 @@ from cyclegan.pictures import read_picture, write_picture
 DESCRIPTION = 0x010E
 
 
-GATYS = """
-name: gatys
-weights: random
-content_layers: {relu1_1: 1.0}
-style_layers: {relu1_1: 1.0}
-coarsest: null
-steps: 4
-precision: float32
-"""
-
-
 @pytest.fixture
 def gatys(tmp_path) -> Path:
-    (tmp_path / "gatys.yaml").write_text(GATYS)
-    return tmp_path / "gatys.yaml"
+    return write_gatys(tmp_path, steps=4)
 
 
 def test_random_weights_are_stated_in_the_picture(gatys, photos, out):

@@ -17,6 +17,7 @@ from cyclegan.cli import main
 from cyclegan.training.checkpoint import read_tensors
 
 TIMEOUT = 240  # seconds
+SMOKE = Path(__file__).resolve().parents[1] / "experiments" / "smoke"
 CONFIG = """
 name: {name}
 method:
@@ -108,6 +109,20 @@ def test_two_processes_make_the_run_of_one_and_only_the_first_writes(place):
     assert states[0].keys() == states[1].keys()
     for name, tensor in states[0].items():
         assert tensor.shape == states[1][name].shape, name
+
+
+@pytest.mark.slow
+def test_two_processes_compare_the_patches_of_cut_at_the_places_of_one(place):
+    settings = ["data.domain=null", "data.x=summer", "data.y=winter", "data.batch_size=4"]
+    settings += ["training.steps=1", "training.log_every=1", "training.device=cpu"]
+    arguments = ["train", str(SMOKE / "cut.yaml"), *(f"--set={each}" for each in settings)]
+    assert main([*arguments, "--set=name=one"]) == 0
+    done = launch(2, "-m", "cyclegan", *arguments, "--set=name=two", cwd=place)
+    assert done.returncode == 0, done.stderr
+    logs = [place / "runs" / "summer2winter" / name / "log.jsonl" for name in ("one", "two")]
+    one, two = (json.loads(log.read_text())["loss"] for log in logs)
+    assert two == pytest.approx(one, rel=1e-5)
+    assert two["nce_x"] > 0
 
 
 def test_a_run_continues_on_another_number_of_processes(place):

@@ -152,6 +152,7 @@ def provide(tmp_path, monkeypatch) -> Callable[[str, dict[str, torch.Tensor]], s
     return put
 
 
+CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # a test picture; nobody is asked
 QUIET = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
@@ -163,6 +164,7 @@ def browser() -> Iterator[Any]:
         pytest.skip("needs an installed chromium or google-chrome")
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", *QUIET])
+        flags = ["--no-sandbox", "--disable-gpu", *QUIET, *CAMERA]
+        browser = driver.chromium.launch(executable_path=chromium, args=flags)
         yield browser
         browser.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from little import write_gatys
 from PIL import Image
 from serving import PHOTO, pixels, served, studio
 
@@ -150,6 +151,46 @@ def test_in_a_browser_examples_and_tiffs_are_shown_and_bad_files_are_said(opened
         shown.locator("#says.wrong").wait_for()
         assert shown.locator("#says").inner_text().startswith("Picture: not a readable picture (its content is none of")
         assert shown.locator("#go").is_enabled()  # with the picture before
+
+
+def test_in_a_browser_a_model_that_wants_a_style_is_given_one(opened, tmp_path):
+    boat, wave = tmp_path / "boat.png", tmp_path / "wave.png"
+    write_picture(boat, PHOTO)
+    write_picture(wave, np.full_like(PHOTO, 230))
+    gatys = write_gatys(tmp_path, steps=4)
+    with served(studio(load(gatys, device="cpu"))) as address:
+        page = opened(address)
+        shown, style = page.shown, page.shown.locator("[data-field=style]")
+        shown.set_input_files("[data-field=picture] input[type=file]", boat)
+        shown.get_by_text("44 × 30 pixels").wait_for()
+        assert style.is_visible()
+        assert shown.locator("#go").is_disabled()  # without a style
+        shown.select_option("#model", "tiny/other")
+        assert not style.is_visible()
+        assert shown.locator("#go").is_enabled()
+        shown.select_option("#model", "tiny/inverts")
+        shown.set_input_files("[data-field=style] input[type=file]", wave)
+        shown.click("#go:enabled")
+        shown.wait_for_selector("#save:not([hidden])")
+        painted = np.asarray(load(gatys, "cpu", [wave])(boat))
+        assert np.array_equal(_saved(shown, "boat-style.png"), painted)
+        assert page.wrong == []
+
+
+def test_in_a_browser_the_webcam_takes_the_picture(opened):
+    with served(studio()) as address:
+        page = opened(address)
+        shown = page.shown
+        shown.click("[data-field=picture] .camera")
+        shown.locator("#shoot:enabled").wait_for()
+        width, height = (shown.evaluate(f"document.querySelector('video').video{side}") for side in ("Width", "Height"))
+        shown.click("#shoot")
+        shown.get_by_text(f"{width} × {height} pixels").wait_for()
+        assert not shown.locator("dialog").is_visible()
+        shown.click("#go:enabled")
+        shown.wait_for_selector("#save:not([hidden])")
+        assert _saved(shown, "webcam-painting.png").shape == (height, width, 3)
+        assert page.wrong == []
 
 
 def _cut(shown: object) -> str:

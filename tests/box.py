@@ -51,3 +51,8 @@ def two_saved(folder: Path) -> Path:
         box.content = weights(value)
         checkpoint.save(step)
     return folder
+
+
+def save_30(folder: Path) -> None:
+    """And one of step 30, which holds 3.0."""
+    checkpoint_of(folder, Box(weights(3.0))).save(30)

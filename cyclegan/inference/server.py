@@ -87,13 +87,24 @@ def application(studio: Studio, hosts: Hosts, places: int = PLACES) -> Guard:
         redoc_url=None,
         redirect_slashes=False,
     )
+    _show_page(app)
+    _list_what_there_is(app, studio)
+    _translate(app, studio)
+    _answer_mistakes(app)
+    return Guard(app, hosts, places)
+
+
+def _show_page(app: FastAPI) -> None:
     page = PAGE.read_text(encoding="utf-8")
     policy = content_security_policy(page)
-    one_at_a_time = ThreadPoolExecutor(1, "painting")
 
     @app.get("/", response_class=HTMLResponse, summary="The page", include_in_schema=False)
     async def index() -> HTMLResponse:
         return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+
+
+def _list_what_there_is(app: FastAPI, studio: Studio) -> None:
+    """Models, and pictures to try."""
 
     @app.get("/api/models", summary="What can be asked for")
     async def models() -> list[Model]:
@@ -114,6 +125,11 @@ def application(studio: Studio, hosts: Hosts, places: int = PLACES) -> Guard:
             raise UnknownNameError("example: there is none of this name")
         return Response(studio.examples[name], media_type="image/png")
 
+
+def _translate(app: FastAPI, studio: Studio) -> None:
+    """One picture at a time."""
+    one_at_a_time = ThreadPoolExecutor(1, "painting")
+
     @app.post("/api/translate", summary="Translate a picture", responses=PNG | FAILURES, response_class=Response)
     async def translate(
         request: Request,
@@ -128,9 +144,6 @@ def application(studio: Studio, hosts: Hosts, places: int = PLACES) -> Guard:
         example = await style.read() if style is not None else None
         order = Order(picture=await picture.read(), style=example, model=model, to=to, strength=strength)
         return Response(await painted(studio, order, request, one_at_a_time), media_type="image/png")
-
-    _answer_mistakes(app)
-    return Guard(app, hosts, places)
 
 
 def _answer_mistakes(app: FastAPI) -> None:

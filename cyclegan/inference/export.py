@@ -8,6 +8,7 @@ a folder      the same as model.safetensors, with config.json and a model card: 
 Graphs (cyclegan.inference.graph) are compared with the network at three sizes before they are put in their place.
 """
 
+import io
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ import torch
 from torch.export import Dim, ExportedProgram
 from torch.fx.experimental import _config
 
-from cyclegan.errors import NoSpaceError, UserError
+from cyclegan.errors import UserError
 from cyclegan.inference.graph import (
     INPUT,
     KINDS,
@@ -35,6 +36,7 @@ from cyclegan.inference.graph import (
 from cyclegan.inference.load import load
 from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.release import evaluation_beside, save_release
+from cyclegan.inference.translate import writing
 from cyclegan.methods.bind import NetworkTranslator
 
 TOLERANCE = 1e-4  # of a range of 2: what two programs may differ by in float32
@@ -140,7 +142,9 @@ def _write_onnx(program: ExportedProgram, path: Path, about: str) -> None:
 
 
 def _write_pt2(program: ExportedProgram, path: Path, about: str) -> None:
-    torch.export.save(program, path, extra_files={"about.json": about})
+    content = io.BytesIO()  # as PyTorch ends the process where a disk is full
+    torch.export.save(program, content, extra_files={"about.json": about})
+    path.write_bytes(content.getvalue())
 
 
 GRAPHS: Mapping[str, tuple[Callable[[ExportedProgram, Path, str], None], Callable[[Path], Any]]] = {
@@ -156,16 +160,12 @@ def placed(out: Path) -> Iterator[Path]:
         raise UserError(
             f"{out}: is there already, and weights are not written over; give another --out or move it away"
         )
-    try:
+    with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as room:
             Path(room).chmod(out.parent.stat().st_mode)
             yield Path(room) / out.name
             (Path(room) / out.name).replace(out)
-    except OSError as error:
-        raise NoSpaceError(
-            f"{out}: cannot be written ({error.strerror or error}); make room or give another"
-        ) from error
 
 
 def _arrow(loaded: Loaded, to: str | None) -> str:

@@ -1,7 +1,8 @@
 """Faults made on purpose. `make faults` prints a line for each, with its figure: see docs/reliability.md."""
 
 import os
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +20,14 @@ def size() -> Callable[[int, int], int]:
 def figure(request) -> Callable[[str, str], None]:
     """`figure("K1", "50 kills, 0 lost runs")`: what this test has measured, to be printed after its identifier."""
     return lambda name, said: request.node.user_properties.append(("figure", (name, said)))
+
+
+@pytest.fixture
+def limit() -> Iterator[Callable[[int], None]]:
+    """Sets the size that a file of this process may have; it is lifted in the end."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -119,14 +119,6 @@ def suffer(place, capsys, whole, first_difference) -> Callable[..., str]:
         return said
 
     return suffer
-
-
-@pytest.fixture
-def limit() -> Iterator[Callable[[int], None]]:
-    """Sets the size that a file of this process may have; it is lifted in the end."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_checkpoint_that_the_disk_refuses(suffer, limit, whole, figure):

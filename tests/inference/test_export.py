@@ -1,6 +1,8 @@
 """export: a release loads again and has a card; what cannot be meant is one line."""
 
+import errno
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -92,18 +94,36 @@ def test_the_card_says_what_it_learned_from_and_how_good_it_is(save_run, tmp_pat
         (["--out", "a", "--pixels", "uint8"], "--pixels: "),
         (["--out", "there.safetensors"], "weights are not written over"),
         (["--out", "full"], "weights are not written over"),
-        (["--out", "there.safetensors/a.onnx"], "cannot be written"),
+        (["--out", "there.safetensors/a.onnx"], "there.safetensors/a.onnx: cannot be written"),
+        (["--out", "full.pt2"], "full.pt2: cannot be written (Is a directory); give another --out"),
     ],
 )
 def test_what_cannot_be_meant_gives_one_line(run, tmp_path, monkeypatch, only_line, arguments, said):
     monkeypatch.chdir(tmp_path)
     Path("there.safetensors").write_bytes(b"mine")
-    Path("full").mkdir()
-    Path("full/mine").write_bytes(b"mine")
-    assert main(["export", str(run.folder), *arguments]) in (2, 4)
+    for folder in (Path("full"), Path("full.pt2")):
+        folder.mkdir()
+        (folder / "mine").write_bytes(b"mine")
+    assert main(["export", str(run.folder), *arguments]) == 2
     assert said in only_line()
     assert Path("there.safetensors").read_bytes() == b"mine"
     assert not Path("a").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(errno.ENOSPC, 4), (errno.EDQUOT, 4), (errno.EROFS, 4), (errno.EACCES, 2), (errno.EPERM, 2), (errno.ENOENT, 2)],
+)
+def test_only_a_disk_that_is_full_or_gone_is_exit_code_4(run, tmp_path, monkeypatch, only_line, number, code):
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(sys.modules[export.__module__], "save_release", refuse)
+    out = tmp_path / "exported" / "release"
+    assert main(["export", str(run.folder), "--out", str(out)]) == code
+    said = f"error: {out}: cannot be written ({os.strerror(number)}); give another --out or make room"
+    assert only_line() == said
+    assert list(out.parent.iterdir()) == []
 
 
 def test_what_paints_after_an_example_is_refused(tmp_path, only_line):

@@ -13,13 +13,14 @@ from cyclegan.networks.weights import SOURCES
 PACKAGE = Path(cyclegan.__file__).parent
 MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "tarfile", "code"}
 BUILTINS = {"eval", "exec", "compile", "__import__"}
-CALLS = (  # the ends of dotted names
+CALLS = (  # the ends of dotted names, called or only mentioned: what is passed on is called elsewhere
     *("torch.load", "jit.load", "package.PackageImporter", "export.load", "cpp_extension.load", "add_safe_globals"),
     *("hub.load", "hub.load_state_dict_from_url", "hub.download_url_to_file", "model_zoo.load_url"),
     *("yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load", "yaml.unsafe_load_all"),
     *("extractall", ".extract", "os.system", "os.popen", "unpack_archive", "_create_unverified_context", "urlretrieve"),
     *("urlopen", "subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_output", "import_module"),
 )
+FLAGS = ("allow_pickle", "shell", "verify")  # that a call is given
 LOCKED = {  # module -> the doors it has, and why they may be there
     "networks/weights.py": ["torch.load", "urllib.request.urlopen"],  # weights_only, looked into first; by SHA-256
     "data/fetch.py": ["urllib.request.urlopen"],  # by the SHA-256 and the size of the card
@@ -63,7 +64,7 @@ def resolved(name: str, real: dict[str, str]) -> str:
 
 
 def doors(tree: ast.AST) -> Iterator[str]:
-    """Every import and call of that kind in a module, by its real name and by the one it goes by there."""
+    """Every import and mention of that kind in a module, by its real name and by the one it goes by there."""
     real = real_names(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -71,14 +72,16 @@ def doors(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             yield from (name for name in names if node.module.split(".")[0] in MODULES or name.endswith(CALLS[:-1]))
-        elif isinstance(node, ast.Call):
-            name, words = dotted(node.func), {word.arg: word.value for word in node.keywords}
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+            name = dotted(node)
             meant = resolved(name, real)
             if meant.removeprefix("builtins.") in BUILTINS or meant.endswith(CALLS):
                 yield meant
             elif name.endswith(CALLS):
                 yield name
-            yield from (f"{name}({word})" for word in ("allow_pickle", "shell", "verify") if word in words)
+        elif isinstance(node, ast.Call):
+            words = {word.arg for word in node.keywords}
+            yield from (f"{dotted(node.func)}({word})" for word in FLAGS if word in words)
 
 
 def found_in(package: Path) -> dict[str, list[str]]:
@@ -123,6 +126,14 @@ def test_the_only_torch_load_asks_for_tensors_only():
         ("from os import system as do", "os.system"),
         ("import builtins as b\nb.eval(text)", "builtins.eval"),
         ("run = eval\nrun(text)", "eval"),
+        ("files = map(torch.load, paths)", "torch.load"),
+        ("read = torch.load", "torch.load"),
+        ("READERS = {'.pt': torch.load}", "torch.load"),
+        ("def read(path, how=torch.load):\n    return how(path)", "torch.load"),
+        ("import torch as t\nfiles = map(t.load, paths)", "torch.load"),
+        ("read = functools.partial(np.load, allow_pickle=True)", "functools.partial(allow_pickle)"),
+        ("pool.map(zipfile.ZipFile(path).extract, members)", ".extract"),
+        ("values = map(eval, texts)", "eval"),
         ("eval(text)", "eval"),
         ("exec(text)", "exec"),
         ("os.system(text)", "os.system"),
@@ -134,7 +145,13 @@ def test_a_new_door_is_noticed(line, door):
     assert door in list(doors(ast.parse(line)))
 
 
-@pytest.mark.parametrize("line", ["network.eval()", "re.compile(pattern)", "load(path)", "np.load(path)", "x.loads(y)"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("network.eval()", "re.compile(pattern)", "load(path)", "np.load(path)", "x.loads(y)"),
+        *("modes = map(re.compile, patterns)", "read = np.load", "class Training:\n    compile: bool = False"),
+    ],
+)
 def test_what_is_none_is_not(line):
     assert list(doors(ast.parse(line))) == []
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -111,8 +112,7 @@ def check(*folders: Path) -> Report:
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder")
-    if len({folder.resolve() for folder in folders}) < len(folders):
-        raise UserError(f"{' and '.join(map(str, folders))}: are the same folder; give one for each side")
+    require_apart(*folders)
     parts = _parts(folders)
     files = {name: find_pictures(part) for name, part in parts.items()}
     seen = {name: look_at_all(paths) for name, paths in files.items()}
@@ -128,6 +128,13 @@ def check(*folders: Path) -> Report:
         ),
         passed_over=others,
     )
+
+
+def require_apart(*folders: Path) -> None:
+    """Refuse two sides that are one folder, however its path is spelled."""
+    for one, other in combinations(folders, 2):
+        if one.samefile(other):
+            raise UserError(f"{one} and {other}: are the same folder; give one for each side")
 
 
 def remedy(others: Counter[str]) -> str:

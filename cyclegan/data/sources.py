@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cyclegan.data.cards import find_domain, folders, locate
-from cyclegan.data.check import look_at_all
+from cyclegan.data.check import look_at_all, require_apart
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import UserError
 from cyclegan.pictures import BadPictureError, find_pictures
@@ -90,6 +90,7 @@ def _of_folders(config: UnpairedConfig) -> Sources:
             raise UserError(f"{folder}: no such folder; data.x and data.y name two folders of pictures")
         sides.append(hold_out(find_pictures(folder, arrays=not usual), folder))
         names.append(folder)
+    require_apart(*names)
     (train_x, test_x), (train_y, test_y) = sides
     name_x, name_y = names_of(*names)
     return Sources(

@@ -26,6 +26,14 @@ def test_by_default_nothing_is_kept_aside(config):
     assert (len(sources.train_x), len(sources.test_x)) == (56, 4)
 
 
+@pytest.mark.parametrize("again", ["photos", "paintings/../photos", "linked"])
+def test_a_folder_is_no_other_side_of_itself_however_it_is_spelled(config, tmp_path, again):
+    (tmp_path / "linked").symlink_to(tmp_path / "photos")
+    twice = replace(config, y=tmp_path / again)
+    with pytest.raises(UserError, match=f"photos and {twice.y}: are the same folder; give one for each side"):
+        find_sources(twice)
+
+
 def test_what_is_kept_aside_is_neither_trained_on_nor_tested_on(config):
     whole, parted = find_sources(config), find_sources(replace(config, validation=0.2))
     assert parted.test_x == whole.test_x

@@ -65,6 +65,17 @@ class ResnetBlock(nn.Module):
         return self.body(features).add_(features)  # in place, as no layer looks back at what it has put out
 
 
+class InstanceNorm(nn.InstanceNorm2d):
+    """nn.InstanceNorm2d with means and deviations in float32, which on the CPU are else as coarse as the features."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(n, c, h, w) → (n, c, h, w)."""
+        if features.dtype != torch.bfloat16 or features.device.type != "cpu" or torch.compiler.is_compiling():
+            return super().forward(features)
+        ones = features.new_ones(self.num_features, dtype=torch.float32)  # weights of this kind are what it takes
+        return nn.functional.instance_norm(features, weight=ones, bias=torch.zeros_like(ones), eps=self.eps)
+
+
 def normalize(kind: str, channels: int) -> nn.Module:
     """Zero mean and unit variance, of what, `kind` says; for any other kind, as spectral or none, nothing is done.
 
@@ -75,7 +86,7 @@ def normalize(kind: str, channels: int) -> nn.Module:
     """
     match kind:
         case "instance":
-            return nn.InstanceNorm2d(channels)
+            return InstanceNorm(channels)
         case "batch":
             return nn.BatchNorm2d(channels)
         case "layer":

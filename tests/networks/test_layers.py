@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from cyclegan.networks.layers import ReflectionPad, ResnetBlock
+from cyclegan.networks.layers import InstanceNorm, ReflectionPad, ResnetBlock
 
 
 @given(padding=st.integers(1, 3), height=st.integers(4, 9), width=st.integers(4, 9), images=st.integers(1, 3))
@@ -31,6 +31,36 @@ def test_padding_stays_in_bfloat16_where_pytorch_widens():
     features = torch.randn(1, 2, 4, 4, dtype=torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         assert ReflectionPad(1)(features).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("shift", [0, 1, 10])
+def test_statistics_of_bfloat16_features_are_float32(shift):
+    features = (torch.randn(1, 64, 64, 64, generator=torch.Generator().manual_seed(0)) + shift).bfloat16()
+    true, ours, pytorchs = features.double().requires_grad_(), *(features.clone().requires_grad_() for _ in range(2))
+    direction = torch.randn(features.shape, generator=torch.Generator().manual_seed(1)).bfloat16()
+    found = {}
+    for name, norm, inputs in (
+        ("true", nn.InstanceNorm2d(64), true),
+        ("ours", InstanceNorm(64), ours),
+        ("PyTorch's", nn.InstanceNorm2d(64), pytorchs),
+    ):
+        normalized = norm(inputs)
+        normalized.backward(direction.to(normalized.dtype))
+        found[name] = normalized.double().mean(dim=(2, 3)).abs().max(), inputs.grad.double()
+        assert normalized.dtype == inputs.dtype
+    errors = {
+        name: (gradient - found["true"][1]).norm() / found["true"][1].norm() for name, (_, gradient) in found.items()
+    }
+    assert found["ours"][0] < 1e-3
+    assert errors["ours"] < 0.002
+    assert found["PyTorch's"][0] > found["ours"][0]  # once it no longer is, this norm can go
+    assert errors["PyTorch's"] > errors["ours"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_in_other_precisions_an_instance_norm_is_pytorchs_bit_for_bit(dtype):
+    features = torch.randn(2, 3, 5, 7, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(InstanceNorm(3)(features), nn.InstanceNorm2d(3)(features))
 
 
 def usual(channels: int) -> nn.Module:

@@ -45,12 +45,18 @@ def choose(report: Report, x: Path, y: Path, device: str) -> tuple[Recipe, list[
     folders = UnpairedConfig(x=x, y=y, resize="shorter_side", on_bad_picture="skip", most_bad=MOST_BAD)
     recipe, reasons = _small(folders, shorter) if device == "cpu" else _paper(folders, shorter, max(counts))
     if min(counts) < FEW:
-        recipe = recipe._replace(method=replace(recipe.method, augment=("translation", "cutout"), lambda_r1=0.1))
-        reasons.append("few pictures: discriminators see them moved and cut anew (DiffAugment), with a penalty (R1)")
+        recipe = recipe._replace(method=_guarded(recipe.method))
+        reasons.append("few pictures: shown to discriminators moved and cut (DiffAugment), with spectral norms and R1")
     if min(counts) >= ENOUGH_TO_VALIDATE:
         recipe = recipe._replace(data=replace(recipe.data, validation=0.1))
         reasons.append("one picture in ten is kept aside to choose the best weights by")
     return recipe, reasons
+
+
+def _guarded(method: CycleGANConfig) -> CycleGANConfig:
+    """Discriminators that take longer to learn few pictures by heart."""
+    discriminator = replace(method.discriminator, norm="spectral")
+    return replace(method, discriminator=discriminator, augment=("translation", "cutout"), lambda_r1=0.1)
 
 
 def _small(folders: UnpairedConfig, side: int) -> tuple[Recipe, list[str]]:

@@ -57,10 +57,11 @@ def test_pictures_are_kept_aside_only_where_there_are_enough():
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_few_pictures_are_shown_to_the_discriminators_anew_each_time(device):
+def test_few_pictures_are_shown_anew_each_time_to_discriminators_that_are_kept_smooth(device):
     few, many = (choose(report((count, 500)), X, Y, device)[0].method for count in (49, 50))
-    assert (few.augment, few.lambda_r1) == (("translation", "cutout"), 0.1)
+    assert (few.augment, few.lambda_r1, few.discriminator.norm) == (("translation", "cutout"), 0.1, "spectral")
     assert many.augment == ()
+    assert many.discriminator.norm != "spectral"
 
 
 @pytest.mark.parametrize(("counts", "named"), [((1, 9), X), ((9, 0), Y)])

@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 from material import CONTENT, STYLE, at_hand, photograph
 from paired import LEAST, Table, Variant, measure
+from peaks import flops
 from torch import Tensor, nn
 
 from cyclegan.functional.statistics import FLAT, TINY
@@ -45,16 +46,20 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
     method = build("auto").to(device).eval()
     exact = in_float32(method)
     plain, bound = Plain(method).to(device).eval(), method.bind(style)
-    auto = str(choose_precision("auto", device)).removeprefix("torch.")
+    auto = choose_precision("auto", device)
+    name = str(auto).removeprefix("torch.")
     ways = {
         "plain, float32": lambda: plain(content, style),
         "library, float32": lambda: exact.stylize(content, style),
-        f"library, {auto} by default": lambda: method.stylize(content, style),
-        f"library, {auto}, style reused": lambda: bound.translate(content),
+        f"library, {name} by default": lambda: method.stylize(content, style),
+        f"library, {name}, style reused": lambda: bound.translate(content),
     }
     truth, *others = (call() for call in ways.values())
     agreements = [{}, *(agreement(other, truth) for other in others)]
-    variants = [Variant(name, ways[name], agreed) for name, agreed in zip(ways, agreements, strict=True)]
+    variants = [
+        Variant(title, way, agreed, flops=flops(way), dtype=torch.float32 if "float32" in title else auto)
+        for (title, way), agreed in zip(ways.items(), agreements, strict=True)
+    ]
     rows = measure(variants, rounds, device, least=least)
     return Table(title=f"AdaIN, {size} px, one image", weights=weights(method), rows=rows)
 

@@ -58,7 +58,7 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
     title = f"The cost of a training step, {str(choose_precision('auto', device)).removeprefix('torch.')}"
     if len(alone) > 1:
         seconds = _exponents({side: found.seconds for side, found in alone.items()})
-        memory = _exponents({side: found.agreement["MB at the peak"] for side, found in alone.items()})
+        memory = _exponents({side: found.memory or math.nan for side, found in alone.items()})
         title += f": seconds ∝ side^{seconds}, memory ∝ side^{memory}"
     if left_out:
         title += f"; not enough memory for {', '.join(left_out)}"
@@ -85,12 +85,8 @@ def _measured(name: str, method: CycleGAN, side: int, count: int, device: torch.
         calls += 1
     finish(device)
     sample = between(start, read_clocks(), calls)
-    found = {
-        "MB at the peak": float("nan") if memory is None else memory / 1e6,
-        "pictures a second": 2 * count / sample.seconds,
-    }
-    quiet = None if sample.others is None else sample.quiet
-    return replace(row(Variant(name, step, found), [sample], [sample]), quiet=quiet)
+    found = row(Variant(name, step, {"pictures a second": 2 * count / sample.seconds}), [sample], [sample])
+    return replace(found, quiet=None if sample.others is None else sample.quiet, memory=memory)
 
 
 def _exponents(costs: dict[int, float]) -> str:

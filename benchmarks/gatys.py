@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 from material import CONTENT, STYLE, at_hand, photograph
 from paired import LEAST, Table, Variant, measure
+from peaks import flops
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
@@ -92,13 +93,22 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
     """At one size."""
     content, style = (photograph(name, size, device) for name in (CONTENT, STYLE))
     between = (content + style) / 2
-    auto = str(choose_precision("auto", device)).removeprefix("torch.")
+    auto = choose_precision("auto", device)
+    name = str(auto).removeprefix("torch.")
     exact, ours = (Ours(settings(precision), content, style) for precision in ("float32", "auto"))
     plain = Plain(exact.config, exact.method.vgg, content, style)
-    ways = {"plain, float32": plain, "library, float32": exact, f"library, {auto} by default": ours}
+    ways = {"plain, float32": plain, "library, float32": exact, f"library, {name} by default": ours}
+    asked = flops(lambda: slope(plain, between))
     variants = [
-        Variant(name, lambda way=way: way.descend(between, STEPS), agreement(way, plain, between), count=STEPS)
-        for name, way in ways.items()
+        Variant(
+            title,
+            lambda way=way: way.descend(between, STEPS),
+            agreement(way, plain, between),
+            count=STEPS,
+            flops=asked,
+            dtype=torch.float32 if "float32" in title else auto,
+        )
+        for title, way in ways.items()
     ]
     rows = measure(variants, rounds, device, least=least)
     return Table(title=f"Gatys, {size} px, one step", weights=weights(exact.config), rows=rows)

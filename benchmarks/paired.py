@@ -3,21 +3,27 @@
 Ratio      of a round: seconds of the first variant / seconds of this one, measured one after the other, so that what
            slows the whole machine down cancels. Given are the median over the rounds and the quartiles.
 Quiet      a sample during which other processes used at most 5 % of the cores: /proc/stat has the time of all, the
-           system that of this process. Rounds in which the first variant or this one was disturbed are set aside while
-           three others remain; else all count, and the row says that the machine was busy.
+           system that of this process and its workers. Rounds in which the first variant or this one was disturbed are
+           set aside while three others remain; else all count, and the row says that the machine was busy.
 Sample     enough calls for a fifth of a second, given as seconds of one call; the device has finished at both ends.
+Memory     what the second call adds at its peak to what was in use: on the CPU to the resident memory of this process.
+Share      FLOPs over seconds, as a share of the most that the device gives in the same precision (peaks.py).
 """
 
 import math
 import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from multiprocessing import active_children
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import torch
+from peaks import fastest, finish
+
+from cyclegan.evaluation.timing import peak
 
 STAT = Path("/proc/stat")
 BUSY = 0.05  # of all cores, used by other processes
@@ -54,6 +60,8 @@ class Variant:
     call: Callable[[], object]
     agreement: Mapping[str, float] = field(default_factory=dict)
     count: int = 1  # of the things in question that a call does
+    flops: int = 0  # of one of them, where that is known
+    dtype: torch.dtype = torch.float32  # that it computes in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +76,9 @@ class Row:
     rounds: int  # that count
     quiet: bool | None  # None: nobody could watch the other processes
     agreement: Mapping[str, float]
+    memory: int | None = None  # bytes at the peak; None: nobody knows
+    flops: int = 0
+    share: float | None = None  # of the device's peak
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +103,16 @@ def read_clocks() -> Reading:
         return Reading(perf_counter(), times.user + times.system, None, None)
     idle = ticks[3] + ticks[4]  # waiting for a disk is idle, too
     second = os.sysconf("SC_CLK_TCK")
-    return Reading(perf_counter(), times.user + times.system, (sum(ticks) - idle) / second, sum(ticks) / second)
+    own = times.user + times.system + sum(_ticks(child.pid) for child in active_children()) / second
+    return Reading(perf_counter(), own, (sum(ticks) - idle) / second, sum(ticks) / second)
+
+
+def _ticks(process: int | None) -> int:
+    """Of a worker process, which is one of our own."""
+    try:
+        return sum(map(int, Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]))
+    except OSError:  # it has just ended
+        return 0
 
 
 def between(before: Reading, after: Reading, calls: int = 1) -> Sample:
@@ -122,19 +142,21 @@ def measure(
         finish(device)
         return between(before, read(), calls * variant.count)
 
+    expected: list[float] = []
+    memory = []
     for variant in variants:
         variant.call()
-    expected = [sample(variant, 1).seconds * variant.count for variant in variants]
+    for variant in variants:
+        memory.append(peak(lambda v=variant: expected.append(sample(v, 1).seconds * v.count), device))
     calls = [max(1, math.ceil(least / seconds)) for seconds in expected]
     taken = [[sample(*pair) for pair in zip(variants, calls, strict=True)] for _ in range(rounds)]
     columns = list(zip(*taken, strict=True))
-    return [row(variant, columns[0], column) for variant, column in zip(variants, columns, strict=True)]
-
-
-def finish(device: torch.device) -> None:
-    """Wait until the device has done all that it was asked to."""
-    if device.type != "cpu":
-        getattr(torch, device.type).synchronize()
+    rows = [row(variant, columns[0], column) for variant, column in zip(variants, columns, strict=True)]
+    limits = [fastest(variant.dtype, device) if variant.flops else None for variant in variants]
+    return [
+        replace(found, memory=used, share=limit and found.flops / found.seconds / limit)
+        for found, used, limit in zip(rows, memory, limits, strict=True)
+    ]
 
 
 def row(variant: Variant, plain: Sequence[Sample], own: Sequence[Sample]) -> Row:
@@ -154,6 +176,7 @@ def row(variant: Variant, plain: Sequence[Sample], own: Sequence[Sample]) -> Row
         rounds=len(counted),
         quiet=enough if watched else None,
         agreement=variant.agreement,
+        flops=variant.flops,
     )
 
 
@@ -172,8 +195,8 @@ def markdown(table: Table) -> str:
         "",
         f"Weights: {table.weights}.",
         "",
-        "| variant | seconds | ratio | quartiles | rounds | agreement |",
-        "|---|---:|---:|---:|---:|---|",
+        "| variant | seconds | ratio | quartiles | rounds | MB | GFLOP | of the peak | agreement |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     for found in table.rows:
         agreement = ", ".join(f"{name} {value:.4g}" for name, value in found.agreement.items()) or "is compared with"
@@ -183,6 +206,9 @@ def markdown(table: Table) -> str:
             f"{found.ratio:.2f}",
             f"{found.low:.2f} to {found.high:.2f}",
             f"{found.rounds} {condition(found.quiet)}",
+            "–" if found.memory is None else f"{found.memory / 1e6:,.0f}",
+            f"{found.flops / 1e9:,.1f}" if found.flops else "–",
+            "–" if found.share is None else f"{found.share:.0%}",
             agreement,
         ]
         lines.append(f"| {' | '.join(cells)} |")

@@ -4,8 +4,7 @@ Plain      Pillow and torchvision's transforms on Pillow images, in a DataLoader
 Library    `Unpaired` with two reading threads: decoded by Pillow, resized on 8-bit tensors. With nothing kept, and
            with all pictures kept, as they are from the second pass on: resized in memory, where they fit into
            `data.cache_mb`; decoded in files that are mapped, where there is a `data.cache_folder`.
-Busy       The plain one's workers are processes of their own, which the table cannot tell from other people's: its
-           rounds count as busy on the quietest machine.
+Agreement  of a picture that is decoded and resized, in levels; which crops are drawn is another matter.
 """
 
 import tempfile
@@ -22,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from cyclegan.data.folder import Pictures
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.unpaired import Unpaired
 
@@ -76,7 +76,13 @@ def _compared(folder: Path, size: int, rounds: int, least: float) -> list[Row]:
         "library, two threads, files warm": in_files,
         "library, two threads, cache warm": in_memory,
     }
-    variants = [Variant(name, lambda batches=batches: next(batches)) for name, batches in ways.items()]
+    ours = Pictures(x[:1], config.load_size, size, cache_bytes=0)[0].permute(1, 2, 0).numpy()
+    theirs = np.asarray(Plain(x, y, size).transform.transforms[0](Image.open(x[0]).convert("RGB")))
+    off = {"levels off at most": float(np.abs(ours.astype(int) - theirs).max())}
+    variants = [
+        Variant(name, lambda batches=batches: next(batches), off if "library" in name else {})
+        for name, batches in ways.items()
+    ]
     return measure(variants, rounds, torch.device("cpu"), least=least)
 
 

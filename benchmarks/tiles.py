@@ -38,7 +38,8 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
     tiled, in_tiles = _once(f"tiles of {side} px", TiledTranslator(whole, side).translate, image, device)
     at_once, expected = _once("whole", whole.translate, image, device)
     tiled.agreement["levels off at most"] = 127.5 * (in_tiles - expected).abs().max().item()
-    tiled.agreement["share of the memory"] = tiled.agreement["MB at the peak"] / at_once.agreement["MB at the peak"]
+    if tiled.memory and at_once.memory:
+        tiled.agreement["share of the memory"] = tiled.memory / at_once.memory
     rows = [_against(at_once, found) for found in (at_once, tiled)]
     return Table(title=f"A ResNet-9 generator, {size} × {size * 3 // 4} px, one image", weights="random", rows=rows)
 
@@ -50,8 +51,7 @@ def _once(name: str, translate: Callable[[Images], Images], image: Images, devic
     memory = peak(lambda: found.append(translate(image)), device)
     finish(device)
     sample = between(start, read_clocks())
-    said = {"MB at the peak": float("nan") if memory is None else memory / 1e6}
-    return row(Variant(name, lambda: None, said), [sample], [sample]), found[0]
+    return replace(row(Variant(name, lambda: None, {}), [sample], [sample]), memory=memory), found[0]
 
 
 def _against(first: Row, found: Row) -> Row:

@@ -11,6 +11,7 @@ import torch
 from adain import agreement
 from material import CONTENT, photograph
 from paired import LEAST, Table, Variant, measure
+from peaks import flops
 from plain import copy_weights, generator
 
 from cyclegan.methods.bind import NetworkTranslator
@@ -46,11 +47,14 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
     def plain() -> torch.Tensor:
         return reference(image)
 
-    truth = plain()
-    variants = [Variant("plain, float32", plain)]
+    truth, asked = plain(), flops(plain)
+    variants = [Variant("plain, float32", plain, flops=asked)]
     for title, one in {"library, as trained": network, **ways}.items():
         translator = NetworkTranslator(one, network.stride)
         agreed = agreement(translator.translate(image), truth)
-        variants.append(Variant(title, lambda translator=translator: translator.translate(image), agreed))
+        dtype = auto if name in title else torch.float32
+        variants.append(
+            Variant(title, lambda translator=translator: translator.translate(image), agreed, flops=asked, dtype=dtype)
+        )
     rows = measure(variants, rounds, device, least=least)
     return Table(title=f"A ResNet-9 generator, {size} px, one image", weights="random", rows=rows)

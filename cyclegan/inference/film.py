@@ -160,7 +160,8 @@ def _fixed(translator: NetworkTranslator, sample: Sequence[AnyImages], side: int
     except NoSpaceError:
         if side <= SMALLEST:
             raise
-        return _fixed(translator, sample, min(SIDE, side // 2), film)
+    # only here, where no traceback holds what the failed attempt had computed
+    return _fixed(translator, sample, min(SIDE, side // 2), film)
 
 
 def evenly(items: Iterable[T], most: int = SAMPLE) -> list[T]:

@@ -25,12 +25,22 @@ def translate_in_memory(translator: Translator, images: AnyImages, sources: Sequ
         with enough_memory(lambda: said):
             return translator.translate(images)
     except NoSpaceError:
-        if len(images) > 1:
-            singles = zip(images.split(1), sources, strict=True)
-            return torch.cat([translate_in_memory(translator, image, [source]) for image, source in singles])
-        match translator:
-            case NetworkTranslator(local=True):
-                return translate_in_memory(TiledTranslator(translator), images, sources)
-            case TiledTranslator() if translator.side > SMALLEST:
-                return translate_in_memory(TiledTranslator(translator.whole, translator.side // 2), images, sources)
-        raise
+        smaller = _smaller(translator)
+        if len(images) == 1 and smaller is None:
+            raise
+    # only here, where no traceback holds what the failed attempt had computed
+    if len(images) > 1:
+        singles = zip(images.split(1), sources, strict=True)
+        return torch.cat([translate_in_memory(translator, image, [source]) for image, source in singles])
+    assert smaller is not None
+    return translate_in_memory(smaller, images, sources)
+
+
+def _smaller(translator: Translator) -> TiledTranslator | None:
+    """What does the same in less memory."""
+    match translator:
+        case NetworkTranslator(local=True):
+            return TiledTranslator(translator)
+        case TiledTranslator() if translator.side > SMALLEST:
+            return TiledTranslator(translator.whole, translator.side // 2)
+    return None

@@ -2,9 +2,11 @@
 
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
+import torch
 from photos import difference, draw
 
 from cyclegan.errors import NoSpaceError, UserError
@@ -71,6 +73,32 @@ def test_what_does_not_fit_into_memory_is_done_in_smaller_and_smaller_tiles(pain
     assert tried == [0, 384, 192, 96]
     assert report.done == [out / source.name]
     assert np.abs(read_picture(out / "large.png").astype(int) - expected).max() <= 1  # where rounding decides
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_a_failed_attempt_has_computed_is_gone_before_the_next(painter, photos, out, monkeypatch, count):
+    for i in range(count):
+        draw(photos / f"{i}.png")
+    attempts: list[weakref.ref] = []
+    alive: list[int] = []
+    in_tiles, at_once = TiledTranslator.translate, NetworkTranslator.translate
+
+    def failing(paint, fails):
+        def attempt(self, images):
+            alive.append(sum(reference() is not None for reference in attempts))
+            if not fails(self, images):
+                return paint(self, images)
+            activations = torch.zeros(1000)
+            attempts.append(weakref.ref(activations))
+            raise RuntimeError("CUDA out of memory")
+
+        return attempt
+
+    monkeypatch.setattr(NetworkTranslator, "translate", failing(at_once, lambda self, images: len(images) == count))
+    monkeypatch.setattr(TiledTranslator, "translate", failing(in_tiles, lambda self, images: self.side > 96))
+    translate(painter, [photos], out, how=Options(batch=count))
+    assert len(attempts) == (3 if count == 1 else 1)
+    assert alive == [0] * (4 if count == 1 else 3)
 
 
 def test_what_looks_at_the_whole_picture_is_never_cut_into_tiles(photos, out, tmp_path, monkeypatch):

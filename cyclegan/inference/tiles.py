@@ -47,6 +47,11 @@ class TiledTranslator:
         if self.side < self.whole.stride:
             raise UserError(f"tiles of {self.side} pixels: give {self.whole.stride} or more")
 
+    @property
+    def seen(self) -> int:
+        """The side of what the network sees of the picture at once, in px: a tile and its overlap."""
+        return self._side() + 2 * self._overlap()
+
     @torch.no_grad()
     def translate(self, images: AnyImages) -> AnyImages:
         """(n, c, h, w) → (n, c', h, w), one image at a time."""
@@ -81,9 +86,9 @@ class TiledTranslator:
 
     def _pieces(self, image: Float[Tensor, "1 _ h w"]) -> Iterator[tuple[Tile, Float[Tensor, "1 _ _ _"]]]:
         """Every tile and what the network sees of it."""
-        padded, device = self._padded(image), next(self.whole.network.parameters()).device
+        padded = self._padded(image)
         for tile in _tiles(padded.shape[2], padded.shape[3], self._side(), self._overlap()):
-            yield tile, _cut(padded, tile).to(device)
+            yield tile, _cut(padded, tile).to(self.whole.device)
 
     def _padded(self, image: Float[Tensor, "1 _ h w"]) -> Float[Tensor, "1 _ _ _"]:
         return pad(image, self.whole.padding(image.shape[2], image.shape[3]), mode="replicate")

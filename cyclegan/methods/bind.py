@@ -27,14 +27,18 @@ class NetworkTranslator:
     smallest: int | None = None  # px of a side that the network takes; None: two strides, for 2×2 features or more
     local: bool = True  # a pixel depends on those around it, and on the rest through norms only: tiles will do
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return next(self.network.parameters()).device
+
     @torch.no_grad()
     def translate(self, images: AnyImages) -> AnyImages:
         """(n, c, h, w) → (n, c', h, w) for any h, w ≥ 1, in evaluation mode."""
         height, width = images.shape[-2:]
         padded = pad(images, self.padding(height, width), mode="replicate")
-        device = next(self.network.parameters()).device
         with evaluating(self.network):
-            translated = self.network(padded.to(device))
+            translated = self.network(padded.to(self.device))
         return translated[..., :height, :width].to(images)
 
     def padding(self, height: int, width: int) -> tuple[int, int, int, int]:

@@ -11,12 +11,18 @@ from photos import difference, draw
 
 from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.images import read, to_bytes
+from cyclegan.inference import memory, room
 from cyclegan.inference.load import load
+from cyclegan.inference.memory import translate_in_memory
 from cyclegan.inference.options import Options
 from cyclegan.inference.original import read_original, write_like
+from cyclegan.inference.room import needed
 from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.inference.translate import translate
 from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.networks.frozen import frozen
+from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.networks.unet import UnetGenerator
 from cyclegan.pictures import read_picture
 
 translating = sys.modules[translate.__module__]  # the function hides its module
@@ -182,3 +188,85 @@ def test_tiles_can_be_asked_for_and_give_the_same_picture(painter, photos, tmp_p
     translate(painter, [photos], tmp_path / "tiled", how=Options(tile=8))
     whole, tiled = (read_picture(tmp_path / way / "photo.png").astype(int) for way in ("whole", "tiled"))
     assert np.abs(whole - tiled).max() <= 1
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    """Sets how many MB are free, and starts with no line said."""
+
+    def set_free(megabytes: float | None) -> None:
+        monkeypatch.setattr(memory, "free", lambda device: None if megabytes is None else int(megabytes * 1e6))
+
+    memory._say.cache_clear()
+    return set_free
+
+
+@pytest.fixture
+def tried(monkeypatch) -> list[int]:
+    """The sides of the tiles that are begun with, 0 for a whole picture; none of them is painted."""
+    sides: list[int] = []
+    monkeypatch.setattr(NetworkTranslator, "translate", lambda self, images: sides.append(0) or images)
+    monkeypatch.setattr(TiledTranslator, "translate", lambda self, images: sides.append(self.side) or images)
+    return sides
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "begun"), [(None, [0, 0]), (40, [0, 0]), (20, [0, 384]), (5, [0, 192]), (0, [0, 96])]
+)
+def test_what_will_not_fit_into_free_memory_is_worked_on_in_tiles_at_once(
+    painter, photos, out, capsys, little_memory, tried, megabytes, begun
+):
+    draw(photos / "a small one.png", (90, 70))
+    draw(photos / "large.png", (900, 600))
+    little_memory(megabytes)
+    translate(painter, [photos], out)
+    assert tried == begun
+    lines = [line for line in capsys.readouterr().err.splitlines() if "more memory than is free" in line]
+    assert len(lines) == (0 if begun == [0, 0] else 1)
+    assert all(line.startswith("900×600 pixels need about ") for line in lines)
+
+
+def test_a_batch_that_will_not_fit_into_free_memory_is_done_one_by_one(painter, photos, out, little_memory, tried):
+    for i in range(4):
+        draw(photos / f"{i}.png", (390, 390))
+    little_memory(12)  # more than one of these needs
+    translate(painter, [photos], out, how=Options(batch=4))
+    assert tried == [0, 0, 0, 0]
+
+
+def test_the_need_of_a_generator_is_counted_once_and_grows_with_pictures_and_precision():
+    network = ResnetGenerator(base_channels=16, blocks=1)
+    images, calls = torch.zeros(1, 3, 512, 512), []
+    network.layers[0].register_forward_hook(lambda *_: calls.append(1))
+    need = needed(NetworkTranslator(network, 4), images)
+    wide = needed(NetworkTranslator(ResnetGenerator(base_channels=32, blocks=1), 4), images)
+    half = needed(NetworkTranslator(frozen(network, torch.bfloat16), 4), images)
+    assert needed(NetworkTranslator(network, 4), torch.zeros(2, 3, 512, 1024)) == pytest.approx(4 * need, rel=1e-6)
+    assert calls == [1, 1]  # of the network and of its frozen copy
+    assert wide == pytest.approx(2 * need, rel=0.1)
+    assert half == pytest.approx(need / 2, rel=0.1)
+    assert 3 * 16 * 4 * 512**2 < need < 6 * 16 * 4 * 512**2  # its widest features, a few times
+
+
+def test_the_system_is_asked_for_free_memory(tmp_path, monkeypatch):
+    file = tmp_path / "meminfo"
+    monkeypatch.setattr(room, "MEMORY", file)
+    assert room.free(torch.device("cpu")) is None
+    file.write_text("MemTotal:       8000000 kB\nMemFree:  10 kB\nMemAvailable:    1234567 kB\n")
+    assert room.free(torch.device("cpu")) == 1234567 * 1024
+    assert room.free(torch.device("mps")) is None
+
+
+def test_tiles_never_become_smaller_than_the_stride_of_the_network(photos, monkeypatch):
+    deep = NetworkTranslator(UnetGenerator(base_channels=2, downsamplings=8), 256)
+    sides = []
+
+    def full(self, images):
+        sides.append(self.side)
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(NetworkTranslator, "translate", lambda self, images: full(TiledTranslator(deep), images))
+    monkeypatch.setattr(TiledTranslator, "translate", full)
+    with pytest.raises(NoSpaceError, match="make the picture smaller"):
+        translate_in_memory(deep, torch.zeros(1, 3, 300, 300), [photos / "large.png"])
+    assert sides == [384, 384, 256]

@@ -88,6 +88,7 @@ def _add_translate(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--bits", type=int, choices=(8, 16), help="a channel, instead of the source's; 16: as TIFF")
     verb.add_argument("--precision", choices=("float32", "bfloat16", "auto"), default="float32")
+    verb.add_argument("--compile", action="store_true", help="the network first: pays for many pictures; not for tiles")
     verb.add_argument("--tile", type=_count, metavar="PIXELS", help="work in squares: less memory, more time")
     verb.add_argument(
         "--batch", type=_count, default=Options.batch, metavar="N", help="pictures of one size at a time; for GPUs"
@@ -193,7 +194,7 @@ def _train(options: argparse.Namespace) -> int:
 
 def _translate(options: argparse.Namespace) -> int:
     """What a model is loaded with, and what is done with it."""
-    loading = {name: getattr(options, name) for name in ("style", "weights", "masks", "precision")}
+    loading = {name: getattr(options, name) for name in ("style", "weights", "masks", "precision", "compile")}
     how = {field.name: getattr(options, field.name) for field in fields(Options)}
     return _verbs().translate(
         options.checkpoint,

@@ -24,6 +24,7 @@ from torch import nn
 from tqdm import tqdm
 
 from cyclegan.errors import NoSpaceError, UserError, enough_memory
+from cyclegan.inference.compiling import is_compiled
 from cyclegan.inference.flicker import Flicker
 from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.memory import SMALLEST, translate_in_memory
@@ -149,7 +150,10 @@ def steadied(translator: Translator, sample: Sequence[AnyImages], film: Path, ti
     if not isinstance(translator, NetworkTranslator) or not has_norms(translator.network) or not sample:
         return translator
     whole = max(max(image.shape[2:]) for image in sample) + 2 * max(translator.stride, SMALLEST)
-    return replace(translator, network=_fixed(translator, sample, tile or whole, film))
+    fixed = _fixed(translator, sample, tile or whole, film)
+    if is_compiled(translator.network):
+        fixed.compile()
+    return replace(translator, network=fixed)
 
 
 def _fixed(translator: NetworkTranslator, sample: Sequence[AnyImages], side: int, film: Path) -> nn.Module:

@@ -23,6 +23,7 @@ from cyclegan.config import load as read_config
 from cyclegan.errors import UserError
 from cyclegan.functional.color import luma
 from cyclegan.images import read
+from cyclegan.inference.compiling import compiled
 from cyclegan.inference.graph import read_graph
 from cyclegan.inference.loaded import Loaded
 from cyclegan.methods import build
@@ -48,6 +49,7 @@ def load(
     masks: Sequence[str | Path] = (),
     overrides: Sequence[str] = (),
     precision: str = "float32",
+    compile: bool = False,
 ) -> Loaded:
     """What a run folder, a checkpoint folder, a released file or the settings of a method hold.
 
@@ -58,20 +60,24 @@ def load(
     overrides  Other settings than those of the file or of the training, as in ["alpha=0.5"].
     precision  Of a trained generator: float32, bfloat16 (twice as fast where the device has it, about one level of 255
                off), or auto, which takes bfloat16 there. Gatys and AdaIN have a setting of their own for it.
+    compile    The generators, frozen: a minute or two at the first pictures, then faster.
     """
     examples = _Examples(style, weights, masks)
     chosen = choose_device(device)
     match Path(path).suffix:
         case ".yaml" | ".yml":
-            return _load_settings(Path(path), chosen, examples, overrides)
+            loaded = _load_settings(Path(path), chosen, examples, overrides)
         case ".onnx":
             changed = {"style": any(examples), "set": overrides, "precision": precision != "float32"}
-            return _load_graph(Path(path), [name for name, given in changed.items() if given])
+            loaded = _load_graph(Path(path), [name for name, given in changed.items() if given])
         case ".pt2":
             raise UserError(f"{path}: reading a .pt2 can run code of its author; give the .onnx or the release instead")
-    loaded = _load_release(Path(path), chosen, examples, overrides)
-    dtype = choose_precision(precision, chosen)
-    return loaded if dtype == torch.float32 else replace(loaded, translators=_frozen(loaded.translators, dtype))
+        case _:
+            loaded = _load_release(Path(path), chosen, examples, overrides)
+            dtype = choose_precision(precision, chosen)
+            if dtype != torch.float32:
+                loaded = replace(loaded, translators=_frozen(loaded.translators, dtype))
+    return compiled(loaded) if compile else loaded
 
 
 def _frozen(translators: Mapping[str, Translator], dtype: torch.dtype) -> Mapping[str, Translator]:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from cyclegan.errors import UserError, refused
 from cyclegan.images import write
+from cyclegan.inference.compiling import is_compiled
 from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.memory import translate_in_memory
 from cyclegan.inference.options import Options
@@ -79,6 +80,8 @@ def prepared(translator: Translator, how: Options) -> Translator:
     if how.tile is not None:
         if not isinstance(translator, NetworkTranslator) or not translator.local:
             raise UserError("--tile: is for trained generators; this model looks at the whole picture")
+        if is_compiled(translator.network):
+            raise UserError("--tile: works with copies of the network that are not compiled; leave --compile or it out")
         translator = TiledTranslator(translator, how.tile)
     return at_strength(translator, how.strength)
 

@@ -28,6 +28,7 @@ LOCKED = {  # module -> the doors it has, and why they may be there
     "pixels/arrays.py": ["np.load(allow_pickle)", "np.save(allow_pickle)"],  # False, both
     "inference/export.py": ["torch.export.load"],  # of the file that we have written a moment ago, to compare
     "inference/graph.py": ["importlib.import_module"],  # of packages by names of ours, which may be missing
+    "inference/load.py": ["compile"],  # a parameter of that name
     "distributed.py": ["importlib.import_module"],  # of a name of ours
     "methods/__init__.py": ["importlib.import_module"],  # of one of three names of ours: MethodConfig knows no other
 }

@@ -1,0 +1,40 @@
+"""Generators compiled by TorchInductor: a minute at the first picture, another at the second size, then faster.
+
+Copies     of them are not compiled. Films make one, whose statistics are fixed, and compile it, too; tiles make one for
+           each picture, so that what is too large for memory is translated as without a compiler.
+"""
+
+import sys
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from cyclegan.errors import UserError
+from cyclegan.inference.loaded import Loaded
+from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.networks.frozen import frozen
+
+
+def compiled(loaded: Loaded) -> Loaded:
+    """The same with frozen generators, compiled for pictures of any size; one line says where that is not possible."""
+    generators = {side: one for side, one in loaded.translators.items() if isinstance(one, NetworkTranslator)}
+    if loaded.stylizer is not None or not generators:
+        raise UserError("--compile: is for the generators of runs and releases; this model has none, leave it out")
+    try:
+        torch.compile(lambda tensor: tensor + 1)(torch.zeros(1))
+    except Exception as error:  # as in training: it may fail in any of many ways
+        print(f"compile   is not possible here ({type(error).__name__}); continuing without", file=sys.stderr)
+        return loaded
+    return replace(loaded, translators={side: _compiled(one) for side, one in generators.items()})
+
+
+def _compiled(translator: NetworkTranslator) -> NetworkTranslator:
+    network = frozen(translator.network, next(translator.network.parameters()).dtype)
+    network.compile()  # not for one size, as in training
+    return replace(translator, network=network)
+
+
+def is_compiled(network: nn.Module) -> bool:
+    """Whether it has been, in place."""
+    return network._compiled_call_impl is not None

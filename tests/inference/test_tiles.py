@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from cyclegan.errors import UserError
 from cyclegan.inference.tiles import TiledTranslator, reach
@@ -67,6 +68,21 @@ def test_frozen_networks_are_tiled_as_well():
     assert torch.allclose(
         TiledTranslator(whole, 16).translate(picture(70, 50)), whole.translate(picture(70, 50)), atol=1e-4
     )
+
+
+def test_norms_compute_in_float32_whatever_the_precision_of_the_network():
+    features = (picture(96, 80) + 3).to(torch.bfloat16)  # means that bfloat16 knows to a hundredth
+    whole = NetworkTranslator(nn.Sequential(nn.GroupNorm(3, 3)).to(torch.bfloat16), 4)
+    off = TiledTranslator(whole, 32).translate(features) != whole.translate(features)
+    assert off.float().mean() < 0.01  # where the last digit is nearly a tie
+
+
+def test_tiles_in_bfloat16_are_as_far_from_float32_as_the_whole_picture():
+    built, image = network(blocks=3), picture(120, 100)
+    expected, half = NetworkTranslator(built, 4).translate(image), NetworkTranslator(frozen(built, torch.bfloat16), 4)
+    whole, tiled = half.translate(image), TiledTranslator(half, 40).translate(image)
+    assert (tiled - whole).abs().mean() < 0.9 * (whole - expected).abs().mean()
+    assert (tiled - expected).abs().mean() < 1.05 * (whole - expected).abs().mean()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from material import squares
 from paired import LEAST, Row, Table, Variant, measure
 from PIL import Image
 from skimage import data
@@ -63,7 +64,7 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
 
 def _compared(folder: Path, size: int, rounds: int, least: float) -> list[Row]:
     count = 8 if size in QUICK_SIZES else 64
-    x, y = (_files(folder / side, picture, size, count) for side, picture in _photographs().items())
+    x, y = (squares(folder / side, picture, size, count) for side, picture in _photographs().items())
     config = UnpairedConfig(x=folder / "x", y=folder / "y", load_size=size * 286 // 256, crop_size=size)
     in_files = _batches(x, y, replace(config, cache_mb=0, cache_folder=folder / "cache"))
     in_memory = _batches(x, y, replace(config, cache_mb=1024))
@@ -96,13 +97,3 @@ def _batches(x: list[Path], y: list[Path], config: UnpairedConfig) -> Iterator[o
 
 def _photographs() -> dict[str, np.ndarray]:
     return {"x": data.astronaut(), "y": data.coffee()}
-
-
-def _files(folder: Path, picture: np.ndarray, size: int, count: int) -> list[Path]:
-    """Squares of a photograph as JPEG files."""
-    folder.mkdir()
-    random = np.random.default_rng(0)
-    for i in range(count):
-        top, left = (int(random.integers(side - size + 1)) for side in picture.shape[:2])
-        Image.fromarray(picture[top : top + size, left : left + size]).save(folder / f"{i}.jpg", quality=92)
-    return sorted(folder.iterdir())

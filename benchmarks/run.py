@@ -16,6 +16,7 @@ from typing import Any
 
 import adain
 import cost
+import folder
 import gatys
 import pipeline
 import step
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "cost": cost,
     "translation": translation,
     "tiles": tiles,
+    "folder": folder,
     "pipeline": pipeline,
     "adain": adain,
     "gatys": gatys,

@@ -133,13 +133,22 @@ def test_tiles_paint_what_the_whole_picture_becomes():
     assert rows["tiles of 32 px"]["levels off at most"] < 0.1
 
 
+def test_a_folder_is_painted_the_same_with_and_without_overlap():
+    import folder
+
+    turns, overlapped = folder.run(32, 1, CPU, least=0.0).rows
+    assert overlapped.agreement["levels off at most"] == 0
+    assert overlapped.agreement["pictures a second"] == pytest.approx(1 / overlapped.seconds)
+    assert turns.seconds > 0
+
+
 def test_a_run_leaves_a_table_and_its_numbers(tmp_path, capsys):
     import run
 
     run.main(["--quick", "--rounds", "1", "--device", "cpu", "--out", str(tmp_path)])
     (data,) = tmp_path.glob("*-quick.json")
     found = json.loads(data.read_text())
-    assert [len(table["rows"]) for table in found["tables"]] == [3, 6, 4, 2, 4, 4, 3]
+    assert [len(table["rows"]) for table in found["tables"]] == [3, 6, 4, 2, 2, 4, 4, 3]
     assert {"device", "threads", "torch", "commit"} <= found.keys()
     page = data.with_suffix(".md").read_text()
     assert all(row["variant"] in page for table in found["tables"] for row in table["rows"])

@@ -136,10 +136,10 @@ def write_picture(path: Path, array: np.ndarray, about: str = "", **options: Any
         _save(path, array, kind, about, **options)
 
 
-def encode_picture(array: np.ndarray, about: str = "") -> bytes:
-    """The content of a PNG file of uint8 (h, w, 3); `about` as of `write_picture`."""
+def encode_picture(array: np.ndarray, about: str = "", profile: bytes | None = None) -> bytes:
+    """The content of a PNG file of uint8 (h, w, 3) in the colors of a profile; `about` as of `write_picture`."""
     file = io.BytesIO()
-    _save(file, array, "PNG", about)
+    _save(file, array, "PNG", about, icc_profile=profile)
     return file.getvalue()
 
 

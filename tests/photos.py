@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+from PIL import ImageCms
 
 from cyclegan.pictures import write_picture
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
 
 
 def noise(*shape: int) -> np.ndarray:

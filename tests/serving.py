@@ -56,9 +56,9 @@ def served(offered: Studio, places: int = 8) -> Iterator[str]:
             thread.join()
 
 
-def png(picture: np.ndarray, kind: str = "PNG") -> bytes:
+def png(picture: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, kind)
+    Image.fromarray(picture).save(file, kind, **options)
     return file.getvalue()
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from photos import LAB, SRGB
+from PIL import Image
 from tifffile import TiffFile, imread, imwrite
 
 from cyclegan.cli import main
@@ -16,8 +17,6 @@ from cyclegan.pixels.kind import RGB
 from cyclegan.pixels.raster import Raster, Tags
 
 ORIENTATION = 0x0112  # the EXIF tag
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
 
 
 @pytest.fixture

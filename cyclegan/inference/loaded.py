@@ -21,6 +21,7 @@ from cyclegan.images import from_bytes, to_bytes
 from cyclegan.inference.original import USUAL, Kinds
 from cyclegan.methods.settings import MethodConfig
 from cyclegan.pictures import read_picture, to_rgb
+from cyclegan.pixels.files import profile_of, read_profile
 from cyclegan.pixels.kind import kinds_of
 from cyclegan.protocols import AnyImages, Stylizer, Translator
 from cyclegan.training.checkpoint import DamagedError
@@ -110,13 +111,21 @@ class Loaded:
     @overload
     def __call__(self, picture: Tensor, to: str | None = None) -> Tensor: ...
     def __call__(self, picture: str | Path | Image.Image | Tensor, to: str | None = None) -> Image.Image | Tensor:
-        """A file or a Pillow image → an upright RGB one; a tensor → one of its size, type and device."""
+        """A file or a Pillow image → an upright RGB one; a tensor → one of its size, type and device.
+
+        The color profile is in its `info`. PNG and TIFF are saved with it; of other formats Pillow wants it once more:
+        `painted.save("painted.jpg", icc_profile=painted.info.get("icc_profile"))`.
+        """
         translate = self.translator(to).translate
         if isinstance(picture, Tensor):
             batch = _as_batch(picture, self.kinds_to(to).source.channels)
             return translate(batch.float()).to(picture)[0 if picture.ndim == 3 else slice(None)]
         self.require_rgb("a picture", to)
-        return Image.fromarray(to_bytes(translate(from_bytes(_as_array(picture))))[0].numpy())
+        painted = Image.fromarray(to_bytes(translate(from_bytes(_as_array(picture))))[0].numpy())
+        profile = profile_of(picture) if isinstance(picture, Image.Image) else read_profile(Path(picture))
+        if profile is not None:
+            painted.info["icc_profile"] = profile
+        return painted
 
 
 def _as_batch(picture: Tensor, channels: int) -> AnyImages:

@@ -20,6 +20,7 @@ from cyclegan.images import from_bytes, to_bytes
 from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.strength import at_strength
 from cyclegan.pictures import encode_picture, find_pictures, read_picture, reduced
+from cyclegan.pixels.files import read_profile
 from cyclegan.precision import choose_device
 from cyclegan.protocols import Translator, Watchable
 
@@ -75,15 +76,15 @@ class Studio:
         ]
 
     def paint(self, order: Order, gone: Event) -> bytes:
-        """The picture translated, as a PNG that says what made it; given up once `gone` is set."""
+        """The picture translated, as a PNG in its colors that says what made it; given up once `gone` is set."""
         model = self._model(order.model)
-        source = self._image("picture", order.picture)
+        source, profile = self._image("picture", order.picture), read_profile(Path("picture"), order.picture)
         if order.strength > 0:  # without any, the answer is the picture as it would be worked on
             whole = self._styled(model, order.style).translator(order.to)
             translator = self._given_up(at_strength(whole, order.strength), gone)
             with enough_memory(lambda: "picture: needs more memory than there is; serve with a smaller --size"):
                 source = translator.translate(source)
-        return encode_picture(to_bytes(source)[0].numpy(), model.signature)
+        return encode_picture(to_bytes(source)[0].numpy(), model.signature, profile)
 
     def _model(self, name: str | None) -> Loaded:
         if name is None:
@@ -133,7 +134,7 @@ def read_examples(folder: Path | None, size: int = SIZE) -> dict[str, bytes]:
     if not paths:
         raise UserError(f"{folder}: no pictures there; give a folder of examples")
     return {
-        f"{number}-{path.stem}": encode_picture(reduced(read_picture(path), size))
+        f"{number}-{path.stem}": encode_picture(reduced(read_picture(path), size), profile=read_profile(path))
         for number, path in enumerate(paths, start=1)
     }
 

@@ -46,6 +46,17 @@ def read_raster(path: Path, kind: Kind) -> Raster:
         return Raster(values=values, alpha=raster.alpha, tags=raster.tags)
 
 
+def profile_of(picture: Image.Image) -> bytes | None:
+    """What the colors of its 8-bit RGB pixels mean, where it says so."""
+    return Tags(icc=picture.info.get("icc_profile")).profile(3)
+
+
+def read_profile(path: Path, content: bytes | None = None) -> bytes | None:
+    """The same of a file; `content` as of `open_picture`."""
+    with open_picture(path, content) as picture:
+        return profile_of(picture)
+
+
 def kind_of(path: Path, channels: int, range: tuple[float, float] | None, key: str) -> Kind:
     """The kind of a side, by its settings and one of its files; `key` is the setting that declares its range."""
     if channels == 3 and range is None:

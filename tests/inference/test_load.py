@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from photos import LAB, SRGB
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -100,6 +101,19 @@ def test_a_picture_turned_by_exif_comes_out_upright(painter, noise):
     turned.getexif()[ORIENTATION] = 6
     assert np.array_equal(np.asarray(painter(turned)), np.asarray(painter(Image.fromarray(noise))))
     assert painter(turned).getexif().get(ORIENTATION) is None
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+@pytest.mark.parametrize(("profile", "kept"), [(SRGB, SRGB), (LAB, None), (None, None)])
+def test_a_picture_keeps_its_color_profile(painter, tmp_path, noise, suffix, profile, kept):
+    path = tmp_path / f"photo{suffix}"
+    Image.fromarray(noise).save(path, icc_profile=profile)
+    with Image.open(path) as picture:
+        for painted in (painter(path), painter(picture)):
+            assert painted.info.get("icc_profile") == kept
+            painted.save(tmp_path / "painted.png")
+            with Image.open(tmp_path / "painted.png") as saved:
+                assert saved.info.get("icc_profile") == kept
 
 
 @pytest.mark.parametrize("shape", [(3, 20, 30), (1, 3, 20, 30), (2, 3, 17, 19)])

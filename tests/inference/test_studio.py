@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from little import write_gatys
+from photos import LAB, SRGB
 from PIL import Image
 from serving import PHOTO, model, pixels, png, studio
 
@@ -48,6 +49,27 @@ def test_a_model_is_offered_in_the_directions_that_it_has_learned(sides, tmp_pat
 def test_it_says_in_the_file_what_made_it():
     content = studio().paint(Order(picture=png(PHOTO)), Event())
     assert Image.open(io.BytesIO(content)).getexif()[DESCRIPTION] == model().signature
+
+
+def profile_in(content: bytes) -> bytes | None:
+    return Image.open(io.BytesIO(content)).info.get("icc_profile")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_the_answer_is_in_the_colors_of_the_picture(kind, strength):
+    answers = {
+        profile: profile_in(
+            studio().paint(Order(picture=png(PHOTO, kind, icc_profile=profile), strength=strength), Event())
+        )
+        for profile in (SRGB, LAB, None)
+    }
+    assert answers == {SRGB: SRGB, LAB: None, None: None}  # RGB pixels are not in the colors of LAB
+
+
+def test_examples_keep_their_colors(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(png(PHOTO, "JPEG", icc_profile=SRGB))
+    assert [profile_in(content) for content in read_examples(tmp_path).values()] == [SRGB]
 
 
 def test_strength_goes_from_the_picture_to_the_translation():

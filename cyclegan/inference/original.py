@@ -1,7 +1,7 @@
 """A picture to be translated, with what its translation takes over from it.
 
 Type and range  Those of the side that is translated to. Of a side of 8 or 16 bits a channel, the translation has 16
-                where the source or the side has them, else 8; other types are the side's.
+                where the source or the side has them and the format has room, else 8; other types are the side's.
 Taken over      Size; alpha, where side and format have it; resolution; the color profile, where it fits the channels
                 (one for greys or inks says nothing of RGB). Orientation is applied. The network sees what is
                 transparent on white.
@@ -15,7 +15,7 @@ import numpy as np
 
 from cyclegan.errors import UserError
 from cyclegan.images import from_values, to_values
-from cyclegan.pixels.files import read_raster, write_raster
+from cyclegan.pixels.files import holds, read_raster, write_raster
 from cyclegan.pixels.kind import RGB, Kind
 from cyclegan.pixels.raster import Raster, Tags
 from cyclegan.protocols import AnyImages
@@ -71,6 +71,7 @@ def read_original(path: Path, kind: Kind) -> Original:
 
 
 def write_like(path: Path, image: AnyImages, original: Original, kinds: Kinds, about: str) -> None:
-    """The translation of an original."""
-    values = to_values(image, kinds.written(original.type))
+    """The translation of an original; a name without room for its type, as of 16 bits called .jpg, has the side's."""
+    kind = kinds.written(original.type)
+    values = to_values(image, kind if holds(path.suffix, kind) else kinds.target)
     write_raster(path, Raster(values=values, alpha=original.alpha, tags=original.tags), about)

@@ -15,6 +15,8 @@ from cyclegan.images import read, to_bytes
 from cyclegan.inference.options import Options
 from cyclegan.inference.translate import translate
 from cyclegan.pictures import read_picture
+from cyclegan.pixels.files import write_raster
+from cyclegan.pixels.raster import Raster
 
 ORIENTATION = 0x0112  # the EXIF tag
 DESCRIPTION = 0x010E
@@ -197,6 +199,19 @@ def test_16_bits_become_a_tiff_that_holds_more_than_8(painter, method, photos, o
     expected = method.x_to_y.translate(read(path))[0].permute(1, 2, 0).add(1).div(2).numpy()
     assert np.abs(levels / 65535 - expected).max() < 1e-4  # a level of 8 bits is 4e-3
     assert difference(read_picture(report.done[0]), to_bytes(read(report.done[0]))[0].numpy()) == 0
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".bmp"])
+@pytest.mark.parametrize("content", [".png", ".tif"])
+def test_16_bits_under_a_name_that_has_no_room_for_them_become_8(painter, photos, out, suffix, content):
+    deep = np.random.default_rng(0).integers(0, 65536, (24, 18, 3), dtype=np.uint16)
+    write_raster(photos / f"deep{content}", Raster(values=deep), "")
+    (photos / f"deep{content}").rename(photos / f"deep{suffix}")
+    draw(photos / "other.png")
+    report = translate(painter, [photos], out)
+    assert files_below(out).keys() == {f"deep{suffix}", "other.png"}
+    assert report.bad == []
+    assert difference(read_picture(out / f"deep{suffix}"), np.asarray(painter(photos / f"deep{suffix}"))) <= 40
 
 
 def test_two_pictures_that_become_one_tiff_are_refused(painter, photos, out):

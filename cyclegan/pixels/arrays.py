@@ -2,7 +2,7 @@
 
 NPY        (h, w) or (h, w, c); never a pickle. Its header is looked at before anything is read.
 TIFF       By tifffile, interleaved, planar, or a page for each channel; uncompressed, Deflate or PackBits. Written
-           interleaved.
+           interleaved. For LZW it wants another package: 16-bit greys are Pillow's then, others are refused.
 """
 
 import logging
@@ -19,7 +19,8 @@ from cyclegan.pixels.raster import Raster, Tags, split, upright
 
 MAX_BYTES = 2**31
 ALPHA, PREMULTIPLIED = 2, 1  # of the TIFF tag ExtraSamples
-GREY, COLOR = (0, 1), 2  # of the TIFF tag PhotometricInterpretation; 0: white is zero
+WHITE_IS_ZERO, BLACK_IS_ZERO, COLOR = range(3)  # of the TIFF tag PhotometricInterpretation
+GREY = (WHITE_IS_ZERO, BLACK_IS_ZERO)
 INCH, UNITS = 2, {2: 1.0, 3: 2.54}  # of the TIFF tag ResolutionUnit: inch, centimeter -> of them in an inch
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it cannot read is an error anyway
@@ -41,12 +42,15 @@ def read_npy(path: Path) -> Raster:
 
 
 def is_simple_tiff(path: Path) -> bool:
-    """Whether Pillow has a mode for what the file holds: 8 bits of up to four channels, or compressed as photos are."""
+    """Whether Pillow is to read it: 8 bits of up to four channels, and 16-bit greys of which only it can."""
     from tifffile import TiffFile
 
     try:
         with TiffFile(path) as file:
             page: Any = file.pages.first
+            is_grey = page.dtype == np.uint16 and page.samplesperpixel == 1 and page.photometric == BLACK_IS_ZERO
+            if is_grey and len(file.pages) == 1 and not _can_decode(page):
+                return True
             return page.dtype in (np.uint8, np.bool_) and (page.samplesperpixel == 1 or page.photometric not in GREY)
     except Exception:  # of what it cannot even begin to read, Pillow says what is wrong
         return True
@@ -61,6 +65,8 @@ def read_tiff(path: Path, channels: int) -> Raster:
         series = file.series[0]
         if page.photometric not in (*GREY, COLOR):
             raise ValueError(f"{page.photometric.name.lower()} of {page.dtype}; save it as RGB or grey")
+        if not _can_decode(page):
+            raise ValueError(f"{page.dtype} in a compression that is not read; save it uncompressed or with Deflate")
         in_pages = page.samplesperpixel == 1 and 1 < channels == len(series) == math.prod(series.shape[:-2])
         found = channels if in_pages else page.samplesperpixel
         _require_picture((page.imagelength, page.imagewidth, found), page.dtype)
@@ -68,7 +74,7 @@ def read_tiff(path: Path, channels: int) -> Raster:
         if in_pages or (page.samplesperpixel > 1 and page.planarconfig == 2):  # planar
             values = np.moveaxis(values, 0, -1)
         values = upright(values.reshape(*values.shape[:2], -1), _value(page, 274, 1))
-        if page.photometric == 0:
+        if page.photometric == WHITE_IS_ZERO:
             values = np.iinfo(values.dtype).max - values
         tags = Tags(icc=_value(page, 34675), dpi=_dpi(page))
         extra = int(page.extrasamples[0]) if page.extrasamples else 0
@@ -97,6 +103,13 @@ def write_tiff(path: Path, values: np.ndarray, alpha: np.ndarray | None, tags: T
     if tags.dpi:
         how |= {"resolution": tags.dpi, "resolutionunit": "INCH"}
     imwrite(path, values if values.shape[2] > 1 else values[..., 0], **how)
+
+
+def _can_decode(page: Any) -> bool:
+    """Whether tifffile needs no other package for it."""
+    from tifffile import TIFF
+
+    return page.compression in TIFF.DECOMPRESSORS and page.predictor in TIFF.UNPREDICTORS
 
 
 def _require_picture(shape: tuple[int, ...], kind: np.dtype) -> None:

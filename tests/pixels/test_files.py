@@ -77,6 +77,36 @@ def test_channels_of_a_tiff_may_lie_in_any_order(tmp_path, layout):
     assert np.array_equal(read_raster(tmp_path / "a.tif", kind_of(pixels)).values, pixels)
 
 
+def stored_by_pillow(path: Path, pixels: np.ndarray, **how: object) -> Path:
+    Image.fromarray(pixels).save(path, compression="tiff_lzw", **how)
+    return path
+
+
+@pytest.mark.parametrize("predictor", [1, 2])
+def test_16_bit_greys_of_an_lzw_tiff_are_read_as_they_are(tmp_path, predictor):
+    pixels = noise(6, 8, 1, "uint16")
+    path = stored_by_pillow(tmp_path / "a.tif", pixels[..., 0], tiffinfo={317: predictor}, dpi=(300, 300))
+    raster = read_raster(path, Kind(channels=1, type="uint16"))
+    assert raster.values.dtype == np.uint16
+    assert np.array_equal(raster.values, pixels)
+    assert raster.tags.dpi == (300, 300)
+    assert read_raster(path, Kind()).values.shape == (6, 8, 3)
+
+
+@pytest.mark.parametrize("odd", ["float32", "white is zero", "pages"])
+def test_an_lzw_tiff_of_what_pillow_does_not_read_right_is_refused_with_a_remedy(tmp_path, odd):
+    pixels = noise(6, 8, 1, "float32" if odd == "float32" else "uint16")[..., 0]
+    more = {
+        "white is zero": {"tiffinfo": {262: 0}},
+        "pages": {"save_all": True, "append_images": [Image.new("I;16", (8, 6))]},
+    }
+    path = stored_by_pillow(tmp_path / "a.tif", pixels, **more.get(odd, {}))
+    with pytest.raises(
+        BadPictureError, match=rf"a\.tif: .*{pixels.dtype} in a compression .* uncompressed or with Deflate"
+    ):
+        read_raster(path, Kind(channels=1, type="float32", range=(0.0, 1.0)))
+
+
 def test_an_array_without_an_axis_for_its_channel_is_written_without_one(tmp_path):
     np.save(tmp_path / "a.npy", noise(4, 5, 1)[..., 0])
     raster = read_raster(tmp_path / "a.npy", kind_of(noise(4, 5, 1)))

@@ -26,6 +26,7 @@ help:         ## show this list
 	@echo "variables: DOMAIN=$(DOMAIN) METHOD=$(METHOD) RUN=$(RUN) ARGS='--set seed=1'"
 
 train: $(READY)        ## train DOMAIN with METHOD, or continue; then score it; X=photos Y=paintings: two folders of one's own
+	@test -n "$(X)" -a -n "$(Y)" -o -z "$(X)$(Y)" || { echo "usage: make train X=photos Y=paintings: give both" >&2; exit 2; }
 	$(BIN)/cyclegan train $(if $(X)$(Y),--x "$(X)" --y "$(Y)",experiments/$(METHOD)/$(DOMAIN).yaml) $(ARGS)
 
 tensorboard: $(READY)  ## watch all runs at http://localhost:6006 (PORT=)

@@ -68,8 +68,8 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_train(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("experiment", type=Path, nargs="?", help="experiments/cyclegan/photo2painting.yaml")
-    verb.add_argument("--x", type=Path, help="instead of a file: a folder of pictures to translate from …")
-    verb.add_argument("--y", type=Path, help="… and one to translate to; a recipe is chosen, shown and saved")
+    verb.add_argument("--x", type=_folder, help="instead of a file: a folder of pictures to translate from …")
+    verb.add_argument("--y", type=_folder, help="… and one to translate to; a recipe is chosen, shown and saved")
     _add_set(verb)
     verb.set_defaults(run=_train)
 
@@ -212,6 +212,13 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number; give 1 or more")
     return int(text)
+
+
+def _folder(text: str) -> Path:
+    """Not the empty name of a variable that nobody has set, which would be this folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; name a folder of pictures")
+    return Path(text)
 
 
 def _verbs() -> ModuleType:

@@ -155,6 +155,14 @@ def test_make_hands_on_names_with_spaces(target, given, understood):
     assert arguments == [given.get(word, word) for word in understood.split()]
 
 
+@pytest.mark.parametrize("given", ["X=photos", "Y=paintings"])
+def test_make_refuses_one_folder_without_the_other(given):
+    words = ["make", "--old-file=nowhere/.ready", "VENV=nowhere", "train", given]  # no environment is set up
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: make train X=photos Y=paintings: give both\n")
+
+
 def small(file: str) -> list[str]:
     """Settings that make a training a matter of a second."""
     method = next((name for name in SMALL if f"/{name}" in file), "cyclegan")

@@ -181,6 +181,15 @@ def test_the_same_folder_twice_is_refused_in_one_line(place, capsys):
     assert not (place / "runs").exists()
 
 
+@pytest.mark.parametrize("sides", [("photos", ""), ("", "paintings"), ("", "")])
+def test_an_empty_name_is_not_this_folder(place, capsys, sides):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["train", "--x", sides[0], "--y", sides[1]])
+    assert ended.value.code == 2
+    assert "is empty; name a folder of pictures" in capsys.readouterr().err
+    assert not (place / "runs").exists()
+
+
 def test_a_side_may_hold_the_parts_of_a_data_set(place, capsys):
     (place / "photos/more").rename(place / "photos/trainA")
     assert train() == 0

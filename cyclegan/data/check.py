@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -131,10 +131,12 @@ def check(*folders: Path) -> Report:
 
 
 def require_apart(*folders: Path) -> None:
-    """Refuse two sides that are one folder, however its path is spelled."""
-    for one, other in combinations(folders, 2):
+    """Refuse two sides that share pictures, as they are one folder or one lies in the other, however it is spelled."""
+    for one, other in permutations(folders, 2):
         if one.samefile(other):
             raise UserError(f"{one} and {other}: are the same folder; give one for each side")
+        if one.resolve().is_relative_to(other.resolve()):
+            raise UserError(f"{one} and {other}: the first lies in the second; give each side a folder of its own")
 
 
 def remedy(others: Counter[str]) -> str:

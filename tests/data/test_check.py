@@ -193,6 +193,25 @@ def test_a_folder_is_no_other_side_of_itself(again, tmp_path):
         check(tmp_path / "photos", tmp_path / again)
 
 
+@pytest.mark.parametrize(
+    ("inner", "outer"), [("data/paintings", "data"), ("linked", "data"), ("data/x/deep", "data/x")]
+)
+def test_a_side_does_not_lie_within_the_other(inner, outer, tmp_path):
+    save(tmp_path / "data" / "paintings" / "0.png")
+    save(tmp_path / "data" / "x" / "deep" / "0.png")
+    (tmp_path / "linked").symlink_to(tmp_path / "data" / "paintings")
+    inner, outer = tmp_path / inner, tmp_path / outer
+    for sides in ((inner, outer), (outer, inner)):
+        with pytest.raises(UserError, match=f"^{inner} and {outer}: the first lies in the second; give each side"):
+            check(*sides)
+
+
+def test_two_sides_may_lie_in_one_folder(tmp_path):
+    save(tmp_path / "photo" / "0.png")
+    save(tmp_path / "photo2" / "0.png")
+    assert check(tmp_path / "photo", tmp_path / "photo2").bad == ()
+
+
 def test_files_that_are_no_pictures_by_their_names_are_counted_by_suffix(tmp_path):
     save(tmp_path / "0.png")
     assert "passed over" not in str(check(tmp_path))

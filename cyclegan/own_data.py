@@ -50,4 +50,6 @@ def _settle(path: Path, x: Path, y: Path) -> None:
     text = dump(Experiment(name="cyclegan", **recipe._asdict()))
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_text(path, "".join(f"# {reason}\n" for reason in reasons) + text)
-    print(f"\n{path.read_text()}\nsaved as {path}: change it there, and train with\n  {command('train', path)}\n")
+    other = command("train", path, "--set", "name=other")
+    print(f"\n{path.read_text()}\nsaved as {path}: to train otherwise, change it there, and begin another run with")
+    print(f"  {other}\n")

@@ -146,6 +146,18 @@ def test_the_same_command_continues_with_the_same_recipe(place, capsys):
     assert (place / "runs/photos2paintings/recipe.yaml").read_text() == recipe
 
 
+def test_the_recipe_can_be_changed_and_the_command_beneath_it_trains_another_run(place, capsys):
+    assert train() == 0
+    said = capsys.readouterr().out.splitlines()
+    (saved,) = (number for number, line in enumerate(said) if line.startswith("saved as "))
+    recipe = place / "runs/photos2paintings/recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("seed: 0", "seed: 5"))
+    command = shlex.split(said[saved + 1])
+    assert command[0] == "cyclegan"
+    assert cli.main([*command[1:], *(f"--set={each}" for each in TINY)]) == 0
+    assert "seed: 5\n" in (place / "runs/photos2paintings/other/config.yaml").read_text()
+
+
 def test_with_fewer_pictures_the_same_command_is_refused(place, capsys):
     assert train() == 0
     (place / "photos" / "more" / "3.png").unlink()

@@ -1,7 +1,5 @@
 """What CycleGAN can do beyond its paper: R1, other distances and games, augmentation."""
 
-import os
-
 import pytest
 import torch
 from rounds import batch, losses_of, tiny
@@ -9,7 +7,6 @@ from rounds import batch, losses_of, tiny
 from cyclegan.losses.adversarial import GAMES
 from cyclegan.methods.settings import CycleGANConfig
 
-WEIGHTS = "CYCLEGAN_WEIGHTS" in os.environ
 CYCLE = {"cycle_x", "cycle_y"}
 
 
@@ -45,10 +42,8 @@ def test_r1_is_off_by_default():
 # Other distances of the cycle
 
 
-@pytest.mark.parametrize(
-    "cycle", ["ms-ssim", pytest.param("lpips", marks=pytest.mark.skipif(not WEIGHTS, reason="no weights"))]
-)
-def test_only_the_cycle_is_measured_by_its_distance_and_no_weights_or_state_come_with_it(cycle):
+@pytest.mark.parametrize("cycle", ["ms-ssim", "lpips"])
+def test_only_the_cycle_is_measured_by_its_distance_and_no_weights_or_state_come_with_it(cycle, random_lpips):
     method, seen = tiny(cycle=cycle), batch(2, side=32)
     assert method.state_dict().keys() == tiny().state_dict().keys()
     assert len(list(method.parameters())) == len(list(tiny().parameters()))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from little import write_gatys
 from PIL import Image
-from serving import PHOTO, pixels, served, studio
+from serving import PHOTO, pixels, png, served, studio
 
 from cyclegan.cli import main
 from cyclegan.inference import server
@@ -174,6 +174,48 @@ def test_in_a_browser_a_model_that_wants_a_style_is_given_one(opened, tmp_path):
         shown.wait_for_selector("#save:not([hidden])")
         painted = np.asarray(load(gatys, "cpu", [wave])(boat))
         assert np.array_equal(_saved(shown, "boat-style.png"), painted)
+        assert page.wrong == []
+
+
+def test_in_a_browser_the_direction_that_is_chosen_is_taken(opened, tmp_path):
+    write_picture(tmp_path / "boat.png", PHOTO)
+    with served(studio()) as address:
+        page = opened(address)
+        shown = page.shown
+        shown.set_input_files("[data-field=picture] input[type=file]", tmp_path / "boat.png")
+        for way, to, expected in (("painting → photo", "photo", PHOTO), ("photo → painting", "painting", 255 - PHOTO)):
+            shown.select_option("#way", way)
+            shown.click("#go:enabled")
+            shown.locator("#to", has_text=to).wait_for()
+            assert shown.locator("#from").inner_text() == way.split()[0]
+            assert np.array_equal(_saved(shown, f"boat-{to}.png"), expected)
+        assert page.wrong == []
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("place.dispatchEvent(new DragEvent('drop', {dataTransfer: held, bubbles: true, cancelable: true}))", "wave"),
+        ("document.dispatchEvent(new ClipboardEvent('paste', {clipboardData: held, bubbles: true}))", "pasted"),
+    ],
+    ids=["dropped", "pasted"],
+)
+def test_in_a_browser_a_picture_is_dropped_or_pasted(opened, given, name):
+    with served(studio()) as address:
+        page = opened(address)
+        shown = page.shown
+        shown.locator("[data-field=picture] .drop").evaluate(
+            """(place, bytes) => {
+                const held = new DataTransfer();
+                held.items.add(new File([new Uint8Array(bytes)], "wave.png", {type: "image/png"}));
+                GIVEN;
+            }""".replace("GIVEN", given),
+            list(png(PHOTO)),
+        )
+        shown.get_by_text("44 × 30 pixels").wait_for()
+        shown.click("#go:enabled")
+        shown.wait_for_selector("#save:not([hidden])")
+        assert np.array_equal(_saved(shown, f"{name}-painting.png"), 255 - PHOTO)
         assert page.wrong == []
 
 

@@ -6,9 +6,10 @@ from threading import Event
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from little import write_gatys
+from little import write_adain, write_gatys
 from photos import LAB, SRGB
 from PIL import Image
 from serving import PHOTO, model, pixels, png, studio
@@ -19,7 +20,7 @@ from cyclegan.inference import studio as studios
 from cyclegan.inference.export import export
 from cyclegan.inference.load import load
 from cyclegan.inference.studio import Order, Studio, TooLongError, named, read_examples
-from cyclegan.pictures import DESCRIPTION, write_picture
+from cyclegan.pictures import DESCRIPTION, read_picture, write_picture
 
 
 def paint(offered: Studio, **order: object) -> np.ndarray:
@@ -121,6 +122,22 @@ def test_a_method_that_paints_after_examples_is_given_one_with_each_picture(tmp_
         paint(offered)
     with pytest.raises(UserError, match="style: this model has learned to translate to painting"):
         paint(offered, model="tiny/other", style=png(PHOTO))
+
+
+def test_adain_paints_after_the_example_that_comes_with_the_picture(tmp_path):
+    file, dark, light = write_adain(tmp_path), tmp_path / "dark.png", tmp_path / "light.png"
+    torch.manual_seed(0)
+    offered = studio(load(file, device="cpu"))
+    assert offered.describe()[0]["style"]
+    painted = []
+    for style in (dark, light):
+        write_picture(style, PHOTO // 8 if style == dark else 255 - PHOTO)
+        painted.append(paint(offered, style=style.read_bytes()))
+        after = offered.models["tiny/inverts"].after(from_bytes(read_picture(style)))
+        assert np.array_equal(painted[-1], np.asarray(after(Image.fromarray(PHOTO))))
+    assert not np.array_equal(*painted)
+    half = paint(offered, style=light.read_bytes(), strength=0.5)
+    assert not np.array_equal(half, painted[-1])
 
 
 @pytest.mark.parametrize("reason", ["late", "gone", "closing"])

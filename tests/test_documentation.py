@@ -84,6 +84,13 @@ def test_the_environment_that_the_pages_activate_is_the_one_that_make_fills():
     assert f"{folder}/bin/cyclegan train" in done
 
 
+def test_a_page_that_the_build_fills_says_so_before_what_is_to_be_filled():
+    filled = [text for text in (page.read_text(encoding="utf-8") for page in PAGES) if "\n:::" in text]
+    assert len(filled) == 2
+    for text in filled:
+        assert "`make docs`" in text.partition("\n:::")[0]
+
+
 @pytest.mark.slow
 def test_the_site_is_built_without_a_dead_link(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path / "site")]

@@ -39,8 +39,9 @@ class Optimizers:
         """Step one player downhill on the sum of its losses; nobody else's gradient is touched.
 
         Raises NotFiniteError before the step if a loss, a gradient or a weight is NaN or infinite: nothing has moved.
+        Of several processes all look at means over all, so that they come to the same verdict.
         """
-        refuse_not_finite(losses)
+        refuse_not_finite(distributed.averaged(losses))
         self.terms[player] = list(losses)
         if not self.heard[player]:
             self.adam[player].zero_grad(set_to_none=True)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cyclegan import distributed
 from cyclegan.errors import NotFiniteError
 from cyclegan.protocols import Trainable
 
@@ -19,14 +20,17 @@ def postmortem(
 ) -> Iterator[None]:
     """Within this context, in which a step is done, a NotFiniteError is written down before it goes on.
 
+    Of several processes all get to know it, and the first writes.
+
     step      The step, as a number of steps done before.
     pictures  The files that the batch of a step was read from.
     """
     try:
         yield
     except NotFiniteError as error:
-        report = {"step": step + 1, "said": str(error), **_not_finite(method), "pictures": pictures(step)}
-        (folder / "not-finite.json").write_text(json.dumps(report, indent=2) + "\n")
+        if distributed.rank() == 0:
+            report = {"step": step + 1, "said": str(error), **_not_finite(method), "pictures": pictures(step)}
+            (folder / "not-finite.json").write_text(json.dumps(report, indent=2) + "\n")
         raise
 
 

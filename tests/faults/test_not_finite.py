@@ -18,6 +18,7 @@ from cyclegan.methods import build
 from cyclegan.methods.settings import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.checkpoint import list_checkpoints, read_tensors, verify
+from cyclegan.training.postmortem import postmortem
 
 NAN, INF = float("nan"), float("inf")
 SETTINGS = {"steps": 6, "save_every": 2, "sample_every": 6}
@@ -146,6 +147,14 @@ def test_nothing_moves_on_what_is_not_finite_and_it_is_written_down(
     figure(
         "N1", f"{len(PLACES)} places, {stopped} stopped before the optimizer moved, {continued} continued to the bit"
     )
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_of_several_processes_only_the_first_writes_it_down(tmp_path, monkeypatch, rank):
+    monkeypatch.setattr("cyclegan.distributed.rank", lambda: rank)
+    with pytest.raises(NotFiniteError), postmortem(tmp_path, 3, build(NANO), lambda step: {"x": [], "y": []}):
+        raise NotFiniteError("gan_G = nan")
+    assert len(list(tmp_path.iterdir())) == (rank == 0)
 
 
 def assert_told(folder: Path, method: Any, said: str, pictures: list[list[Path]]) -> None:

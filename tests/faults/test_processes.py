@@ -5,6 +5,7 @@ closed on the other, so that sooner or later a rounding of 1e-7 opens one, and t
 A bias that an instance norm cancels has a gradient of rounding alone, which Adam takes for one; it changes no image.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -87,7 +88,10 @@ from cyclegan.training.settings import TrainingConfig
 
 class Noise:
     def batch_at(self, step):
-        return share(step, torch.float64)
+        batch = share(step, torch.float64)
+        if sys.argv[1:] == ["picture"] and step == 6 and distributed.rank() == 1:
+            batch.x[0, 0, 5, 5] = float("nan")
+        return batch
 
     def names_at(self, step):
         return {}
@@ -97,6 +101,8 @@ def start(*_):
     with distributed.joined(torch.device("cpu")) as device:
         torch.manual_seed(0)
         method = CycleGAN(SMALL).double()
+        if sys.argv[1:] == ["gradient"] and distributed.rank() == 1:
+            method.F.layers[1].weight.register_hook(lambda gradient: gradient * float("nan"))
         folder.mkdir(exist_ok=True)
         run = Run(folder, "name: two\\n", {}, 8) if distributed.rank() == 0 else SilentRun(folder)
         train(method, Noise(), Noise().batch_at(99), config, run, seed=0, device=device, about={"x": "x", "y": "y"})
@@ -225,3 +231,24 @@ def test_when_one_of_two_processes(tmp_path, whole, figure, fault):
         f"one of two {how}: the other ends after {seconds:.1f} s with exit 4; "
         f"continued on 2 and on 1, weights {apart[0]:.1e} and {apart[1]:.1e} apart",
     )
+
+
+FAULTS = {  # what is not finite on the second of two processes -> what both say of it
+    "picture": ("after step 6", "gan_G = nan, cycle_x = nan"),
+    "gradient": ("after step 0", "1 of the 32 gradients of generators: no longer finite"),
+}
+
+
+@pytest.mark.parametrize("fault", ["picture", pytest.param("gradient", marks=pytest.mark.slow)])
+def test_what_is_not_finite_on_one_of_two_processes_ends_both(tmp_path, figure, fault):
+    when, what = FAULTS[fault]
+    with started(TRAIN, 2, tmp_path, fault) as processes:
+        assert [process.wait(TIMEOUT) for process in processes] == [3, 3]
+    for rank in (0, 1):
+        last = (tmp_path / f"said{rank}.txt").read_text().splitlines()[-1]
+        assert last.startswith(f"error: {when}: {what}"), rank
+    report = json.loads((tmp_path / "run" / "not-finite.json").read_text())
+    assert report["said"] in last
+    assert report["weights"] == []
+    assert report["gradients"] == (["F.layers.1.weight"] if fault == "gradient" else [])
+    figure("P3", f"NaN in a {fault} of one of two processes: both end with exit 3, {when}")

@@ -93,6 +93,21 @@ def share(count: int) -> slice:
     return slice(rank() * own, (rank() + 1) * own)
 
 
+def share_in_parts(count: int, parts: int) -> list[int]:
+    """The same of a batch that all train on in parts, one part after the other: its share of each."""
+    part = in_each_part(len(range(count)[share(count)]), parts) * size()
+    return [first + number for first in range(0, count, part) for number in range(part)[share(part)]]
+
+
+def in_each_part(own: int, parts: int) -> int:
+    """How many of the images of one process come in each of so many parts of a batch."""
+    if own % parts:
+        raise UserError(
+            f"training.accumulate: {own} images do not make {parts} equal parts; give a divisor of data.batch_size"
+        )
+    return own // parts
+
+
 def draws(count: int, each: int) -> Tensor:
     """(count, each) numbers in [0, 1) for the images of this process: its share of those drawn for the whole batch."""
     whole = count * size()

@@ -135,7 +135,8 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     seed_step(experiment.seed, step=0)
     pixels = kinds_of_sides(data, sources)
     method = build(experiment.method, experiment.channels).to(device)
-    batches = Unpaired(sources.train_x, sources.train_y, data, experiment.seed, method.Batch, pixels, device)
+    sides = sources.train_x, sources.train_y
+    batches = Unpaired(*sides, data, experiment.seed, method.Batch, pixels, device, training.accumulate)
     first = loop.to(batches.batch_at(0), device)
     buffered = getattr(experiment.method, "buffer_size", 0)
 
@@ -153,7 +154,7 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
         require_room(run.folder, 2 * checkpoint_bytes(method, first, buffered))
 
     shown = held_out(sources.test_x, sources.test_y, data, kind=method.Batch, pixels=pixels)
-    known = loop.to(held_out(sources.train_x, sources.train_y, data, kind=method.Batch, pixels=pixels), device)
+    known = loop.to(held_out(*sides, data, kind=method.Batch, pixels=pixels), device)
     validations = {}
     if sources.validation_x and isinstance(method, Directed):
         x, y = loop.to(held_out(sources.validation_x, sources.validation_y, data, PICTURES), device)

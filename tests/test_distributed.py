@@ -125,6 +125,19 @@ def test_two_processes_compare_the_patches_of_cut_at_the_places_of_one(place):
     assert two["nce_x"] > 0
 
 
+@pytest.mark.slow
+def test_two_processes_train_on_parts_of_a_batch_as_one_does(place):
+    (place / "it.yaml").write_text(CONFIG.format(name="it"))
+    settings = ["training.steps=1", "training.accumulate=2", "method.augment=[translation, cutout]"]
+    arguments = ["train", "it.yaml", *(f"--set={each}" for each in settings)]
+    assert main([*arguments, "--set=name=one"]) == 0
+    done = launch(2, "-m", "cyclegan", *arguments, "--set=name=two", cwd=place)
+    assert done.returncode == 0, done.stderr
+    logs = [place / "runs" / "summer2winter" / name / "log.jsonl" for name in ("one", "two")]
+    one, two = (json.loads(log.read_text())["loss"] for log in logs)
+    assert two == pytest.approx(one, rel=1e-5)
+
+
 def test_a_run_continues_on_another_number_of_processes(place):
     (place / "it.yaml").write_text(CONFIG.format(name="it"))
     assert main(["train", "it.yaml", "--set", "training.steps=8"]) == 0

@@ -45,10 +45,13 @@ class Unpaired:
         kind: type[Batch] = UnpairedBatch,
         pixels: tuple[Kind, Kind] = (RGB, RGB),
         device: torch.device = CPU,
+        parts: int = 1,
     ) -> None:
+        """`parts`: in how many a batch will be trained on, one after the other."""
         self.config = config
         self.seed = seed
         self.kind = kind
+        self.parts = parts
         self.sides = [
             _pictures(*side, config, config.cache_mb * 2**20 // 2) for side in zip((x, y), pixels, strict=True)
         ]
@@ -89,7 +92,8 @@ class Unpaired:
         return self.sides[side].paths[self._index(side, sample)]
 
     def _assemble(self, step: int) -> Copy:
-        samples = self._samples(step)[distributed.share(self.config.batch_size)]
+        mine = distributed.share_in_parts(self.config.batch_size, self.parts)
+        samples = [self._samples(step)[number] for number in mine]
         batch = self.kind(*(scale(torch.stack([self._crop(side, k) for k in samples])) for side in (X, Y)))
         self._at.pop(step, None)
         return self._copies.begin(batch)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cyclegan import distributed
 from cyclegan.errors import UserError
 from cyclegan.networks.layers import ResnetBlock
 from cyclegan.protocols import Losses, Minimize, Trainable
@@ -15,7 +16,8 @@ class Parts:
     """A batch in so many parts, one after the other: the gradient of the whole in a part of the memory.
 
     All norms but batch norms, which `Experiment` refuses here, and all losses treat every image by itself, so that the
-    average of the parts' gradients is the gradient of the whole, but for rounding. Two things differ: random draws, as
+    average of the parts' gradients is the gradient of the whole, but for rounding. Each of several processes has its
+    share of every part, which comes in that order (`distributed.share_in_parts`). Two things differ: random draws, as
     of past fakes and of dropout, come in another order; and what counts rounds (`r1_every`, `ramp`) takes every part
     for one: such a penalty comes more often and on fewer images, such a ramp ends sooner.
     """
@@ -38,13 +40,8 @@ class Parts:
         return {name: torch.stack(losses).mean() for name, losses in found.items()}
 
     def _cut(self, batch: Any) -> Iterator[Any]:
-        for tensor in batch:
-            if len(tensor) % self.count:
-                raise UserError(
-                    f"training.accumulate: {len(tensor)} images do not make {self.count} equal parts; "
-                    f"give a divisor of data.batch_size"
-                )
-        for tensors in zip(*(tensor.chunk(self.count) for tensor in batch), strict=True):
+        parts = (tensor.split(distributed.in_each_part(len(tensor), self.count)) for tensor in batch)
+        for tensors in zip(*parts, strict=True):
             yield type(batch)(*tensors)
 
 

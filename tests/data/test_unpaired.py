@@ -241,3 +241,16 @@ def test_a_batch_does_not_share_memory_with_the_cache(sides):
     again = Unpaired(*sides, CONFIG, seed=0)
     assert torch.equal(batches.batch_at(0).x, again.batch_at(0).x)
     assert origin(batches.batch_at(5).x[0]) == origin(again.batch_at(5).x[0])
+
+
+def test_every_part_of_a_batch_has_the_images_that_it_has_on_one_process(sides, monkeypatch):
+    config = replace(CONFIG, batch_size=12)
+    alone = Unpaired(*sides, config, seed=0, parts=2).batch_at(3)
+    shares = []
+    monkeypatch.setattr("cyclegan.distributed.size", lambda: 3)
+    for rank in range(3):
+        monkeypatch.setattr("cyclegan.distributed.rank", lambda rank=rank: rank)
+        shares.append(Unpaired(*sides, config, seed=0, parts=2).batch_at(3))
+    for side, whole in enumerate(alone):
+        for part, expected in enumerate(whole.chunk(2)):
+            assert torch.equal(torch.cat([share[side].chunk(2)[part] for share in shares]), expected)

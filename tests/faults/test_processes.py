@@ -46,9 +46,9 @@ SMALL = CycleGANConfig(
     augment=("color", "translation", "cutout"),
 )
 
-def share(step, dtype):
-    drawn = torch.rand(2, 4, 3, 32, 32, dtype=dtype, generator=torch.Generator().manual_seed(step)) * 2 - 1
-    mine = distributed.share(4)
+def share(step, dtype, parts=1):
+    drawn = torch.rand(2, 4 * parts, 3, 32, 32, dtype=dtype, generator=torch.Generator().manual_seed(step)) * 2 - 1
+    mine = distributed.share_in_parts(4 * parts, parts)
     return UnpairedBatch(drawn[0, mine], drawn[1, mine])
 """
 STEPS = (
@@ -56,14 +56,15 @@ STEPS = (
     + """
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.step import Parts
 
-def trained(dtype, steps):
+def trained(dtype, steps, parts=1):
     torch.manual_seed(0)
     method = CycleGAN(SMALL).to(dtype)
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.players(), OptimizerConfig(), parts)
     for step in range(steps):
         torch.manual_seed(step)
-        losses = method.training_step(share(step, dtype), optimizers.minimize)
+        losses = Parts(parts).step(method, share(step, dtype, parts), optimizers.minimize)
     return method, distributed.averaged(losses)
 
 def gradients(method):
@@ -72,8 +73,10 @@ def gradients(method):
 with distributed.joined(torch.device("cpu")):
     double, losses = trained(torch.float64, 20)
     first, _ = trained(torch.float32, 1)
+    in_parts, of_parts = trained(torch.float64, 6, parts=2)
     if distributed.rank() == 0:
         found = {"Adam": double.state_dict(), "losses": losses, "gradients in float64": gradients(double)}
+        found |= {"in parts": in_parts.state_dict(), "losses in parts": of_parts}
         torch.save(found | {"gradients": gradients(first)}, sys.argv[1])
 """
 )
@@ -169,14 +172,20 @@ def test_many_processes_compute_what_one_does(tmp_path, figure, many):
     gradients = alone["gradients in float64"]
     assert largest_difference(gradients, together["gradients in float64"]) <= 1e-10
     assert largest_difference(alone["losses"], together["losses"]) <= 1e-10
+    assert largest_difference(alone["losses in parts"], together["losses in parts"]) <= 1e-10
     idle = {name for name, gradient in gradients.items() if gradient.abs().max() < 1e-12}
     assert idle
     assert all(name.endswith("bias") for name in idle)
-    weights, biases = (
-        largest_difference(*({name: each["Adam"][name] for name in names} for each in (alone, together)))
-        for names in (alone["Adam"].keys() - idle, idle)
+    weights, in_parts, biases = (
+        largest_difference(*({name: each[which][name] for name in names} for each in (alone, together)))
+        for which, names in (
+            ("Adam", alone["Adam"].keys() - idle),
+            ("in parts", alone["Adam"].keys() - idle),
+            ("Adam", idle),
+        )
     )
     assert weights <= 1e-10  # and the past fakes
+    assert in_parts <= 1e-10
     assert biases <= 1e-9
     first = relative(alone["gradients"], together["gradients"])
     assert first <= 1e-5
@@ -185,7 +194,7 @@ def test_many_processes_compute_what_one_does(tmp_path, figure, many):
         "P1",
         f"{many} processes as 1: weights after 20 steps of Adam in float64 {weights:.1e} apart "
         f"({biases:.1e} for biases that an instance norm cancels), "
-        f"first gradients in float32 {first:.1e}",
+        f"{in_parts:.1e} after 6 in two parts each, first gradients in float32 {first:.1e}",
     )
 
 

@@ -102,8 +102,9 @@ def share_in_parts(count: int, parts: int) -> list[int]:
 def in_each_part(own: int, parts: int) -> int:
     """How many of the images of one process come in each of so many parts of a batch."""
     if own % parts:
+        each, whole = (f" for each of {size()} processes", own) if size() > 1 else ("", "data.batch_size")
         raise UserError(
-            f"training.accumulate: {own} images do not make {parts} equal parts; give a divisor of data.batch_size"
+            f"training.accumulate: {own} images{each} do not make {parts} equal parts; give a divisor of {whole}"
         )
     return own // parts
 

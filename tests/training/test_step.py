@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from cyclegan import distributed
 from cyclegan.cli import main
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import UserError
@@ -97,7 +98,18 @@ def test_a_batch_that_cannot_be_parted_is_refused_with_one_line(tmp_path, monkey
         "training: {steps: 1, accumulate: 3, device: cpu}\n"
     )
     assert main(["train", "odd.yaml", "--set", "data.crop_size=32", "--set", "data.load_size=null"]) == 2
-    assert "training.accumulate: 4 images do not make 3 equal parts" in capsys.readouterr().err
+    said = "training.accumulate: 4 images do not make 3 equal parts; give a divisor of data.batch_size"
+    assert said in capsys.readouterr().err
+
+
+def test_the_share_of_a_process_that_cannot_be_parted_is_told_as_such(monkeypatch):
+    monkeypatch.setattr("cyclegan.distributed.size", lambda: 2)
+    assert distributed.share_in_parts(4, 2) == [0, 2]
+    said = "2 images for each of 2 processes do not make 4 equal parts; give a divisor of 2"
+    with pytest.raises(UserError, match=f"training.accumulate: {said}$"):
+        distributed.share_in_parts(4, 4)
+    with pytest.raises(UserError, match=f"training.accumulate: {said}$"):
+        Parts(4).step(method(), UnpairedBatch(*torch.zeros(2, 2, 3, 32, 32)), lambda *_: None)
 
 
 REFUSED = {  # what is asked for -> what is said

@@ -94,12 +94,13 @@ def carry_out(path: Path, overrides: Sequence[str]) -> Path:
     from cyclegan.training.lock import locked
     from cyclegan.training.run import Run, SilentRun
 
-    with distributed.joined(choose_device(experiment.training.device)) as device:
-        folder = RUNS / sources.domain / experiment.name
+    folder = RUNS / sources.domain / experiment.name
+    joined = distributed.joined(choose_device(experiment.training.device))
+    with joined as device, enough_memory(lambda: f"{path}: {LESS_MEMORY}"):
         if distributed.rank() > 0:
             _train(experiment, sources, SilentRun(folder), device)
             return folder
-        with locked(folder), enough_memory(lambda: f"{path}: {LESS_MEMORY}"):
+        with locked(folder):
             run = Run(folder, dump(experiment), environment(), 2 * experiment.data.batch_size, completed)
             _train(experiment, sources, run, device)
             run.add_hyperparameters(settings(experiment), score(folder, metrics=WITHOUT_WEIGHTS))

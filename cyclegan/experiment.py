@@ -124,7 +124,7 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     from cyclegan.methods import build
     from cyclegan.protocols import Directed
     from cyclegan.training import loop
-    from cyclegan.training.plan import checkpoint_bytes, describe, require_room
+    from cyclegan.training.plan import checkpoint_bytes, describe, forecast, require_room
     from cyclegan.training.seeding import seed_step
 
     data, training = experiment.data, experiment.training
@@ -146,11 +146,13 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     if not experiment.is_usual:
         run.say(f"kinds     {sources.x} {pixels[0]}, {sources.y} {pixels[1]}; samples are in false color")
     run.leave_out([str(bad) for bad in sources.left_out])
+    lines = describe(method, first, training, device, done=run.steps_done())
     if distributed.size() > 1:  # no step is rehearsed, which each would do at its own pace
-        run.say(f"processes {distributed.size()}, which share out every batch of {data.batch_size}")
+        lines.append(f"processes {distributed.size()}, which share out every batch of {data.batch_size}")
     else:
-        for line in describe(method, first, training, device, done=run.steps_done(), buffered=buffered):
-            run.say(line)
+        lines += forecast(method, first, training, device, done=run.steps_done(), buffered=buffered)
+    for line in lines:
+        run.say(line)
     if distributed.rank() == 0 and run.steps_done() < training.steps:  # one goes only when the next is there
         require_room(run.folder, 2 * checkpoint_bytes(method, first, buffered))
 
@@ -188,7 +190,7 @@ def show(path: Path, overrides: Sequence[str]) -> int:
     from cyclegan.methods import build
     from cyclegan.networks.weights import only_what_is_here
     from cyclegan.precision import choose_device
-    from cyclegan.training.plan import describe
+    from cyclegan.training.plan import describe, forecast
 
     device = choose_device(experiment.training.device)
     try:
@@ -201,7 +203,8 @@ def show(path: Path, overrides: Sequence[str]) -> int:
     buffered = getattr(experiment.method, "buffer_size", 0)
     with enough_memory(lambda: f"{path}: {LESS_MEMORY}"):
         batch = method.Batch(*(torch.rand(shape, device=device) * 2 - 1 for shape in shapes))
-        for line in describe(method, batch, experiment.training, device, buffered=buffered):
+        lines = describe(method, batch, experiment.training, device)
+        for line in lines + forecast(method, batch, experiment.training, device, buffered=buffered):
             print(f"# {line}")
     return 0
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -91,6 +92,9 @@ def test_two_processes_make_the_run_of_one_and_only_the_first_writes(place):
     done = launch(2, "-m", "cyclegan", "train", "two.yaml", cwd=place)
     assert done.returncode == 0, done.stderr
     assert "processes 2, which share out every batch of 4" in done.stdout
+    assert re.search(r"^device    CPU with 1 threads?, (float32|bfloat16)$", done.stdout, re.MULTILINE)
+    assert re.search(r"^networks  G [\d,]+, F [\d,]+ parameters$", done.stdout, re.MULTILINE)
+    assert done.stdout.count("\ntraining  8 of 8 steps of (4, 3, 32, 32) + (4, 3, 32, 32)\n") == 1
     assert done.stdout.count("step 8/8") == 1
     one, two = (place / "runs" / "summer2winter" / name for name in ("one", "two"))
     assert {path.name for path in two.iterdir()} >= {

@@ -1,4 +1,4 @@
-"""What a training will take, found out before it starts: rehearsed steps of a copy that is thrown away."""
+"""What a training is and what it will take, said before it starts, by rehearsed steps of a copy that is thrown away."""
 
 import copy
 import shutil
@@ -13,6 +13,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from cyclegan import distributed
 from cyclegan.errors import NoSpaceError
 from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Losses, Trainable
@@ -101,22 +102,30 @@ def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torc
 
 
 def describe(
+    method: Trainable, batch: Any, config: TrainingConfig, device: torch.device, *, done: int = 0
+) -> list[str]:
+    """What will happen, line by line: where, in which precision, to which networks, on which batches."""
+    precision = str(choose_precision(config.precision, device)).removeprefix("torch.")
+    networks = ", ".join(f"{name} {_count(net):,}" for name, net in method.networks().items())
+    sizes = " + ".join(str((distributed.size() * len(tensor), *tensor.shape[1:])) for tensor in batch)
+    return [
+        f"device    {device_name(device)}, {precision}",
+        f"networks  {networks} parameters",
+        f"training  {config.steps - done:,} of {config.steps:,} steps of {sizes}",
+    ]
+
+
+def forecast(
     method: Trainable, batch: Any, config: TrainingConfig, device: torch.device, *, done: int = 0, buffered: int = 0
 ) -> list[str]:
-    """What will happen, line by line; with a warning where it would take days."""
+    """What it will take, by a rehearsal, line by line; with a warning where that would be days."""
     before = memory_in_use(device)
     found = rehearse(method, batch, config, device)
     seconds = found.seconds * (config.steps - done)
     disk = (config.keep + 1) * checkpoint_bytes(method, batch, buffered) / 1e6
     memory = "" if before is None else f"{(before + found.kept + state_bytes(method)) / 1e6:,.0f} MB of memory, "
-    sizes = " + ".join(str(tuple(tensor.shape)) for tensor in batch)
-    networks = ", ".join(f"{name} {_count(net):,}" for name, net in method.networks().items())
-    precision = str(choose_precision(config.precision, device)).removeprefix("torch.")
     speed = found.flops / found.seconds / 1e9
     lines = [
-        f"device    {device_name(device)}, {precision}",
-        f"networks  {networks} parameters",
-        f"training  {config.steps - done:,} of {config.steps:,} steps of {sizes}",
         f"a step    {found.flops / 1e9:,.1f} GFLOP, {found.seconds:.3g} s ({speed:,.0f} GFLOP/s)",
         f"needs     about {duration(seconds)}, {memory}{disk:,.0f} MB of disk",
     ]

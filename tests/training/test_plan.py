@@ -13,7 +13,7 @@ from cyclegan.methods.settings import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training import plan
 from cyclegan.training.checkpoint import list_checkpoints
-from cyclegan.training.plan import Rehearsal, checkpoint_bytes, describe, duration, rehearse
+from cyclegan.training.plan import Rehearsal, checkpoint_bytes, describe, duration, forecast, rehearse
 from cyclegan.training.settings import TrainingConfig
 
 DAY = 24 * 3600
@@ -116,7 +116,8 @@ def told(monkeypatch):
     def tell(seconds: float, *, steps: int, done: int = 0) -> list[str]:
         monkeypatch.setattr(plan, "rehearse", lambda *_: Rehearsal(seconds, 3_000_000_000, 5_000_000))
         monkeypatch.setattr(plan, "memory_in_use", lambda _: 400_000_000)
-        return describe(Toy(), Noise().batch_at(0), TrainingConfig(steps=steps), CPU, done=done, buffered=3)
+        planned = Toy(), Noise().batch_at(0), TrainingConfig(steps=steps), CPU
+        return describe(*planned, done=done) + forecast(*planned, done=done, buffered=3)
 
     return tell
 

@@ -106,6 +106,10 @@ def test_no_module_is_a_drawer_for_odds_and_ends():
     assert not found
 
 
+def test_no_method_switches_mixed_precision():
+    assert not [path.name for path in (PACKAGE / "methods").glob("*.py") if "autocast" in path.read_text("utf-8")]
+
+
 def test_the_folder_of_data_sets_is_no_package():
     assert (ROOT / "datasets").is_dir()
     assert not (ROOT / "datasets" / "__init__.py").exists()  # it would hide an installed `datasets`

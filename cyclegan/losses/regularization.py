@@ -1,5 +1,6 @@
-"""Penalties that keep a discriminator smooth, and an image."""
+"""Penalties that keep a discriminator smooth, in float32 also under autocast; and one that keeps an image smooth."""
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import torch
@@ -7,20 +8,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cyclegan import distributed
-from cyclegan.protocols import Images
+from cyclegan.protocols import AnyImages, Images
 
-Scores: TypeAlias = Float[Tensor, "n _ grid_h grid_w"]
+Critic: TypeAlias = Callable[[AnyImages], Float[Tensor, "n _ grid_h grid_w"]]  # images → scores
 TINY = 1e-16
 
 
-def r1_penalty(scores: Scores, images: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
-    """½ E‖∇D(y)‖² on real images, D the mean score (Mescheder et al. 2018, Eq. 9); `images` must require gradients."""
-    return 0.5 * _squared_slopes(scores, images).mean()
+def r1_penalty(D: Critic, y: AnyImages) -> Float[Tensor, ""]:
+    """½ E‖∇D(y)‖² on real images, D the mean score (Mescheder et al. 2018, Eq. 9)."""
+    return 0.5 * _squared_slopes(D, y).mean()
 
 
-def slope_penalty(scores: Scores, images: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
-    """E[(‖∇D(x̂)‖₂ − 1)²], D the mean score (Gulrajani et al. 2017, Eq. 3); `images`, x̂, must require gradients."""
-    lengths = (_squared_slopes(scores, images) + TINY).sqrt()  # the root of 0 has no gradient
+def slope_penalty(D: Critic, x: AnyImages) -> Float[Tensor, ""]:
+    """E[(‖∇D(x̂)‖₂ − 1)²], D the mean score, of x̂ between real and fake (Gulrajani et al. 2017, Eq. 3)."""
+    lengths = (_squared_slopes(D, x) + TINY).sqrt()  # the root of 0 has no gradient
     return (lengths - 1).square().mean()
 
 
@@ -30,8 +31,10 @@ def between(real: Float[Tensor, "n c h w"], fake: Float[Tensor, "n c h w"]) -> F
     return torch.lerp(fake, real, share)
 
 
-def _squared_slopes(scores: Scores, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-    (slopes,) = torch.autograd.grad(scores.mean(dim=(1, 2, 3)).sum(), images, create_graph=True)
+def _squared_slopes(D: Critic, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+    images = images.detach().requires_grad_()
+    with torch.autocast(images.device.type, enabled=False):  # as a gradient of a gradient wants it
+        (slopes,) = torch.autograd.grad(D(images).mean(dim=(1, 2, 3)).sum(), images, create_graph=True)
     return slopes.square().sum(dim=(1, 2, 3))
 
 

@@ -117,16 +117,13 @@ class CycleGAN(nn.Module):
         return lambda images: discriminator(augment(images, self.config.augment))
 
     def _penalties(self, side: str, discriminator: Judge, real: AnyImages, past: AnyImages) -> Losses:
-        """On the slopes of a discriminator, in full precision, as a gradient of a gradient wants it."""
+        """On the slopes of a discriminator."""
         config = self.config
         found: Losses = {}
-        with torch.autocast(real.device.type, enabled=False):
-            if config.lambda_r1 and int(self.round) % config.r1_every == 0:
-                real = real.detach().requires_grad_()
-                found[f"r1_{side}"] = config.lambda_r1 * config.r1_every * r1_penalty(discriminator(real), real)
-            if config.gradient_penalty:  # halved like the game it belongs to
-                mixed = between(real, past).detach().requires_grad_()
-                found[f"gp_{side}"] = 0.5 * config.gradient_penalty * slope_penalty(discriminator(mixed), mixed)
+        if config.lambda_r1 and int(self.round) % config.r1_every == 0:
+            found[f"r1_{side}"] = config.lambda_r1 * config.r1_every * r1_penalty(discriminator, real)
+        if config.gradient_penalty:  # halved like the game it belongs to
+            found[f"gp_{side}"] = 0.5 * config.gradient_penalty * slope_penalty(discriminator, between(real, past))
         return found
 
     @torch.no_grad()

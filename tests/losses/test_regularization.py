@@ -1,5 +1,7 @@
 """Penalties on the slope of the mean score, against analysis and finite differences; total variation."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -23,23 +25,27 @@ def curved() -> nn.Module:
     return nn.Sequential(*layers).double()
 
 
+def linear(weights: Tensor) -> Callable[[Tensor], Tensor]:
+    """A discriminator with these slopes and one score for each image."""
+    return lambda images: (images * weights).sum(dim=(1, 2, 3)).reshape(-1, 1, 1, 1)
+
+
 def test_a_linear_discriminator_costs_half_its_squared_weights_everywhere(images):
     weights = torch.randn(3, 6, 6, dtype=torch.float64)
-    scores = (images * weights).sum(dim=(1, 2, 3)).reshape(2, 1, 1, 1)
-    assert r1_penalty(scores, images).item() == pytest.approx(0.5 * weights.square().sum().item())
+    assert r1_penalty(linear(weights), images).item() == pytest.approx(0.5 * weights.square().sum().item())
 
 
 def test_a_grid_of_scores_counts_as_its_mean(images):
     weights = torch.randn(4, 3, 6, 6, dtype=torch.float64)
-    scores = torch.einsum("nchw,kchw->nk", images, weights).reshape(2, 1, 2, 2)
-    assert r1_penalty(scores, images).item() == pytest.approx(0.5 * weights.mean(dim=0).square().sum().item())
+    grid = r1_penalty(lambda y: torch.einsum("nchw,kchw->nk", y, weights).reshape(2, 1, 2, 2), images)
+    assert grid.item() == pytest.approx(0.5 * weights.mean(dim=0).square().sum().item())
 
 
 def test_a_batch_counts_as_the_mean_of_its_images(curved):
     images = [torch.randn(1, 3, 6, 6, dtype=torch.float64).requires_grad_() for _ in range(3)]
-    alone = [r1_penalty(curved(image), image).item() for image in images]
+    alone = [r1_penalty(curved, image).item() for image in images]
     batch = torch.cat(images).detach().requires_grad_()
-    assert r1_penalty(curved(batch), batch).item() == pytest.approx(sum(alone) / 3)
+    assert r1_penalty(curved, batch).item() == pytest.approx(sum(alone) / 3)
 
 
 def test_the_slope_is_that_of_finite_differences(curved, images):
@@ -51,17 +57,17 @@ def test_the_slope_is_that_of_finite_differences(curved, images):
             rise = curved(images + step.view_as(images)) - curved(images - step.view_as(images))
             slope.view(2, -1)[:, pixel] = rise.mean(dim=(1, 2, 3)) / (2 * STEP)
     expected = 0.5 * slope.square().sum(dim=(1, 2, 3)).mean().item()
-    assert r1_penalty(curved(images), images).item() == pytest.approx(expected, rel=1e-6)
+    assert r1_penalty(curved, images).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_its_gradient_reaches_the_weights_and_is_that_of_finite_differences(curved, images):
     weight = curved[0].weight
-    (gradient,) = torch.autograd.grad(r1_penalty(curved(images), images), weight)
+    (gradient,) = torch.autograd.grad(r1_penalty(curved, images), weight)
 
     def moved(by: float) -> float:
         with torch.no_grad():
             weight[1, 2, 0, 1] += by
-        penalty = r1_penalty(curved(images), images).item()
+        penalty = r1_penalty(curved, images).item()
         with torch.no_grad():
             weight[1, 2, 0, 1] -= by
         return penalty
@@ -72,35 +78,48 @@ def test_its_gradient_reaches_the_weights_and_is_that_of_finite_differences(curv
 
 
 def test_it_leaves_no_gradient_behind(curved, images):
-    r1_penalty(curved(images), images)
+    r1_penalty(curved, images)
     assert images.grad is None
     assert all(parameter.grad is None for parameter in curved.parameters())
+
+
+@pytest.mark.parametrize("penalty", [r1_penalty, slope_penalty])
+def test_a_penalty_is_computed_in_float32_also_under_autocast(curved, images, penalty):
+    D, y = curved.float(), images.float()
+
+    def found() -> list[Tensor]:
+        value = penalty(D, y)
+        return [value, *torch.autograd.grad(value, [D[0].weight, D[4].weight])]
+
+    with torch.autocast("cpu", torch.bfloat16):
+        assert D(y).dtype == torch.bfloat16
+        mixed = found()
+    for tensor, expected in zip(mixed, found(), strict=True):
+        assert torch.equal(tensor, expected)
 
 
 @pytest.mark.parametrize(("length", "penalty"), [(1.0, 0.0), (0.0, 1.0), (3.0, 4.0)])
 def test_the_slope_penalty_of_a_linear_critic_is_the_squared_distance_of_its_length_from_one(images, length, penalty):
     weights = torch.randn(3, 6, 6, dtype=torch.float64)
-    scores = (images * weights * (length / weights.norm())).sum(dim=(1, 2, 3)).reshape(2, 1, 1, 1)
-    assert slope_penalty(scores, images).item() == pytest.approx(penalty, abs=1e-7)
+    assert slope_penalty(linear(weights * (length / weights.norm())), images).item() == pytest.approx(penalty, abs=1e-7)
 
 
 def test_slopes_are_compared_with_one_image_by_image(images):
-    scores = (images * torch.tensor([0.0, 2.0]).view(2, 1, 1, 1)).sum(dim=(1, 2, 3)) / images[0].numel() ** 0.5
-    assert slope_penalty(scores.reshape(2, 1, 1, 1), images).item() == pytest.approx(1)  # their mean has length 1
+    weights = torch.tensor([0.0, 2.0]).view(2, 1, 1, 1) / images[0].numel() ** 0.5
+    assert slope_penalty(linear(weights), images).item() == pytest.approx(1)  # their mean has length 1
 
 
 def test_descent_on_the_slope_penalty_shortens_long_slopes_and_lengthens_short_ones(images):
     for length in (0.5, 2.0):
         scale = torch.tensor(length, dtype=torch.float64, requires_grad=True)
-        scores = scale * images.sum(dim=(1, 2, 3)).reshape(2, 1, 1, 1) / images[0].numel() ** 0.5
-        (slope,) = torch.autograd.grad(slope_penalty(scores, images), scale)
+        penalty = slope_penalty(linear(scale / images[0].numel() ** 0.5), images)
+        (slope,) = torch.autograd.grad(penalty, scale)
         assert slope.item() == pytest.approx(2 * (length - 1))
 
 
 def test_a_critic_without_slope_still_has_a_gradient_that_is_finite(images):
     scale = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    scores = scale * images.sum(dim=(1, 2, 3)).reshape(2, 1, 1, 1)
-    assert torch.autograd.grad(slope_penalty(scores, images), scale)[0].isfinite()
+    assert torch.autograd.grad(slope_penalty(linear(scale), images), scale)[0].isfinite()
 
 
 def test_between_lies_on_the_line_of_each_pair_at_a_place_of_its_own():

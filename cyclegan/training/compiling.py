@@ -1,9 +1,15 @@
-"""Networks compiled by TorchInductor as a whole, where that is possible: a minute at the first step, then faster."""
+"""Networks compiled by TorchInductor as a whole, where that is possible: a minute at the first step, then faster.
+
+Whether it is possible is tried with something small on the device, and may still turn out when a network runs for the
+first time: then nothing has moved yet, and all networks go on as they are. One line says so.
+"""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import conv2d
 
 from cyclegan.protocols import Trainable
 
@@ -14,14 +20,50 @@ def compile_networks(method: Trainable, say: Callable[[str], None] = print, *, g
     graphs  On a GPU, record what a network launches as a CUDA graph and replay it: for small batches, where launching
             takes longer than computing.
     """
-    try:
-        torch.compile(lambda tensor: tensor + 1)(torch.zeros(1))
-    except Exception as error:  # it may fail in any of many ways: no compiler, a wrong one, a wrong version
+    networks = _networks(method)
+
+    def give_up(error: Exception) -> None:
+        for network in networks:
+            network._compiled_call_impl = None
         say(f"compile   is not possible here ({type(error).__name__}); continuing without")
+
+    try:
+        _try_on(next(networks[0].parameters()).device)
+    except Exception as error:  # it may fail in any of many ways: no compiler, a wrong one, a wrong version
+        give_up(error)
         return False
-    for network in _networks(method):
+    for network in networks:
         network.compile(dynamic=False, mode="reduce-overhead" if graphs else None)
+        network._compiled_call_impl = _unless_it_fails(network, give_up)
     return True
+
+
+def _try_on(device: torch.device) -> None:
+    """Forward and backward of a convolution and what follows it: for these, a GPU has a compiler of its own."""
+    import torch._functorch.config as autograd
+
+    if hasattr(autograd, "force_non_lazy_backward_lowering"):  # else backward passes are compiled where they run,
+        autograd.force_non_lazy_backward_lowering = True  # too late to do without
+    weight = torch.zeros(4, 3, 3, 3, device=device, requires_grad=True)
+    slope = torch.compile(lambda images: conv2d(images, weight).tanh().sum())
+    slope(torch.zeros(1, 3, 8, 8, device=device)).backward()
+
+
+def _unless_it_fails(network: nn.Module, give_up: Callable[[Exception], None]) -> Callable[..., Tensor]:
+    """The compiled call of a network, or the plain one from when the compiler fails."""
+    from torch._dynamo.exc import TorchDynamoException  # whatever the compiler says; to load it takes seconds
+
+    compiled = network._compiled_call_impl
+    assert compiled is not None
+
+    def call(*inputs: Any) -> Tensor:
+        try:
+            return compiled(*inputs)
+        except TorchDynamoException as error:
+            give_up(error)
+        return network(*inputs)
+
+    return call
 
 
 def _networks(method: Trainable) -> list[nn.Module]:

@@ -7,8 +7,8 @@ is made again. Nothing is ever removed: delete the folder when you are done with
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -47,17 +47,17 @@ class PictureCache:
         return torch.from_numpy(found) if fits and len(found) == kind.channels else None
 
     def write(self, path: Path, pixels: Shaped[Tensor, "_ h w"]) -> None:
-        """Under another name first."""
+        """Under a name of its own first; whoever may read other new files of this user may read it."""
+        partial = path.with_name(f"{path.name}.{uuid4().hex}")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
-                try:
+            try:
+                with partial.open("xb") as file:
                     np.save(file, pixels.numpy())
-                    file.flush()
-                    os.replace(file.name, path)
-                except BaseException:
-                    os.unlink(file.name)
-                    raise
+                os.replace(partial, path)
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
         except OSError as error:
             remedy = "give another data.cache_folder, or null to keep pictures in memory"
             raise refused(error, self.folder, remedy) from error

@@ -66,6 +66,13 @@ def test_batches_are_those_without_a_cache(paths, tmp_path):
         assert all(torch.equal(one, other) for one, other in zip(batch(tmp_path / "decoded"), expected, strict=True))
 
 
+def test_others_may_read_what_the_user_lets_them_read_of_any_new_file(paths, cache, tmp_path):
+    (tmp_path / "any").touch()
+    pictures(paths, cache)[0]
+    (file,) = cache.folder.iterdir()
+    assert file.stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
 def test_another_size_and_a_changed_picture_are_decoded_anew(paths, cache, decoded):
     pictures(paths, cache)[0]
     assert pictures(paths, cache, load_size=12)[0].shape == (3, 12, 12)

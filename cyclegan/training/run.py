@@ -103,6 +103,7 @@ class Run:
         elif step < steps:
             self.say(f"continuing after step {step:,}")
         self.bar = tqdm(total=steps, initial=step, unit="step", disable=None, dynamic_ncols=True)
+        self.judged = 0.0  # seconds spent on looking at the run since it was launched
         self._tick(step)
         self.begun, self.looked = time.perf_counter(), False
         self.first = (step + 1, self.begun)  # step that was the first to be done here, and when; it warms up
@@ -113,7 +114,7 @@ class Run:
             self.board.close()
 
     def _tick(self, step: int) -> None:
-        self.since, self.since_step, self.waited, self.judged = time.perf_counter(), step, 0.0, 0.0
+        self.since, self.since_step, self.waited, self.judged_before = time.perf_counter(), step, 0.0, self.judged
 
     def _trim_log(self, step: int) -> int:
         """Keep the lines up to a step and return how many; a line that was cut off in the middle goes too."""
@@ -161,7 +162,7 @@ class Run:
             "steps_per_second": steps / seconds,
             "images_per_second": steps * self.images_per_step / seconds,
             "waiting_for_data": self.waited / seconds,
-            "judging": self.judged / seconds,
+            "judging": (self.judged - self.judged_before) / seconds,
         }
         with (self.folder / "log.jsonl").open("a") as file:
             record = {"step": step, "loss": loss, "learning_rate": learning_rate, "speed": speed}

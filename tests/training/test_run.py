@@ -6,15 +6,17 @@ import re
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.summary.writer import event_file_writer
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_ndarray
-from toy import SETTINGS, Crash, Interrupted, Noise, crash, launch
+from toy import CPU, SETTINGS, Crash, Interrupted, Noise, crash, launch
 
 from cyclegan.config import dump
 from cyclegan.training.checkpoint import Checkpoint
@@ -224,3 +226,23 @@ def test_after_twenty_steps_the_forecast_is_corrected_once(tmp_path, capsys):
 def test_a_run_of_fewer_steps_needs_no_correction(tmp_path, capsys):
     launch(tmp_path, steps=20)
     assert "measured" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("log_every", [5, 10, 50])
+def test_a_look_at_the_run_counts_for_no_forecast_and_for_one_log(tmp_path, monkeypatch, capsys, log_every):
+    clock = 0.0
+    monkeypatch.setattr("cyclegan.training.run.time", SimpleNamespace(perf_counter=lambda: clock))
+    run = Run(tmp_path, "name: it\n", {}, 4)
+    with run.recording(0, 81, CPU):
+        for step in range(1, 51):
+            clock += 1.0
+            run.advance(step)
+            if step % log_every == 0:
+                run.log(step, {"D": torch.zeros(())}, 2e-4, {})
+            if step == 7:
+                with run.judging():
+                    clock += 100.0
+    assert "measured  over 20 steps: about 60 s for the rest" in capsys.readouterr().out
+    records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    judged = [record["speed"]["judging"] for record in records]
+    assert [share > 0 for share in judged] == [step - log_every < 7 <= step for step in range(log_every, 51, log_every)]

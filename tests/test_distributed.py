@@ -205,6 +205,20 @@ def test_what_is_wrong_with_a_folder_is_said_by_the_first(place):
     assert "experiment.py" not in done.stderr  # a traceback; torchrun prints its own
 
 
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory.")], ids=["CPU", "GPU"])
+@pytest.mark.parametrize("rank", [0, 1])
+def test_any_process_without_memory_says_so(place, monkeypatch, capsys, rank, error):
+    def fail(*_: object) -> None:
+        raise error
+
+    (place / "it.yaml").write_text(CONFIG.format(name="it"))
+    monkeypatch.setattr(distributed, "rank", lambda: rank)
+    monkeypatch.setattr("cyclegan.methods.build", fail)
+    assert main(["train", "it.yaml"]) == 4
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: it.yaml: a step needs more memory than there is; set training.recompute to true")
+
+
 def test_a_lone_process_shares_nothing():
     tensors = [torch.ones(2), torch.zeros(3)]
     distributed.average_(tensors)

@@ -269,18 +269,6 @@ def test_a_device_without_memory(place, monkeypatch, capsys, whole, first_differ
     figure("M1", f"out of memory {len(MOMENTS)} times ({names}): exit 4, the settings named, continued to the bit")
 
 
-@pytest.mark.parametrize("error", [GPU, MemoryError()], ids=["of the GPU", "of the machine"])
-@pytest.mark.parametrize("rank", [0, 1])
-def test_any_of_several_processes_without_memory_says_so(place, monkeypatch, capsys, rank, error):
-    def fail(*_: object) -> None:
-        raise error
-
-    monkeypatch.setattr("cyclegan.distributed.rank", lambda: rank)
-    monkeypatch.setattr("cyclegan.methods.build", fail)
-    assert train() == 4
-    assert f"smoke/cyclegan.yaml: a step needs more memory than there is; {REMEDY}" in last_line(capsys)
-
-
 STARVED = """
 def starve():
     pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -7,13 +7,13 @@ Copies     of them are not compiled. Films make one, whose statistics are fixed,
 import sys
 from dataclasses import replace
 
-import torch
 from torch import nn
 
 from cyclegan.errors import UserError
 from cyclegan.inference.loaded import Loaded
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.networks.frozen import frozen
+from cyclegan.training.compiling import try_compiler
 
 
 def compiled(loaded: Loaded) -> Loaded:
@@ -22,7 +22,7 @@ def compiled(loaded: Loaded) -> Loaded:
     if loaded.stylizer is not None or not generators:
         raise UserError("--compile: is for the generators of runs and releases; this model has none, leave it out")
     try:
-        torch.compile(lambda tensor: tensor + 1)(torch.zeros(1))
+        try_compiler(next(iter(generators.values())).device)
     except Exception as error:  # as in training: it may fail in any of many ways
         print(f"compile   is not possible here ({type(error).__name__}); continuing without", file=sys.stderr)
         return loaded

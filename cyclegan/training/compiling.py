@@ -28,7 +28,7 @@ def compile_networks(method: Trainable, say: Callable[[str], None] = print, *, g
         say(f"compile   is not possible here ({type(error).__name__}); continuing without")
 
     try:
-        _try_on(next(networks[0].parameters()).device)
+        try_compiler(next(networks[0].parameters()).device)
     except Exception as error:  # it may fail in any of many ways: no compiler, a wrong one, a wrong version
         give_up(error)
         return False
@@ -38,8 +38,11 @@ def compile_networks(method: Trainable, say: Callable[[str], None] = print, *, g
     return True
 
 
-def _try_on(device: torch.device) -> None:
-    """Forward and backward of a convolution and what follows it: for these, a GPU has a compiler of its own."""
+def try_compiler(device: torch.device) -> None:
+    """Forward and backward of a convolution and what follows it: for these, a GPU has a compiler of its own.
+
+    Raises whatever it raises where there is none, or a wrong one.
+    """
     import torch._functorch.config as autograd
 
     if hasattr(autograd, "force_non_lazy_backward_lowering"):  # else backward passes are compiled where they run,

@@ -25,7 +25,7 @@ def test_consists_of_c64_c128_c256_c512_with_stride_1_at_c512_and_no_norm_at_eit
     leaves = [layer for layer in PatchDiscriminator().modules() if not list(layer.children())]
     assert [type(layer).__name__ for layer in leaves] == [
         *("Conv2d", "LeakyReLU"),
-        *3 * ["Conv2d", "InstanceNorm2d", "LeakyReLU"],
+        *3 * ["Conv2d", "InstanceNorm", "LeakyReLU"],
         "Conv2d",
     ]
     found = [layer for layer in leaves if isinstance(layer, nn.Conv2d)]

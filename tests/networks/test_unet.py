@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.networks.layers import InstanceNorm
 from cyclegan.networks.unet import UnetGenerator
 
 KINDS = [
@@ -57,7 +58,7 @@ def test_consists_of_the_layers_of_the_paper():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             assert (layer.kernel_size, layer.stride, layer.padding) == ((4, 4), (2, 2), (1, 1))
             return f"{layer.in_channels}-{layer.out_channels}"
-        return {nn.LeakyReLU: "leaky", nn.ReLU: "relu", nn.InstanceNorm2d: "norm", nn.Dropout: "dropout"}[type(layer)]
+        return {nn.LeakyReLU: "leaky", nn.ReLU: "relu", InstanceNorm: "norm", nn.Dropout: "dropout"}[type(layer)]
 
     with torch.device("meta"):
         network = UnetGenerator(dropout=0.5)

@@ -20,6 +20,8 @@ from cyclegan.pictures import read_picture
 from cyclegan.pixels.files import read_raster
 from cyclegan.pixels.kind import RGB, Kind
 
+MAPPED = 20_000  # files of a side that stay mapped; Linux allows a process 65,530
+
 
 class Pictures:
     """Indexable pictures, uint8 (3, h, w) or float32 (c, h, w).
@@ -62,6 +64,8 @@ class Pictures:
         if picture is None:
             picture = self._decode(index)
             self.files.write(path, picture)
+        elif len(self._cache) < MAPPED:
+            self._cache[index] = picture  # which takes no memory that anybody else wants
         return picture
 
     def _decode(self, index: int) -> Tensor:

@@ -105,6 +105,16 @@ def test_nobody_can_change_a_file_through_what_was_read(paths, cache):
     assert torch.equal(pictures(paths, cache)[0], expected)
 
 
+def test_a_file_is_looked_up_once_and_not_kept_open(paths, cache, monkeypatch):
+    expected = [pictures(paths, cache)[i].clone() for i in range(3)]
+    before = set(os.listdir("/proc/self/fd"))
+    run = pictures(paths, cache)
+    found = [run[i] for i in range(3)]
+    assert set(os.listdir("/proc/self/fd")) <= before
+    monkeypatch.setattr(PictureCache, "path", None)
+    assert all(torch.equal(run[i], expected[i]) and torch.equal(found[i], expected[i]) for i in range(3))
+
+
 def test_no_half_written_file_is_left_where_writing_fails(paths, cache, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

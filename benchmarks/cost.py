@@ -6,7 +6,6 @@ Exponents  p of cost ∝ side^p at batch 1, a line through the logarithms of the
 Ratio      against the smallest.
 """
 
-import gc
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from material import CONTENT, STYLE, photograph
 from paired import LEAST, Row, Table, Variant, between, finish, read_clocks, row
 from step import Library
 
-from cyclegan.evaluation.timing import peak
+from cyclegan.evaluation.timing import give_back, peak
 from cyclegan.methods.cyclegan import CycleGAN
 from cyclegan.methods.settings import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
@@ -53,7 +52,7 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
                 left_out.append(name)
             else:
                 rows.append(_measured(name, method, side, count, device))
-                gc.collect()
+            give_back()
     alone = {side: found for side in sides for found in rows if found.variant == f"{side} px, batch 1"}
     title = f"The cost of a training step, {str(choose_precision('auto', device)).removeprefix('torch.')}"
     if len(alone) > 1:

@@ -90,7 +90,7 @@ def peak(call: Callable[[], None], device: torch.device) -> int | None:
 
 
 def _resident_growth(call: Callable[[], None]) -> int:
-    _give_back()
+    give_back()
     readings = [_resident()]
     done = threading.Event()
 
@@ -117,7 +117,7 @@ def _resident() -> int | None:
     return int(found[1]) * 1024 if found else None
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Return freed memory to the system, which glibc would else keep: the next growth would look too small."""
     gc.collect()
     if platform.libc_ver()[0] == "glibc":

@@ -158,7 +158,8 @@ def test_make_hands_on_names_with_spaces(target, given, understood):
 
 @pytest.mark.parametrize("given", ["X=photos", "Y=paintings"])
 def test_make_refuses_one_folder_without_the_other(given):
-    words = ["make", "--old-file=nowhere/.ready", "VENV=nowhere", "train", given]  # no environment is set up
+    quiet = ["--no-print-directory", "--old-file=nowhere/.ready"]  # also within another make; no environment is set up
+    words = ["make", *quiet, "VENV=nowhere", "train", given]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("usage: make train X=photos Y=paintings: give both\n")

@@ -107,7 +107,8 @@ def runs(place) -> Path:
         if "CYCLEGAN_WEIGHTS" in os.environ:
             assert cli.main(["train", "experiments/adain-cpu/photo2monet.yaml", *small("/adain")]) == 0
         save(published(), place / "latest_net_G_A.pth")
-    shutil.copytree(place / "runs/photo2painting/cyclegan", place / "runs/photos2paintings/cyclegan")
+    for other in ("photos2paintings/cyclegan", "photo2painting/many"):
+        shutil.copytree(place / "runs/photo2painting/cyclegan", place / "runs" / other)
     return place
 
 
@@ -174,7 +175,7 @@ def small(file: str) -> list[str]:
 def quickly(words: list[str], name: str) -> list[str]:
     """The same, in a second; trainings in a run of their own."""
     program, verb, first = words[:3]
-    if program == "python":  # the figures of the papers
+    if program == "python" and verb.endswith("papers.py"):
         return [*words, "--size=32", "--steps=12", "--set=weights=random"]
     if verb == "train":
         return [*words, *small(first), f"--set=name={name}"]

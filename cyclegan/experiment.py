@@ -4,7 +4,7 @@ Each verb returns the exit code. PyTorch is imported inside what computes, so th
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from cyclegan.training.settings import TrainingConfig
 if TYPE_CHECKING:
     import torch
 
+    from cyclegan.evaluation.examiner import Examiner
+    from cyclegan.protocols import Trainable
     from cyclegan.training.run import Run
 
 RUNS = Path("runs")
@@ -120,9 +122,7 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     from cyclegan import distributed
     from cyclegan.data.identity import Identity
     from cyclegan.data.unpaired import Unpaired, held_out
-    from cyclegan.evaluation.examiner import PICTURES, Examiner, Validation
     from cyclegan.methods import build
-    from cyclegan.protocols import Directed
     from cyclegan.training import loop
     from cyclegan.training.plan import checkpoint_bytes, describe, forecast, require_room
     from cyclegan.training.seeding import seed_step
@@ -154,14 +154,7 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
 
     shown = held_out(sources.test_x, sources.test_y, data, kind=method.Batch, pixels=pixels)
     known = loop.to(held_out(*sides, data, kind=method.Batch, pixels=pixels), device)
-    validations = {}
-    if sources.validation_x and isinstance(method, Directed):
-        x, y = loop.to(held_out(sources.validation_x, sources.validation_y, data, PICTURES), device)
-        validations = Validation.of_each_way(method.translators, x, y)
-        run.say(f"validates on {len(x)} + {len(y)} pictures kept aside; the best weights go to best.safetensors")
-    judge = Examiner(validations, lambda: method.preview(known).health)
-    said = about(experiment, sources, pixels)
-    identity = Identity((sources.x, sources.train_x), (sources.y, sources.train_y))
+    judge = _judge(method, sources, data, run, lambda: method.preview(known).health, device)
     loop.train(
         method,
         batches,
@@ -170,10 +163,31 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
         run,
         seed=experiment.seed,
         device=device,
-        about=said,
+        about=about(experiment, sources, pixels),
         judge=judge,
-        data=identity,
+        data=Identity((sources.x, sources.train_x), (sources.y, sources.train_y)),
     )
+
+
+def _judge(
+    method: "Trainable",
+    sources: Sources,
+    data: UnpairedConfig,
+    run: "Run",
+    health: Callable[[], Mapping[str, float]],
+    device: "torch.device",
+) -> "Examiner":
+    """Who looks at a method that learns: at its health and, where some are kept aside, at validation pictures."""
+    from cyclegan.data.unpaired import held_out
+    from cyclegan.evaluation.examiner import PICTURES, Examiner, Validation
+    from cyclegan.protocols import Directed
+    from cyclegan.training.loop import to
+
+    if not sources.validation_x or not isinstance(method, Directed):
+        return Examiner({}, health)
+    x, y = to(held_out(sources.validation_x, sources.validation_y, data, PICTURES), device)
+    run.say(f"validates on {len(x)} + {len(y)} pictures kept aside; the best weights go to best.safetensors")
+    return Examiner(Validation.of_each_way(method.translators, x, y), health)
 
 
 def _require_shareable(method: MethodConfig) -> None:

@@ -15,7 +15,7 @@ ROOT = PACKAGE.parent
 
 FLOORS = [  # from the ground up; what stands on one line are neighbors, which never import each other
     {"errors", "protocols"},
-    {"config", "distributed", "invocation", "pictures", "precision", "provenance"},
+    {"config", "distributed", "invocation", "pictures", "precision", "provenance", "threads"},
     {"pixels"},
     {"images"},
     {"functional"},

@@ -115,16 +115,21 @@ def test_two_processes_make_the_run_of_one_and_only_the_first_writes(place):
         assert tensor.shape == states[1][name].shape, name
 
 
-@pytest.mark.slow
-def test_two_processes_compare_the_patches_of_cut_at_the_places_of_one(place):
-    settings = ["data.domain=null", "data.x=summer", "data.y=winter", "data.batch_size=4"]
-    settings += ["training.steps=1", "training.log_every=1", "training.device=cpu"]
-    arguments = ["train", str(SMOKE / "cut.yaml"), *(f"--set={each}" for each in settings)]
+def losses_of_one_and_of_two_processes(place: Path, file: Path, *settings: str) -> list[dict[str, float]]:
+    """Of the first step."""
+    overrides = ["training.steps=1", "training.log_every=1", "training.device=cpu", *settings]
+    arguments = ["train", str(file), *(f"--set={each}" for each in overrides)]
     assert main([*arguments, "--set=name=one"]) == 0
     done = launch(2, "-m", "cyclegan", *arguments, "--set=name=two", cwd=place)
     assert done.returncode == 0, done.stderr
     logs = [place / "runs" / "summer2winter" / name / "log.jsonl" for name in ("one", "two")]
-    one, two = (json.loads(log.read_text())["loss"] for log in logs)
+    return [json.loads(log.read_text())["loss"] for log in logs]
+
+
+@pytest.mark.slow
+def test_two_processes_compare_the_patches_of_cut_at_the_places_of_one(place):
+    settings = ["data.domain=null", "data.x=summer", "data.y=winter", "data.batch_size=4"]
+    one, two = losses_of_one_and_of_two_processes(place, SMOKE / "cut.yaml", *settings)
     assert two == pytest.approx(one, rel=1e-5)
     assert two["nce_x"] > 0
 
@@ -132,13 +137,8 @@ def test_two_processes_compare_the_patches_of_cut_at_the_places_of_one(place):
 @pytest.mark.slow
 def test_two_processes_train_on_parts_of_a_batch_as_one_does(place):
     (place / "it.yaml").write_text(CONFIG.format(name="it"))
-    settings = ["training.steps=1", "training.accumulate=2", "method.augment=[translation, cutout]"]
-    arguments = ["train", "it.yaml", *(f"--set={each}" for each in settings)]
-    assert main([*arguments, "--set=name=one"]) == 0
-    done = launch(2, "-m", "cyclegan", *arguments, "--set=name=two", cwd=place)
-    assert done.returncode == 0, done.stderr
-    logs = [place / "runs" / "summer2winter" / name / "log.jsonl" for name in ("one", "two")]
-    one, two = (json.loads(log.read_text())["loss"] for log in logs)
+    settings = ["training.accumulate=2", "method.augment=[translation, cutout]"]
+    one, two = losses_of_one_and_of_two_processes(place, place / "it.yaml", *settings)
     assert two == pytest.approx(one, rel=1e-5)
 
 

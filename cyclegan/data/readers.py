@@ -13,6 +13,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
+from cyclegan.threads import without_teams
+
 MOMENT = 1.0  # seconds for all of them together
 
 Tasks: TypeAlias = "SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]] | None]"
@@ -28,6 +30,7 @@ class Readers:
         ]
         for thread in threads:
             thread.start()
+        without_teams(self, count)
         weakref.finalize(self, _dismiss, self._tasks, threads)
 
     def submit(self, task: Callable[..., Any], *arguments: Any) -> Future[Any]:

@@ -13,7 +13,7 @@ Passes       Two: for the sample, and to translate; memory holds the sample and 
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +37,7 @@ from cyclegan.inference.video import FILMS, BadFilmError, film_like, read_frames
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import BadPictureError
 from cyclegan.protocols import AnyImages, Images, Translator, Watchable
+from cyclegan.threads import helpers
 
 SAMPLE = 8  # frames, at most, that the statistics are taken from
 
@@ -97,8 +98,8 @@ def _translate_film(
     flicker, leaving = Flicker(), deque[Future[None]]()
     with (
         film_like(film, target, (like.shape[2], like.shape[3]), about) as sink,
-        ThreadPoolExecutor(1, "reading") as reading,
-        ThreadPoolExecutor(1, "writing") as writing,
+        helpers(1, "reading") as reading,
+        helpers(1, "writing") as writing,
         tqdm(desc=film.name, unit="frame", disable=None) as bar,
     ):
         for group in groups(_ahead(read_frames(film), reading), batch):

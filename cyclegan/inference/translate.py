@@ -9,7 +9,7 @@ Every result says in its metadata what made it, and with whose weights.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -32,6 +32,7 @@ from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import BadPictureError
 from cyclegan.protocols import AnyImages, Translator, Watchable
+from cyclegan.threads import helpers
 
 
 @runtime_checkable
@@ -114,7 +115,7 @@ def translate_planned(
             else:
                 report.done.append(target)
 
-    with ThreadPoolExecutor(2, "pictures") as threads, tqdm(total=len(planned), unit="picture", disable=None) as bar:
+    with helpers(2, "pictures") as threads, tqdm(total=len(planned), unit="picture", disable=None) as bar:
         for group in groups(_read_ahead(threads, planned, report, how.batch, kinds), how.batch):
             if how.every is not None and isinstance(translator, Watchable):
                 translator = translator.watched(_Snapshots(group[0].target, signature), how.every)

@@ -77,7 +77,7 @@ def train(
     with run.recording(progress.step, config.steps, device), stop_requests() as stop, progress.named_in_errors():
         while progress.step < config.steps:
             seed_step(seed, progress.step)
-            rate = optimizers.scale_learning_rate(schedule.factor(progress.step))
+            rate = optimizers.begin(progress.step, schedule.factor(progress.step))
             with run.waiting_for_data(), checkpoint.saved_on_error(progress.step):
                 batch = to(batches.batch_at(progress.step), device)
             with autocast(precision, device), postmortem(run.folder, progress.step, method, batches.names_at):

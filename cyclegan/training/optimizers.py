@@ -24,14 +24,16 @@ class Optimizers:
         self.config = config
         self.parts = parts  # of a batch: a player moves when it has heard of all of them
         self.parameters = {player: list(parameters) for player, parameters in players.items()}
-        for player in config.lr_factors.keys() - self.parameters.keys():
-            known = " and ".join(self.parameters)
-            raise UserError(f"training.optimizer.lr_factors: there is no '{player}' in this game, only {known}")
+        for name, of_players in (("lr_factors", config.lr_factors), ("every", config.every)):
+            for player in of_players.keys() - self.parameters.keys():
+                known = " and ".join(self.parameters)
+                raise UserError(f"training.optimizer.{name}: there is no '{player}' in this game, only {known}")
         self.adam = {
             player: torch.optim.Adam(parameters, betas=config.betas, fused=True)
             for player, parameters in self.parameters.items()
         }
-        self.scale_learning_rate(1.0)
+        self.watching: set[str] = set()  # players that do not move in this step
+        self.begin(0, 1.0)
         self.heard = dict.fromkeys(self.parameters, 0)
         self.terms: dict[str, list[str]] = {}  # the names of the losses that each player minimizes
 
@@ -43,6 +45,8 @@ class Optimizers:
         """
         refuse_not_finite(distributed.averaged(losses))
         self.terms[player] = list(losses)
+        if player in self.watching:
+            return
         if not self.heard[player]:
             self.adam[player].zero_grad(set_to_none=True)
         (sum(losses.values()) / self.parts).backward(inputs=self.parameters[player])  # type: ignore[union-attr]
@@ -63,8 +67,13 @@ class Optimizers:
         what = f"{bad} of the {len(gradients)} gradients" if bad else "weights"
         raise NotFiniteError(f"{what} of {player}: no longer finite; try a lower learning rate")
 
-    def scale_learning_rate(self, factor: float) -> float:
-        """Set every player's learning rate to this share of the configured ones, and return that without lr_factors."""
+    def begin(self, step: int, factor: float) -> float:
+        """Who moves in a step, and at which share of the configured learning rates; that without lr_factors comes back.
+
+        With `every` n, a player moves in the last of n steps, so that the others have come n steps further: the rounds
+        of a critic for one of a generator (n_critic of Arjovsky et al. 2017, Algorithm 1), each on a batch of its own.
+        """
+        self.watching = {player for player, count in self.config.every.items() if (step + 1) % count}
         for player, adam in self.adam.items():
             for group in adam.param_groups:
                 group["lr"] = factor * self.config.lr * self.config.lr_factors.get(player, 1.0)

@@ -11,10 +11,13 @@ class OptimizerConfig:
     lr: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
     lr_factors: dict[str, float] = field(default_factory=dict)  # player: times lr (TTUR, Heusel et al. 2017)
+    every: dict[str, int] = field(default_factory=dict)  # player: moves in the last of so many steps only (n_critic)
 
     def __post_init__(self) -> None:
         if not all(factor > 0 for factor in self.lr_factors.values()):
             raise ValueError("lr_factors: must be above 0")
+        if not all(count >= 1 for count in self.every.values()):
+            raise ValueError("every: must be at least 1")
         if self.lr <= 0:
             raise ValueError("lr: must be above 0")
         if not all(0 <= beta < 1 for beta in self.betas):

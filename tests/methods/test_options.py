@@ -85,6 +85,8 @@ ROWS = [  # an option, and what both runs have set beside it
     ("method.buffer_size=0", RESNET),
     *((f"method.augment=[{kind}]", RESNET) for kind in ("color", "translation", "cutout")),
     ("training.optimizer.lr_factors={discriminators: 2.0}", RESNET),
+    ("training.optimizer.every={discriminators: 2}", RESNET),
+    ("training.optimizer.every={generators: 2}", RESNET),
     # CUT
     *((f"method.gan={game}", CUT) for game in ("vanilla", "nonsaturating", "minimax", "hinge")),
     ("method.lambda_nce=10.0", CUT),
@@ -112,7 +114,7 @@ def after_two_steps(*overrides: str) -> dict[str, torch.Tensor]:
     schedule = Schedule(settings.training, torch.device("cpu"))
     for step in range(2):
         torch.manual_seed(step)
-        optimizers.scale_learning_rate(schedule.factor(step))
+        optimizers.begin(step, schedule.factor(step))
         batch = UnpairedBatch(*(torch.rand(2, 3, 32, 32) * 2 - 1 for _ in "xy"))
         losses = method.training_step(batch, optimizers.minimize)
         ema.update()

@@ -87,8 +87,8 @@ def test_losses_that_overflow_only_together_are_refused_too():
 def test_the_learning_rate_is_a_share_of_the_configured_one_for_every_player():
     first, second = weight(0.0), weight(0.0)
     optimizers = Optimizers({"first": [first], "second": [second]}, CONFIG)
-    assert optimizers.scale_learning_rate(0.5) == pytest.approx(0.05)
-    assert optimizers.scale_learning_rate(0.25) == pytest.approx(0.025)  # of the configured, not of the last
+    assert optimizers.begin(7, 0.5) == pytest.approx(0.05)
+    assert optimizers.begin(7, 0.25) == pytest.approx(0.025)  # of the configured, not of the last
     for player, w in (("first", first), ("second", second)):
         optimizers.minimize(player, {"loss": w.sum()})
         assert w.item() == pytest.approx(-0.025)
@@ -99,7 +99,7 @@ def test_a_player_may_have_a_learning_rate_of_its_own_from_the_first_step_and_th
     optimizers = Optimizers({"slow": [slow], "fast": [fast]}, OptimizerConfig(lr=0.1, lr_factors={"fast": 3.0}))
     for scaled in (False, True):
         if scaled:
-            assert optimizers.scale_learning_rate(0.5) == pytest.approx(0.05)
+            assert optimizers.begin(7, 0.5) == pytest.approx(0.05)
         before = slow.item(), fast.item()
         for player, w in (("slow", slow), ("fast", fast)):
             optimizers.minimize(player, {"loss": w.sum()})
@@ -107,9 +107,35 @@ def test_a_player_may_have_a_learning_rate_of_its_own_from_the_first_step_and_th
         assert moved == pytest.approx((0.05, 0.15) if scaled else (0.1, 0.3))
 
 
-def test_a_learning_rate_for_nobody_is_refused_by_name():
-    config = OptimizerConfig(lr_factors={"critics": 2.0})
-    with pytest.raises(UserError, match=r"lr_factors: there is no 'critics' in this game, only first and second"):
+def test_a_player_may_watch_all_but_the_last_of_so_many_steps():
+    critic, generator = weight(0.0), weight(0.0)
+    config = OptimizerConfig(lr=0.1, every={"generator": 3})
+    optimizers = Optimizers({"critic": [critic], "generator": [generator]}, config)
+    places = []
+    for step in range(6):
+        optimizers.begin(step, 1.0)
+        for player, w in (("generator", generator), ("critic", critic)):
+            optimizers.minimize(player, {"loss": w.sum()})
+        places.append((critic.item(), generator.item()))
+    assert places == [
+        pytest.approx(place) for place in [(-0.1, 0), (-0.2, 0), (-0.3, -0.1), (-0.4, -0.1), (-0.5, -0.1), (-0.6, -0.2)]
+    ]
+
+
+def test_a_player_that_watches_keeps_no_gradient_and_its_losses_are_looked_at():
+    w = weight(0.0)
+    optimizers = Optimizers({"only": [w]}, OptimizerConfig(every={"only": 2}))
+    optimizers.minimize("only", {"a": w.sum()})
+    assert w.grad is None
+    assert optimizers.terms == {"only": ["a"]}
+    with pytest.raises(NotFiniteError, match="b = nan"):
+        optimizers.minimize("only", {"b": torch.nan * w.sum()})
+
+
+@pytest.mark.parametrize(("name", "value"), [("lr_factors", 2.0), ("every", 2)])
+def test_settings_for_nobody_are_refused_by_name(name, value):
+    config = OptimizerConfig(**{name: {"critics": value}})
+    with pytest.raises(UserError, match=rf"{name}: there is no 'critics' in this game, only first and second"):
         Optimizers({"first": [weight(0.0)], "second": [weight(0.0)]}, config)
 
 

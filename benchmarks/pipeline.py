@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from cyclegan.data.folder import Pictures
+from cyclegan.data.folder import Pictures, Room
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.unpaired import Unpaired
 
@@ -77,7 +77,7 @@ def _compared(folder: Path, size: int, rounds: int, least: float) -> list[Row]:
         "library, two threads, files warm": in_files,
         "library, two threads, cache warm": in_memory,
     }
-    ours = Pictures(x[:1], config.load_size, size, cache_bytes=0)[0].permute(1, 2, 0).numpy()
+    ours = Pictures(x[:1], config.load_size, size, room=Room(0))[0].permute(1, 2, 0).numpy()
     theirs = np.asarray(Plain(x, y, size).transform.transforms[0](Image.open(x[0]).convert("RGB")))
     off = {"levels off at most": float(np.abs(ours.astype(int) - theirs).max())}
     variants = [

@@ -150,3 +150,13 @@ def largest(number: int, device: torch.device) -> int:
     found = torch.tensor(number, device=device)
     dist.all_reduce(found, dist.ReduceOp.MAX)
     return int(found)
+
+
+def require_same_step(step: int, device: torch.device) -> None:
+    """Raise UserError unless all continue after one step: gradients at different weights have no mean."""
+    first, last = -largest(-step, device), largest(step, device)
+    if first != last:
+        raise UserError(
+            f"runs: one process found the checkpoint of step {last} and another that of step {first}; "
+            "start them in a folder that all of them share"
+        )

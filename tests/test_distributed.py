@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,6 +141,20 @@ def test_two_processes_train_on_parts_of_a_batch_as_one_does(place):
     settings = ["training.accumulate=2", "method.augment=[translation, cutout]"]
     one, two = losses_of_one_and_of_two_processes(place, place / "it.yaml", *settings)
     assert two == pytest.approx(one, rel=1e-5)
+
+
+def test_processes_that_find_different_checkpoints_are_refused(place, monkeypatch):
+    for rank in ("0", "1"):
+        shutil.copytree(place / "summer", place / rank / "summer")
+        shutil.copytree(place / "winter", place / rank / "winter")
+        (place / rank / "it.yaml").write_text(CONFIG.format(name="it"))
+    monkeypatch.chdir(place / "1")
+    assert main(["train", "it.yaml", "--set", "training.steps=4"]) == 0
+    script = "import os, sys; from cyclegan.cli import main; os.chdir(os.environ['RANK'])"
+    (place / "apart.py").write_text(f"{script}; sys.exit(main(['train', 'it.yaml']))")
+    done = launch(2, "apart.py", cwd=place)
+    assert done.returncode != 0
+    assert "one process found the checkpoint of step 4 and another that of step 0; start them in a" in done.stderr
 
 
 def test_a_run_continues_on_another_number_of_processes(place):

@@ -6,6 +6,7 @@ the pipeline. Pictures of other kinds than RGB are float32 in [-1, 1] from the b
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 
 import torch
 from jaxtyping import Shaped
@@ -23,6 +24,22 @@ from cyclegan.pixels.kind import RGB, Kind
 MAPPED = 20_000  # files of a side that stay mapped; Linux allows a process 65,530
 
 
+class Room:
+    """Memory for decoded pictures; both sides share it, so that a small one leaves the rest to a large one."""
+
+    def __init__(self, free: int) -> None:
+        """In bytes."""
+        self._free = free
+        self._lock = Lock()
+
+    def take(self, count: int) -> bool:
+        """Whether so many bytes were left; they are taken then."""
+        with self._lock:
+            fits = count <= self._free
+            self._free -= count * fits
+        return fits
+
+
 class Pictures:
     """Indexable pictures, uint8 (3, h, w) or float32 (c, h, w).
 
@@ -34,7 +51,7 @@ class Pictures:
         paths: Sequence[Path],
         load_size: int | None,
         crop_size: int,
-        cache_bytes: int,
+        room: Room,
         keep_aspect: bool = False,
         cache: PictureCache | None = None,
         kind: Kind = RGB,
@@ -44,7 +61,7 @@ class Pictures:
         self.keep_aspect = keep_aspect
         self.crop_size = crop_size
         self._cache: dict[int, Tensor] = {}
-        self._room = 0 if cache else cache_bytes
+        self._room = Room(0) if cache else room
         self.files = cache
         self.kind = kind
 
@@ -81,8 +98,7 @@ class Pictures:
                 f"{self.paths[index]}: {width}×{height} is smaller than crop_size {self.crop_size}; "
                 f"set data.load_size to {self.crop_size} or more, or data.crop_size to {min(height, width)} or less"
             )
-        if picture.nbytes <= self._room:
-            self._room -= picture.nbytes
+        if self._room.take(picture.nbytes):
             self._cache[index] = picture
         return picture
 

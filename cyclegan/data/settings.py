@@ -33,7 +33,7 @@ class UnpairedConfig:
     validation: float = 0.0  # share of the training pictures that is kept aside, by hash, to choose the best weights by
     workers: int = 2  # threads that read ahead; no effect on what is drawn
     timeout: float = 600.0  # seconds to wait for a batch of a drive that may never answer; then training saves and ends
-    cache_mb: int = 2048  # memory for decoded pictures; no effect on what is drawn
+    cache_mb: int = 2048  # memory for decoded pictures, of each process; no effect on what is drawn
     cache_folder: Path | None = None  # instead: files that later runs and other processes map into their memory, too
 
     def __post_init__(self) -> None:

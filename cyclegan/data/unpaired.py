@@ -22,7 +22,7 @@ from cyclegan.data.batches import Batch, UnpairedBatch
 from cyclegan.data.cache import PictureCache
 from cyclegan.data.copies import Copies, Copy
 from cyclegan.data.counters import draws, shuffled_pass
-from cyclegan.data.folder import Pictures
+from cyclegan.data.folder import Pictures, Room
 from cyclegan.data.readers import Readers
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import NoAnswerError
@@ -52,9 +52,8 @@ class Unpaired:
         self.seed = seed
         self.kind = kind
         self.parts = parts
-        self.sides = [
-            _pictures(*side, config, config.cache_mb * 2**20 // 2) for side in zip((x, y), pixels, strict=True)
-        ]
+        room = Room(config.cache_mb * 2**20)
+        self.sides = [_pictures(*side, config, room) for side in zip((x, y), pixels, strict=True)]
         self._readers = Readers(config.workers)
         self._copies = Copies(device)
         self._coming: dict[int, Future[Copy]] = {}
@@ -132,13 +131,11 @@ def held_out(
     batch = []
     for paths, of in zip((x, y), pixels, strict=True):
         chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(count, len(x), len(y))).round().astype(int)]
-        pictures = _pictures(chosen, of, config, cache_bytes=0)
+        pictures = _pictures(chosen, of, config, Room(0))
         batch.append(scale(torch.stack([cut(pictures[i], config.crop_size, 0.5, 0.5) for i in range(len(chosen))])))
     return kind(*batch)
 
 
-def _pictures(paths: Sequence[Path], kind: Kind, config: UnpairedConfig, cache_bytes: int) -> Pictures:
+def _pictures(paths: Sequence[Path], kind: Kind, config: UnpairedConfig, room: Room) -> Pictures:
     files = PictureCache(config.cache_folder) if config.cache_folder else None
-    return Pictures(
-        paths, config.load_size, config.crop_size, cache_bytes, config.resize == "shorter_side", files, kind
-    )
+    return Pictures(paths, config.load_size, config.crop_size, room, config.resize == "shorter_side", files, kind)

@@ -68,8 +68,8 @@ def train(
     with distributed.first_goes_first():  # it also clears away what an interrupted save has left
         for damage in checkpoint.load_latest():
             run.say(f"passed over: {damage}")
+    distributed.require_same_step(progress.step, device)
     writes = distributed.rank() == 0
-    held_out = to(held_out, device)
     recompute_blocks(method, config.recompute)
     if config.compile:
         compile_networks(method, run.say, graphs=config.cuda_graphs)
@@ -91,7 +91,7 @@ def train(
                 run.log(progress.step, distributed.averaged(losses), rate, optimizers.terms)
             if writes and (progress.step % config.sample_every == 0 or last):
                 with ema.in_place(), run.judging():
-                    preview = method.preview(held_out)
+                    preview = method.preview(to(held_out, device))
                     verdict = judge(preview) if judge else NO_VERDICT
                 run.save_samples(progress.step, preview, verdict)
                 for sentence in alarms.heard(verdict.alarms, progress.step):

@@ -129,7 +129,7 @@ def forecast(
         f"a step    {found.flops / 1e9:,.1f} GFLOP, {found.seconds:.3g} s ({speed:,.0f} GFLOP/s)",
         f"needs     about {duration(seconds)}, {memory}{disk:,.0f} MB of disk",
     ]
-    if seconds > PATIENCE:
+    if seconds > PATIENCE and device.type != "cuda":
         lines.append(
             f"warning: {duration(seconds)} is more than this device is good for; run this recipe on a GPU, "
             "or start with `make train`, whose domain photo2painting learns in minutes on a CPU"

@@ -8,7 +8,7 @@ import torch
 
 from cyclegan.data import folder
 from cyclegan.data.cache import PictureCache
-from cyclegan.data.folder import Pictures
+from cyclegan.data.folder import Pictures, Room
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.unpaired import Unpaired
 from cyclegan.errors import NoSpaceError, UserError
@@ -43,7 +43,7 @@ def decoded(paths, monkeypatch) -> list:
 
 
 def pictures(paths, cache=None, load_size=16) -> Pictures:
-    return Pictures(paths, load_size, 8, 2**20, cache=cache)
+    return Pictures(paths, load_size, 8, Room(2**20), cache=cache)
 
 
 def test_pictures_are_those_without_a_cache_and_are_decoded_once_for_all_runs(paths, cache, decoded):

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan.data import folder
-from cyclegan.data.folder import Pictures
+from cyclegan.data.folder import Pictures, Room
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.unpaired import Unpaired, cut, held_out
 from cyclegan.errors import UserError
@@ -216,7 +216,7 @@ def test_held_out_takes_as_many_of_each_side_as_both_have(sides, x, y, count, ex
 def test_resizing_is_that_of_pillow_to_within_one_level(tmp_path, load_size):
     noise = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
     write_picture(tmp_path / "noise.png", noise)
-    ours = Pictures([tmp_path / "noise.png"], load_size, crop_size=8, cache_bytes=0)[0]
+    ours = Pictures([tmp_path / "noise.png"], load_size, crop_size=8, room=Room(0))[0]
     pillow = Image.fromarray(noise).resize((load_size, load_size), Image.Resampling.BICUBIC)
     assert ours.shape == (3, load_size, load_size)
     difference = np.abs(ours.permute(1, 2, 0).numpy().astype(int) - np.asarray(pillow))
@@ -228,11 +228,25 @@ def test_pictures_are_read_once_as_long_as_there_is_room(sides, monkeypatch):
     read, original = Counter(), folder.read_picture
     monkeypatch.setattr(folder, "read_picture", lambda path: read.update([path]) or original(path))
     size = 3 * HEIGHT * WIDTH
-    pictures = Pictures(sides[0], None, CROP, cache_bytes=2 * size + size // 2)
+    pictures = Pictures(sides[0], None, CROP, room=Room(2 * size + size // 2))
     for _ in range(3):
         for i in range(5):
             assert pictures[i][0, 0, 0] == i
     assert [read[path] for path in sides[0]] == [1, 1, 3, 3, 3]
+
+
+def test_what_a_small_side_leaves_of_the_memory_a_large_one_may_take(tmp_path, monkeypatch):
+    paths = [tmp_path / f"{i}.png" for i in range(10)]
+    for path in paths:
+        write_picture(path, np.zeros((256, 256, 3), np.uint8))
+    read, original = Counter(), folder.read_picture
+    monkeypatch.setattr(folder, "read_picture", lambda path: read.update([path]) or original(path))
+    large, small = Unpaired(paths[:9], paths[9:], replace(CONFIG, cache_mb=2), seed=0).sides
+    for _ in range(3):
+        for pictures in (small, large):
+            for i in range(len(pictures)):
+                assert pictures[i].shape == (3, 256, 256)
+    assert [read[path] for path in paths] == [1] * 10  # 1.9 MB in all, of which one side has 1.7
 
 
 def test_a_batch_does_not_share_memory_with_the_cache(sides):

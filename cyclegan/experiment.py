@@ -143,11 +143,9 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
         run.say(f"kinds     {sources.x} {pixels[0]}, {sources.y} {pixels[1]}; samples are in false color")
     run.leave_out([str(bad) for bad in sources.left_out])
     lines = describe(method, first, training, device, done=run.steps_done())
-    if distributed.size() > 1:  # no step is rehearsed, which each would do at its own pace
-        lines.append(f"processes {distributed.size()}, which share out every batch of {data.batch_size}")
-    else:
-        lines += forecast(method, first, training, device, done=run.steps_done(), buffered=buffered)
-    for line in lines:
+    if distributed.size() > 1:
+        lines.append(f"processes {distributed.size()}, which share out every batch of {data.batch_size}; each of them:")
+    for line in lines + forecast(method, first, training, device, done=run.steps_done(), buffered=buffered):
         run.say(line)
     if distributed.rank() == 0 and run.steps_done() < training.steps:  # one goes only when the next is there
         require_room(run.folder, 2 * checkpoint_bytes(method, first, buffered))

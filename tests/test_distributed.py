@@ -97,6 +97,14 @@ def test_two_processes_make_the_run_of_one_and_only_the_first_writes(place):
     assert re.search(r"^networks  G [\d,]+, F [\d,]+ parameters$", done.stdout, re.MULTILINE)
     assert done.stdout.count("\ntraining  8 of 8 steps of (4, 3, 32, 32) + (4, 3, 32, 32)\n") == 1
     assert done.stdout.count("step 8/8") == 1
+    assert (
+        len(
+            re.findall(
+                r"^needs     about [\d.]+ \w+, [\d,]+ MB of memory, [\d,]+ MB of disk$", done.stdout, re.MULTILINE
+            )
+        )
+        == 1
+    )
     one, two = (place / "runs" / "summer2winter" / name for name in ("one", "two"))
     assert {path.name for path in two.iterdir()} >= {
         "config.yaml",

@@ -71,7 +71,8 @@ def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torc
     """The cost of a training step, found with a copy of the method on a real batch.
 
     A first step is only counted. Small steps are then repeated for a second and the fastest counts; a large one runs
-    once. It also shows, before anything is written, whether the batch fits into memory.
+    once, and so does that of several processes, which exchange images in it and have to do equally many. It also shows,
+    before anything is written, whether the batch fits into memory. Nothing is compiled for it.
     """
     copied = copy.deepcopy(method)
     recompute_blocks(copied, config.recompute)
@@ -96,7 +97,7 @@ def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torc
         step()
     durations: list[float] = []
     warm_ups = 1 if device.type == "cuda" else 0  # the first steps choose kernels
-    while len(durations) <= warm_ups or sum(durations) < 1:
+    while len(durations) <= warm_ups or (sum(durations) < 1 and distributed.size() == 1):
         durations.append(step())
     return Rehearsal(min(durations), flops.total, kept.most)
 
@@ -124,9 +125,9 @@ def forecast(
     seconds = found.seconds * (config.steps - done)
     disk = (config.keep + 1) * checkpoint_bytes(method, batch, buffered) / 1e6
     memory = "" if before is None else f"{(before + found.kept + state_bytes(method)) / 1e6:,.0f} MB of memory, "
-    speed = found.flops / found.seconds / 1e9
+    speed = f"{found.flops / found.seconds / 1e9:,.0f} GFLOP/s{', not compiled' * config.compile}"
     lines = [
-        f"a step    {found.flops / 1e9:,.1f} GFLOP, {found.seconds:.3g} s ({speed:,.0f} GFLOP/s)",
+        f"a step    {found.flops / 1e9:,.1f} GFLOP, {found.seconds:.3g} s ({speed})",
         f"needs     about {duration(seconds)}, {memory}{disk:,.0f} MB of disk",
     ]
     if seconds > PATIENCE and device.type != "cuda":

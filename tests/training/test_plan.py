@@ -113,10 +113,10 @@ def test_activations_are_counted_once_each_and_without_weights_and_images():
 def told(monkeypatch):
     """The lines of a description, where a step takes so many seconds."""
 
-    def tell(seconds: float, *, steps: int, done: int = 0) -> list[str]:
+    def tell(seconds: float, *, steps: int, done: int = 0, compiled: bool = False) -> list[str]:
         monkeypatch.setattr(plan, "rehearse", lambda *_: Rehearsal(seconds, 3_000_000_000, 5_000_000))
         monkeypatch.setattr(plan, "memory_in_use", lambda _: 400_000_000)
-        planned = Toy(), Noise().batch_at(0), TrainingConfig(steps=steps), CPU
+        planned = Toy(), Noise().batch_at(0), TrainingConfig(steps=steps, compile=compiled), CPU
         return describe(*planned, done=done) + forecast(*planned, done=done, buffered=3)
 
     return tell
@@ -146,6 +146,7 @@ def test_it_tells_device_networks_steps_time_and_disk(told):
     assert training == "training  600 of 1,000 steps of (2, 3, 8, 8) + (2, 3, 8, 8)"
     assert step == "a step    3.0 GFLOP, 0.5 s (6 GFLOP/s)"
     assert needs == "needs     about 5.0 min, 405 MB of memory, 0 MB of disk"
+    assert told(0.5, steps=1000, compiled=True)[-2] == "a step    3.0 GFLOP, 0.5 s (6 GFLOP/s, not compiled)"
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Decoded and resized pictures as files that are mapped into memory: of a crop only the pages it lies on are read.
 
 A file is named by what its content follows from: the picture's path, size and time of change, and how it is resized.
-It appears under its name when it is whole, so that any number of processes may share a folder; one that is damaged
-is made again. Nothing is ever removed: delete the folder when you are done with it.
+It appears under its name when it is whole, so that any number of processes may share a folder; one that is cut short
+is made again (its pixels are not checked, which would take as long as reading all of them). Nothing is ever removed:
+delete the folder when you are done with it.
 """
 
 import hashlib

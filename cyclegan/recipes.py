@@ -21,7 +21,7 @@ ENOUGH_TO_VALIDATE = 50
 MOST_BAD = 0.25  # share of damaged pictures; the report has named them all
 EPOCHS = 200  # of the larger side, as in the paper …
 STEPS = (40_000, 400_000)  # … within these bounds
-CPU_STEPS = 6_000  # about ten minutes on two cores
+CPU_STEPS = 6_000  # about six minutes on two cores
 
 
 class Recipe(NamedTuple):

@@ -142,16 +142,47 @@ def test_a_folder_is_painted_the_same_with_and_without_overlap():
     assert turns.seconds > 0
 
 
-def test_a_run_leaves_a_table_and_its_numbers(tmp_path, capsys):
+def test_a_run_leaves_tables_and_their_numbers(tmp_path):
     import run
 
-    run.main(["--quick", "--rounds", "1", "--device", "cpu", "--out", str(tmp_path)])
+    for name in run.BENCHMARKS:
+        run.main(["--alone", name, "--quick", "--rounds", "1", "--device", "cpu", "--out", str(tmp_path)])
     (data,) = tmp_path.glob("*-quick.json")
-    found = json.loads(data.read_text())
-    assert [len(table["rows"]) for table in found["tables"]] == [3, 6, 4, 2, 2, 4, 4, 3]
-    assert {"device", "threads", "torch", "commit"} <= found.keys()
+    found = json.loads(data.read_text())["benchmarks"]
+    tables = [table for section in found.values() for table in section["tables"]]
+    assert [len(table["rows"]) for table in tables] == [3, 6, 4, 2, 2, 4, 4, 3]
+    assert all({"threads", "torch", "commit"} <= section.keys() for section in found.values())
     page = data.with_suffix(".md").read_text()
-    assert all(row["variant"] in page for table in found["tables"] for row in table["rows"])
+    assert all(row["variant"] in page for table in tables for row in table["rows"])
+
+
+def test_one_that_fails_costs_its_own_table_only(tmp_path, monkeypatch, capfd):
+    import run
+
+    monkeypatch.setattr(run, "BENCHMARKS", ("absent", "folder"))  # here only: the process of the first knows better
+    assert run.main(["--quick", "--rounds", "1", "--device", "cpu", "--out", str(tmp_path)]) == 1
+    assert "failed, see above: absent" in capfd.readouterr().err
+    (data,) = tmp_path.glob("*.json")
+    assert list(json.loads(data.read_text())["benchmarks"]) == ["folder"]
+
+
+def test_a_section_takes_the_place_of_its_older_one_and_of_no_other(tmp_path):
+    import record
+    from paired import Table
+
+    def save(name: str, commit: str) -> None:
+        about = {"torch": "2", "threads": 1, "commit": commit}
+        table = Table(title=f"{name} at {commit}", weights="none", rows=rows(Clock()))
+        page, data = record.save(tmp_path / "laptop", "Laptop", name, about, [table])
+        kept.update(page=page.read_text(), data=json.loads(data.read_text())["benchmarks"])
+
+    kept = {}
+    for name, commit in (("step", "old"), ("cost", "old"), ("step", "new")):
+        save(name, commit)
+    assert {name: section["commit"] for name, section in kept["data"].items()} == {"step": "new", "cost": "old"}
+    assert "step at old" not in kept["page"]
+    assert "commit new" in kept["page"].partition("## cost")[0]
+    assert "### cost at old" in kept["page"]
 
 
 def test_pictures_come_out_of_both_pipelines_alike():

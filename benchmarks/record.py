@@ -22,7 +22,7 @@ LEGEND = (
 def save(stem: Path, device: str, name: str, made: Mapping[str, Any], tables: Sequence[Table]) -> list[Path]:
     """Put the section of one benchmark in place of its older one; the other sections stay as they are."""
     page, data = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("md", "json"))
-    sections = json.loads(data.read_text())["benchmarks"] if data.exists() else {}
+    sections = json.loads(data.read_text()).get("benchmarks", {}) if data.exists() else {}
     sections[name] = {**made, "tables": [table.as_data() for table in tables]}
     stem.parent.mkdir(parents=True, exist_ok=True)
     content = {"device": device, "benchmarks": sections}

@@ -26,7 +26,7 @@ from cyclegan.evaluation.timing import describe
 from cyclegan.precision import choose_device
 from cyclegan.provenance import commit
 
-BENCHMARKS = ("step", "cost", "translation", "tiles", "folder", "pipeline", "adain", "gatys")  # modules
+BENCHMARKS = ("step", "small", "cost", "translation", "tiles", "folder", "pipeline", "adain", "gatys")  # modules
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = 9
 QUICK_ROUNDS = 3

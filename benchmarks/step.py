@@ -11,11 +11,14 @@ Memory     of a step after one to warm up: gradients and moments of Adam are the
 
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 
 import torch
 from material import CONTENT, STYLE, photograph
 from paired import LEAST, Table, Variant, measure
 from plain import Step, copy_weights
+from plain import discriminator as plain_discriminator
+from plain import generator as plain_generator
 from torch import Tensor
 
 from cyclegan.data.batches import UnpairedBatch
@@ -44,39 +47,48 @@ def run(
     width = dict(base_channels=4) if quick else {}
     generator = GeneratorConfig(**width, blocks=1) if quick else GeneratorConfig()
     method = CycleGAN(CycleGANConfig(generator=generator, discriminator=DiscriminatorConfig(**width))).to(device)
+    plain = Step(partial(plain_generator, 4, 1), partial(plain_discriminator, 4)) if quick else Step()
     x, y = (photograph(name, size, device) for name in (CONTENT, STYLE))
-    plain = Step(4, 1) if quick else Step()
-    networks = (method.G, method.F, method.D_X, method.D_Y)
-    copy_weights(networks, (plain.G, plain.F, plain.D_X, plain.D_Y))
-    for network in (plain.G, plain.F, plain.D_X, plain.D_Y):
+    found = variants(method, plain, x, y, compiled=not quick)
+    auto = choose_precision("auto", device)
+    name = str(auto).removeprefix("torch.")
+    for count in batches:
+        larger = Library(method, *(images.repeat(count, 1, 1, 1) for images in (x, y)), auto, compiled=not quick)
+        title = f"library, {name}{', compiled' * (not quick)}, batch {count}"
+        found.append(Variant(title, larger, count=count, flops=found[0].flops, dtype=auto))
+    rows = measure(found, rounds, device, least=least)
+    return Table(title=f"CycleGAN's training step, {size} px, one picture a side", weights="random", rows=rows)
+
+
+def variants(method: CycleGAN, plain: Step, x: Tensor, y: Tensor, *, compiled: bool) -> list[Variant]:
+    """The plain step and those of the library, from the same weights on the same pictures."""
+    device = x.device
+    networks = (plain.G, plain.F, plain.D_X, plain.D_Y)
+    copy_weights((method.G, method.F, method.D_X, method.D_Y), networks)
+    for network in networks:
         network.to(device)
     auto = choose_precision("auto", device)
     name = str(auto).removeprefix("torch.")
-    variants = {
+    ways = {
         "library, float32": Library(method, x, y, torch.float32),
         f"library, {name}": Library(method, x, y, auto),
     }
-    if not quick:
-        variants[f"library, {name}, compiled"] = Library(method, x, y, auto, compiled=True)
-    if device.type == "cuda" and not quick:
-        variants[f"library, {name}, CUDA graphs"] = Library(method, x, y, auto, compiled=True, graphs=True)
+    if compiled:
+        ways[f"library, {name}, compiled"] = Library(method, x, y, auto, compiled=True)
+    if compiled and device.type == "cuda":
+        ways[f"library, {name}, CUDA graphs"] = Library(method, x, y, auto, compiled=True, graphs=True)
     truth = plain(x, y)
     direction = _gradients(plain.G, plain.F)
     flops = rehearse(method, UnpairedBatch(x, y), TrainingConfig(steps=1), device).flops
     found = [Variant("plain, float32", lambda: plain(x, y), flops=flops)]
-    for title, variant in variants.items():
-        losses = variant()
+    for title, way in ways.items():
+        losses = way()
         agreement = {
             "losses off by": max(abs(losses[key] / truth[key] - 1) for key in truth),
-            "cosine of gradients": float(torch.cosine_similarity(variant.gradients(), direction, dim=0)),
+            "cosine of gradients": float(torch.cosine_similarity(way.gradients(), direction, dim=0)),
         }
-        found.append(Variant(title, variant, agreement, flops=flops, dtype=variant.dtype))
-    for count in batches:
-        larger = Library(method, *(images.repeat(count, 1, 1, 1) for images in (x, y)), auto, compiled=not quick)
-        title = f"library, {name}{', compiled' * (not quick)}, batch {count}"
-        found.append(Variant(title, larger, count=count, flops=flops, dtype=auto))
-    rows = measure(found, rounds, device, least=least)
-    return Table(title=f"CycleGAN's training step, {size} px, one picture a side", weights="random", rows=rows)
+        found.append(Variant(title, way, agreement, flops=flops, dtype=way.dtype))
+    return found
 
 
 class Library:

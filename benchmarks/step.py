@@ -3,7 +3,8 @@
 Plain      benchmarks/plain.py.
 Library    `training_step` with the loop's optimizers, in float32; in bfloat16 by autocast, as `precision: auto` chooses
            it where that is native; and compiled, as `compile: true` does.
-Batches    larger ones, on devices that one picture does not fill; seconds and ratio are those of a picture a side.
+Batches    larger ones where memory suffices, on devices that one picture does not fill; seconds and ratio are those of
+           a picture a side.
 Agreement  of the losses of the first step, and of the direction of the generators' gradients, with those of the plain
            one.
 Memory     of a step after one to warm up: gradients and moments of Adam are then there already.
@@ -16,6 +17,7 @@ from functools import partial
 import torch
 from material import CONTENT, STYLE, photograph
 from paired import LEAST, Table, Variant, measure
+from peaks import fits
 from plain import Step, copy_weights
 from plain import discriminator as plain_discriminator
 from plain import generator as plain_generator
@@ -52,12 +54,17 @@ def run(
     found = variants(method, plain, x, y, compiled=not quick)
     auto = choose_precision("auto", device)
     name = str(auto).removeprefix("torch.")
-    for count in batches:
+    kept = _kept(method, x, y) if batches else 0
+    fitting = [count for count in batches if fits(count * kept, device)]
+    for count in fitting:
         larger = Library(method, *(images.repeat(count, 1, 1, 1) for images in (x, y)), auto, compiled=not quick)
         title = f"library, {name}{', compiled' * (not quick)}, batch {count}"
         found.append(Variant(title, larger, count=count, flops=found[0].flops, dtype=auto))
     rows = measure(found, rounds, device, least=least)
-    return Table(title=f"CycleGAN's training step, {size} px, one picture a side", weights="random", rows=rows)
+    title = f"CycleGAN's training step, {size} px, one picture a side"
+    if left_out := [str(count) for count in batches if count not in fitting]:
+        title += f"; not enough memory for batches of {', '.join(left_out)}"
+    return Table(title=title, weights="random", rows=rows)
 
 
 def variants(method: CycleGAN, plain: Step, x: Tensor, y: Tensor, *, compiled: bool) -> list[Variant]:
@@ -89,6 +96,10 @@ def variants(method: CycleGAN, plain: Step, x: Tensor, y: Tensor, *, compiled: b
         }
         found.append(Variant(title, way, agreement, flops=flops, dtype=way.dtype))
     return found
+
+
+def _kept(method: CycleGAN, x: Tensor, y: Tensor) -> int:
+    return rehearse(method, UnpairedBatch(x, y), TrainingConfig(steps=1, precision="auto"), x.device).kept
 
 
 class Library:

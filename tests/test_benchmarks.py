@@ -118,6 +118,44 @@ def test_larger_batches_are_counted_by_the_picture():
     assert last.share > 0
 
 
+def test_a_batch_that_memory_lacks_for_is_left_out_and_named(monkeypatch):
+    import peaks
+    import step
+
+    monkeypatch.setattr(peaks, "_available", lambda device: 3e6)  # bytes; a picture a side keeps 0.7e6
+    table = step.run(32, 1, CPU, least=0.0, batches=(2, 8, 16))
+    assert table.title.endswith("one picture a side; not enough memory for batches of 8, 16")
+    assert table.rows[-1].variant.endswith("batch 2")
+
+
+def test_the_memory_of_a_gpu_is_asked_for_where_it_computes(monkeypatch):
+    import peaks
+
+    for name, found in {"mem_get_info": (5, 80), "memory_reserved": 4, "memory_allocated": 2}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, found=found: found)
+    gpu = torch.device("cuda", 0)
+    assert peaks.fits(7 / peaks.ROOM - 0.01, gpu)
+    assert not peaks.fits(7 / peaks.ROOM + 0.01, gpu)
+
+
+def test_the_cost_of_a_step_is_that_of_its_rehearsal():
+    import cost
+    from material import CONTENT, STYLE, photograph
+
+    from cyclegan.methods.cyclegan import CycleGAN
+    from cyclegan.methods.settings import CycleGANConfig
+    from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+    from cyclegan.training.plan import rehearse
+    from cyclegan.training.settings import TrainingConfig
+
+    generator, discriminator = GeneratorConfig(base_channels=4, blocks=1), DiscriminatorConfig(base_channels=4)
+    method = CycleGAN(CycleGANConfig(generator=generator, discriminator=discriminator, buffer_size=0))
+    batch = method.Batch(*(photograph(name, 96, CPU) for name in (CONTENT, STYLE)))
+    row = cost._measured("two", method, 96, 2, CPU)
+    assert row.flops == 2 * rehearse(method, batch, TrainingConfig(steps=1), CPU).flops
+    assert row.share > 0
+
+
 def test_the_plain_generator_draws_what_the_library_draws():
     import translation
 

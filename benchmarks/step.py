@@ -5,8 +5,8 @@ Library    `training_step` with the loop's optimizers, in float32; in bfloat16 b
            it where that is native; and compiled, as `compile: true` does.
 Batches    larger ones where memory suffices, on devices that one picture does not fill; seconds and ratio are those of
            a picture a side.
-Agreement  of the losses of the first step, and of the direction of the generators' gradients, with those of the plain
-           one.
+Agreement  of the losses of the first step, and of the direction of the gradients of the generators and of the
+           discriminators, with those of the plain one.
 Memory     of a step after one to warm up: gradients and moments of Adam are then there already.
 """
 
@@ -85,15 +85,15 @@ def variants(method: CycleGAN, plain: Step, x: Tensor, y: Tensor, *, compiled: b
     if compiled and device.type == "cuda":
         ways[f"library, {name}, CUDA graphs"] = Library(method, x, y, auto, compiled=True, graphs=True)
     truth = plain(x, y)
-    direction = _gradients(plain.G, plain.F)
+    directions = gradients(plain)
     flops = rehearse(method, UnpairedBatch(x, y), TrainingConfig(steps=1), device).flops
     found = [Variant("plain, float32", lambda: plain(x, y), flops=flops)]
     for title, way in ways.items():
         losses = way()
-        agreement = {
-            "losses off by": max(abs(losses[key] / truth[key] - 1) for key in truth),
-            "cosine of gradients": float(torch.cosine_similarity(way.gradients(), direction, dim=0)),
-        }
+        agreement = {"losses off by": max(abs(losses[key] / truth[key] - 1) for key in truth)}
+        for players, direction in gradients(way.method).items():
+            alike = torch.cosine_similarity(direction, directions[players], dim=0)
+            agreement[f"cosine of {players} gradients"] = alike.item()
         found.append(Variant(title, way, agreement, flops=flops, dtype=way.dtype))
     return found
 
@@ -127,9 +127,13 @@ class Library:
             losses = self.parts.step(self.method, self.batch, self.optimizers.minimize)
         return {name: loss.item() for name, loss in losses.items()}
 
-    def gradients(self) -> Tensor:
-        """Of the generators."""
-        return _gradients(self.method.G, self.method.F)
+
+def gradients(networks: CycleGAN | Step) -> dict[str, Tensor]:
+    """Of the last step, by those who moved."""
+    return {
+        "the generators'": _gradients(networks.G, networks.F),
+        "the discriminators'": _gradients(networks.D_X, networks.D_Y),
+    }
 
 
 def _gradients(*networks: torch.nn.Module) -> Tensor:

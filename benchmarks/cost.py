@@ -8,12 +8,12 @@ Ratio      against the smallest.
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from material import CONTENT, STYLE, photograph
 from paired import LEAST, Row, Table, Variant, between, finish, read_clocks, row
+from peaks import fastest, fits, flops
 from step import Library
 
 from cyclegan.evaluation.timing import give_back, peak
@@ -28,7 +28,6 @@ SIZES = (512,)  # the largest: the others are halves of it
 QUICK_SIZES = (128,)
 SMALLEST = 64
 BATCHES = (1, 2, 4)
-ROOM = 1.4  # times the activations: what a step takes at its peak, and some to spare
 
 
 def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> Table:
@@ -48,10 +47,10 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
     for side in sides:
         for count in BATCHES:
             name = f"{side} px, batch {count}"
-            if ROOM * kept * count * (side / known) ** 2 > _available():
-                left_out.append(name)
-            else:
+            if fits(kept * count * (side / known) ** 2, device):
                 rows.append(_measured(name, method, side, count, device))
+            else:
+                left_out.append(name)
             give_back()
     alone = {side: found for side in sides for found in rows if found.variant == f"{side} px, batch 1"}
     title = f"The cost of a training step, {str(choose_precision('auto', device)).removeprefix('torch.')}"
@@ -84,19 +83,13 @@ def _measured(name: str, method: CycleGAN, side: int, count: int, device: torch.
         calls += 1
     finish(device)
     sample = between(start, read_clocks(), calls)
-    found = row(Variant(name, step, {"pictures a second": 2 * count / sample.seconds}), [sample], [sample])
-    return replace(found, quiet=None if sample.others is None else sample.quiet, memory=memory)
+    step.batch = method.Batch(*(images[:1] for images in batch))  # counting takes long, and all pictures cost the same
+    asked = count * flops(step)
+    share = asked / sample.seconds / fastest(step.dtype, device)
+    found = row(Variant(name, step, {"pictures a second": 2 * count / sample.seconds}, flops=asked), [sample], [sample])
+    return replace(found, quiet=None if sample.others is None else sample.quiet, memory=memory, share=share)
 
 
 def _exponents(costs: dict[int, float]) -> str:
     x, y = np.log(list(costs)), np.log(list(costs.values()))
     return f"{np.polyfit(x[-2:], y[-2:], 1)[0]:.2f} (all sides: {np.polyfit(x, y, 1)[0]:.2f})"
-
-
-def _available() -> float:
-    """Bytes of memory that nobody uses."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return math.inf
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))

@@ -93,6 +93,11 @@ class Table:
         """For a JSON file."""
         return asdict(self)
 
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> "Table":
+        """The inverse of as_data."""
+        return cls(**{**data, "rows": [Row(**row) for row in data["rows"]]})
+
 
 def read_clocks() -> Reading:
     """What they say now."""
@@ -191,7 +196,7 @@ def quartiles(numbers: Sequence[float]) -> tuple[float, float, float]:
 def markdown(table: Table) -> str:
     """A heading, the table and a word on its weights."""
     lines = [
-        f"## {table.title}",
+        f"### {table.title}",
         "",
         f"Weights: {table.weights}.",
         "",

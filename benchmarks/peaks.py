@@ -1,7 +1,9 @@
 """What a computation asks of a device, and the most that the device gives."""
 
+import math
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from time import perf_counter
 
 import torch
@@ -10,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 CHANNELS, SIDE = 256, 64  # of a residual block at 256 px, of which CycleGAN mostly consists
 SECONDS = 1.0  # of trying
+ROOM = 1.4  # times the activations: what a step takes at its peak, and some to spare
 
 
 def flops(call: Callable[[], object]) -> int:
@@ -21,17 +24,43 @@ def flops(call: Callable[[], object]) -> int:
 
 @cache
 def fastest(dtype: torch.dtype, device: torch.device) -> float:
-    """FLOP/s of nothing but such a block's convolution, the best of a second."""
-    images = torch.randn(1, CHANNELS, SIDE + 2, SIDE + 2, device=device, dtype=dtype)
-    convolve = nn.Conv2d(CHANNELS, CHANNELS, 3, device=device, dtype=dtype)
+    """FLOP/s of nothing but such a block's convolution, the best of a second.
+
+    One image does not fill a GPU, and waiting for it after every call would be timed, too: what others then reach would
+    look like more of its peak than it is.
+    """
+    on_cpu = device.type == "cpu"
+    count, calls = (1, 1) if on_cpu else (32, 20)
+    order = torch.contiguous_format if on_cpu else torch.channels_last  # that of tensor cores
+    images = torch.randn(count, CHANNELS, SIDE + 2, SIDE + 2, device=device, dtype=dtype).to(memory_format=order)
+    convolve = nn.Conv2d(CHANNELS, CHANNELS, 3, device=device, dtype=dtype).to(memory_format=order)
     taken: list[float] = []
     with torch.no_grad():
         while sum(taken) < SECONDS:
+            finish(device)
             start = perf_counter()
-            convolve(images)
+            for _ in range(calls):
+                convolve(images)
             finish(device)
             taken.append(perf_counter() - start)
-    return 2 * 9 * CHANNELS**2 * SIDE**2 / min(taken)
+    return 2 * 9 * CHANNELS**2 * SIDE**2 * count * calls / min(taken)
+
+
+def fits(kept: float, device: torch.device) -> bool:
+    """Whether there is memory for a step that keeps so many bytes of activations."""
+    return ROOM * kept <= _available(device)
+
+
+def _available(device: torch.device) -> float:
+    """Bytes of memory that nobody uses: of the GPU, with what PyTorch keeps for its next tensors; else of the host."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return math.inf
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
 
 
 def finish(device: torch.device) -> None:

@@ -4,6 +4,7 @@ Plain      Pillow and torchvision's transforms on Pillow images, in a DataLoader
 Library    `Unpaired` with two reading threads: decoded by Pillow, resized on 8-bit tensors. With nothing kept, and
            with all pictures kept, as they are from the second pass on: resized in memory, where they fit into
            `data.cache_mb`; decoded in files that are mapped, where there is a `data.cache_folder`.
+Memory     left out: threads and worker processes hold what they read ahead before the call that would show a growth.
 Agreement  of a picture that is decoded and resized, in levels; which crops are drawn is another matter.
 """
 
@@ -84,7 +85,7 @@ def _compared(folder: Path, size: int, rounds: int, least: float) -> list[Row]:
         Variant(name, lambda batches=batches: next(batches), off if "library" in name else {})
         for name, batches in ways.items()
     ]
-    return measure(variants, rounds, torch.device("cpu"), least=least)
+    return [replace(row, memory=None) for row in measure(variants, rounds, torch.device("cpu"), least=least)]
 
 
 def _batches(x: list[Path], y: list[Path], config: UnpairedConfig) -> Iterator[object]:

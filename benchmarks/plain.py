@@ -2,17 +2,19 @@
 
 The maths are the paper's and the library's: the same layers, losses and optimizers, from the same weights, so that
 losses and gradients can be compared. Nothing is shared with the library but the numbers.
+
+Differs    from the library: the discriminators see the fakes of this very step instead of past ones. The first fifty
+           are the same, of which those are that losses are compared on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-LAMBDA_CYCLE, LAMBDA_IDENTITY = 10.0, 0.5
-BUFFER = 50
+SATURATION = 0.98  # of what a copying generator is given: atanh(±1) is infinite
 
 
 def generator(channels: int = 64, blocks: int = 9) -> nn.Sequential:
@@ -30,32 +32,53 @@ def generator(channels: int = 64, blocks: int = 9) -> nn.Sequential:
 class Block(nn.Module):
     """R256."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: bool = True) -> None:
         super().__init__()
-        one = [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels), nn.ReLU()]
-        two = [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels)]
-        self.body = nn.Sequential(*one, *two)
+        one = [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), *[nn.InstanceNorm2d(channels)] * norm]
+        two = [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), *[nn.InstanceNorm2d(channels)] * norm]
+        self.body = nn.Sequential(*one, nn.ReLU(), *two)
 
     def forward(self, features: Tensor) -> Tensor:
         """x + body(x)."""
         return cast(Tensor, features + self.body(features))
 
 
-def discriminator(channels: int = 64) -> nn.Sequential:
+class SmallGenerator(nn.Module):
+    """That of the embedded recipe: residual blocks on 2×2 pixels at once, no norms, and what it adds to its input."""
+
+    def __init__(self, channels: int = 32, blocks: int = 4) -> None:
+        super().__init__()
+        stem = [nn.PixelUnshuffle(2), nn.ReflectionPad2d(1), nn.Conv2d(12, channels, 3), nn.ReLU()]
+        head = [nn.ReflectionPad2d(1), nn.Conv2d(channels, 12, 3), nn.PixelShuffle(2)]
+        self.body = nn.Sequential(*stem, *(Block(channels, norm=False) for _ in range(blocks)), *head)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """tanh(body(x) + atanh(x))."""
+        return torch.tanh(self.body(images) + torch.atanh(SATURATION * images))
+
+
+def discriminator(channels: int = 64, layers: int = 3, norm: bool = True) -> nn.Sequential:
     """C64, C128, C256, C512, and scores of 70×70 patches."""
-    layers: list[nn.Module] = [nn.Conv2d(3, channels, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-    for width, stride in ((channels, 2), (2 * channels, 2), (4 * channels, 1)):
-        layers += [nn.Conv2d(width, 2 * width, 4, stride=stride, padding=1), nn.InstanceNorm2d(2 * width)]
-        layers.append(nn.LeakyReLU(0.2))
-    return nn.Sequential(*layers, nn.Conv2d(8 * channels, 1, 4, padding=1))
+    found: list[nn.Module] = [nn.Conv2d(3, channels, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+    for i in range(layers):
+        width, stride = channels * 2**i, 2 if i < layers - 1 else 1
+        found += [nn.Conv2d(width, 2 * width, 4, stride=stride, padding=1), *[nn.InstanceNorm2d(2 * width)] * norm]
+        found.append(nn.LeakyReLU(0.2))
+    return nn.Sequential(*found, nn.Conv2d(channels * 2**layers, 1, 4, padding=1))
 
 
 class Step:
     """The four networks and one training step after the other."""
 
-    def __init__(self, channels: int = 64, blocks: int = 9) -> None:
-        self.G, self.F = generator(channels, blocks), generator(channels, blocks)
-        self.D_X, self.D_Y = discriminator(channels), discriminator(channels)
+    def __init__(
+        self,
+        generator: Callable[[], nn.Module] = generator,
+        discriminator: Callable[[], nn.Module] = discriminator,
+        cycle: float = 10.0,  # λ
+        identity: float = 0.5,  # times λ
+    ) -> None:
+        self.G, self.F, self.D_X, self.D_Y = generator(), generator(), discriminator(), discriminator()
+        self.cycle, self.identity = cycle, cycle * identity
         options = dict(lr=2e-4, betas=(0.5, 0.999))
         self.of_generators = torch.optim.Adam(chain(self.G.parameters(), self.F.parameters()), **options)  # type: ignore[arg-type]
         self.of_discriminators = torch.optim.Adam(chain(self.D_X.parameters(), self.D_Y.parameters()), **options)  # type: ignore[arg-type]
@@ -68,11 +91,12 @@ class Step:
         losses = {
             "gan_G": _to_one(self.D_Y(fake_y)),
             "gan_F": _to_one(self.D_X(fake_x)),
-            "cycle_x": LAMBDA_CYCLE * (self.F(fake_y) - x).abs().mean(),
-            "cycle_y": LAMBDA_CYCLE * (self.G(fake_x) - y).abs().mean(),
-            "identity_y": LAMBDA_CYCLE * LAMBDA_IDENTITY * (self.G(y) - y).abs().mean(),
-            "identity_x": LAMBDA_CYCLE * LAMBDA_IDENTITY * (self.F(x) - x).abs().mean(),
+            "cycle_x": self.cycle * (self.F(fake_y) - x).abs().mean(),
+            "cycle_y": self.cycle * (self.G(fake_x) - y).abs().mean(),
         }
+        if self.identity:
+            losses["identity_y"] = self.identity * (self.G(y) - y).abs().mean()
+            losses["identity_x"] = self.identity * (self.F(x) - x).abs().mean()
         cast(Tensor, sum(losses.values())).backward()
         self.of_generators.step()
 

@@ -1,66 +1,48 @@
 """How fast the library is here, against plain code that computes the same: a table as Markdown and as JSON.
 
     python benchmarks/run.py                   all benchmarks, into benchmarks/results/<device>.md and .json
-    python benchmarks/run.py adain --rounds 5  one of them, fewer rounds; the device's files get the name of it, too
+    python benchmarks/run.py adain --rounds 5  one of them, fewer rounds; the sections of the others stay as they are
     python benchmarks/run.py --quick           tiny images, to see that it works; the figures mean nothing
 
-Only ratios within one table are to be compared. CYCLEGAN_WEIGHTS, if set, gives the released weights.
+Every benchmark has a process of its own, so that it finds no memory that another has not given back, and one that
+fails costs nothing but its own tables: what it had before stays. Each is saved as soon as it is done. Only ratios
+within one table are to be compared. CYCLEGAN_WEIGHTS, if set, gives the released weights.
 """
 
 import argparse
-import json
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import adain
-import cost
-import folder
-import gatys
-import pipeline
-import step
-import tiles
+import record
 import torch
-import translation
-from paired import LEAST, Table, markdown
+from paired import LEAST, markdown
 
 from cyclegan.evaluation.timing import describe
 from cyclegan.precision import choose_device
 from cyclegan.provenance import commit
 
-BENCHMARKS = {
-    "step": step,
-    "cost": cost,
-    "translation": translation,
-    "tiles": tiles,
-    "folder": folder,
-    "pipeline": pipeline,
-    "adain": adain,
-    "gatys": gatys,
-}
+BENCHMARKS = ("step", "small", "cost", "translation", "tiles", "folder", "pipeline", "adain", "gatys")  # modules
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = 9
 QUICK_ROUNDS = 3
-LEGEND = (
-    "Seconds: the median. Ratio: seconds of the first variant over those of this one, the median over rounds in which "
-    "all variants take turns, and its quartiles. Quiet: rounds in which other processes used at most 5 % of the cores; "
-    "busy: there were fewer than three of these, so that all count. Agreement: with the result of the first."
-)
+ALONE = "--alone"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the benchmarks that are asked for."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmarks that are asked for; the exit code is 1 if one has failed."""
     asked = parse(arguments)
-    device = choose_device(asked.device)
-    tables = []
-    for name in asked.names or BENCHMARKS:
-        for table in tables_of(name, asked, device):
-            print(f"{markdown(table)}\n", flush=True)
-            tables.append(table)
-    stem = "-".join([slug(describe(device)), *asked.names, *["quick"] * asked.quick])
-    for path in save(asked.out / stem, circumstances(device), tables):
-        print(path)
+    if asked.alone:
+        run_here(asked.alone, asked)
+        return 0
+    failed = [name for name in asked.names or BENCHMARKS if run_alone(name, asked)]
+    if failed:
+        print(f"failed, see above: {', '.join(failed)}", file=sys.stderr)
+    return int(bool(failed))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -71,6 +53,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help=f"instead of {ROUNDS}")
     parser.add_argument("--device", default="auto", help="cpu, cuda, …")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the files")
+    parser.add_argument(ALONE, choices=BENCHMARKS, help=argparse.SUPPRESS)  # in this very process
     asked = parser.parse_args(arguments)
     if unknown := [name for name in asked.names if name not in BENCHMARKS]:
         parser.error(f"'{unknown[0]}' is no benchmark; choose from {', '.join(BENCHMARKS)}")
@@ -79,22 +62,32 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return asked
 
 
-def tables_of(name: str, asked: argparse.Namespace, device: torch.device) -> list[Table]:
-    """One for each size."""
-    benchmark = BENCHMARKS[name]
+def run_alone(name: str, asked: argparse.Namespace) -> int:
+    """In a process of its own; its exit code comes back."""
+    options = ["--device", asked.device, "--out", str(asked.out), *["--quick"] * asked.quick]
+    if asked.rounds:
+        options += ["--rounds", str(asked.rounds)]
+    return subprocess.run([sys.executable, __file__, ALONE, name, *options], check=False).returncode
+
+
+def run_here(name: str, asked: argparse.Namespace) -> None:
+    """In this process: a table for each size, all of them saved."""
+    benchmark = import_module(name)
+    device = choose_device(asked.device)
     sizes = benchmark.QUICK_SIZES if asked.quick else benchmark.SIZES
     rounds = asked.rounds or (QUICK_ROUNDS if asked.quick else ROUNDS)
-    return [benchmark.run(size, rounds, device, 0.0 if asked.quick else LEAST) for size in sizes]
+    tables = []
+    for size in sizes:
+        tables.append(benchmark.run(size, rounds, device, 0.0 if asked.quick else LEAST))
+        print(f"{markdown(tables[-1])}\n", flush=True)
+    stem = asked.out / "-".join([slug(describe(device)), *["quick"] * asked.quick])
+    for path in record.save(stem, describe(device), name, circumstances(), tables):
+        print(path, flush=True)
 
 
-def circumstances(device: torch.device) -> dict[str, Any]:
-    """What the figures depend on."""
-    return {
-        "device": describe(device),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "commit": commit(),
-    }
+def circumstances() -> dict[str, Any]:
+    """What the figures depend on, but for the device."""
+    return {"threads": torch.get_num_threads(), "torch": torch.__version__, "commit": commit()}
 
 
 def slug(name: str) -> str:
@@ -102,18 +95,5 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def save(stem: Path, about: dict[str, Any], tables: Sequence[Table]) -> list[Path]:
-    """The files, written."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    page = stem.with_name(f"{stem.name}.md")
-    data = stem.with_name(f"{stem.name}.json")
-    facts = f"PyTorch {about['torch']}, {about['threads']} threads, commit {about['commit']}."
-    parts = [f"# Speed on {about['device']}", facts, LEGEND, *map(markdown, tables)]
-    page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    content = about | {"tables": [table.as_data() for table in tables]}
-    data.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return [page, data]
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,19 +3,24 @@
 Plain      benchmarks/plain.py.
 Library    `training_step` with the loop's optimizers, in float32; in bfloat16 by autocast, as `precision: auto` chooses
            it where that is native; and compiled, as `compile: true` does.
-Batches    larger ones, on devices that one picture does not fill; seconds and ratio are those of a picture a side.
-Agreement  of the losses of the first step, and of the direction of the generators' gradients, with those of the plain
-           one.
+Batches    larger ones where memory suffices, on devices that one picture does not fill; seconds and ratio are those of
+           a picture a side.
+Agreement  of the losses of the first step, and of the direction of the gradients of the generators and of the
+           discriminators, with those of the plain one.
 Memory     of a step after one to warm up: gradients and moments of Adam are then there already.
 """
 
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 
 import torch
 from material import CONTENT, STYLE, photograph
 from paired import LEAST, Table, Variant, measure
+from peaks import fits
 from plain import Step, copy_weights
+from plain import discriminator as plain_discriminator
+from plain import generator as plain_generator
 from torch import Tensor
 
 from cyclegan.data.batches import UnpairedBatch
@@ -44,39 +49,57 @@ def run(
     width = dict(base_channels=4) if quick else {}
     generator = GeneratorConfig(**width, blocks=1) if quick else GeneratorConfig()
     method = CycleGAN(CycleGANConfig(generator=generator, discriminator=DiscriminatorConfig(**width))).to(device)
+    plain = Step(partial(plain_generator, 4, 1), partial(plain_discriminator, 4)) if quick else Step()
     x, y = (photograph(name, size, device) for name in (CONTENT, STYLE))
-    plain = Step(4, 1) if quick else Step()
-    networks = (method.G, method.F, method.D_X, method.D_Y)
-    copy_weights(networks, (plain.G, plain.F, plain.D_X, plain.D_Y))
-    for network in (plain.G, plain.F, plain.D_X, plain.D_Y):
+    found = variants(method, plain, x, y, compiled=not quick)
+    auto = choose_precision("auto", device)
+    name = str(auto).removeprefix("torch.")
+    kept = _kept(method, x, y) if batches else 0
+    fitting = [count for count in batches if fits(count * kept, device)]
+    for count in fitting:
+        larger = Library(method, *(images.repeat(count, 1, 1, 1) for images in (x, y)), auto, compiled=not quick)
+        title = f"library, {name}{', compiled' * (not quick)}, batch {count}"
+        found.append(Variant(title, larger, count=count, flops=found[0].flops, dtype=auto))
+    rows = measure(found, rounds, device, least=least)
+    title = f"CycleGAN's training step, {size} px, one picture a side"
+    if left_out := [str(count) for count in batches if count not in fitting]:
+        title += f"; not enough memory for batches of {', '.join(left_out)}"
+    return Table(title=title, weights="random", rows=rows)
+
+
+def variants(method: CycleGAN, plain: Step, x: Tensor, y: Tensor, *, compiled: bool) -> list[Variant]:
+    """The plain step and those of the library, from the same weights on the same pictures."""
+    device = x.device
+    networks = (plain.G, plain.F, plain.D_X, plain.D_Y)
+    copy_weights((method.G, method.F, method.D_X, method.D_Y), networks)
+    for network in networks:
         network.to(device)
     auto = choose_precision("auto", device)
     name = str(auto).removeprefix("torch.")
-    variants = {
+    ways = {
         "library, float32": Library(method, x, y, torch.float32),
         f"library, {name}": Library(method, x, y, auto),
     }
-    if not quick:
-        variants[f"library, {name}, compiled"] = Library(method, x, y, auto, compiled=True)
-    if device.type == "cuda" and not quick:
-        variants[f"library, {name}, CUDA graphs"] = Library(method, x, y, auto, compiled=True, graphs=True)
+    if compiled:
+        ways[f"library, {name}, compiled"] = Library(method, x, y, auto, compiled=True)
+    if compiled and device.type == "cuda":
+        ways[f"library, {name}, CUDA graphs"] = Library(method, x, y, auto, compiled=True, graphs=True)
     truth = plain(x, y)
-    direction = _gradients(plain.G, plain.F)
+    directions = gradients(plain)
     flops = rehearse(method, UnpairedBatch(x, y), TrainingConfig(steps=1), device).flops
     found = [Variant("plain, float32", lambda: plain(x, y), flops=flops)]
-    for title, variant in variants.items():
-        losses = variant()
-        agreement = {
-            "losses off by": max(abs(losses[key] / truth[key] - 1) for key in truth),
-            "cosine of gradients": float(torch.cosine_similarity(variant.gradients(), direction, dim=0)),
-        }
-        found.append(Variant(title, variant, agreement, flops=flops, dtype=variant.dtype))
-    for count in batches:
-        larger = Library(method, *(images.repeat(count, 1, 1, 1) for images in (x, y)), auto, compiled=not quick)
-        title = f"library, {name}{', compiled' * (not quick)}, batch {count}"
-        found.append(Variant(title, larger, count=count, flops=flops, dtype=auto))
-    rows = measure(found, rounds, device, least=least)
-    return Table(title=f"CycleGAN's training step, {size} px, one picture a side", weights="random", rows=rows)
+    for title, way in ways.items():
+        losses = way()
+        agreement = {"losses off by": max(abs(losses[key] / truth[key] - 1) for key in truth)}
+        for players, direction in gradients(way.method).items():
+            alike = torch.cosine_similarity(direction, directions[players], dim=0)
+            agreement[f"cosine of {players} gradients"] = alike.item()
+        found.append(Variant(title, way, agreement, flops=flops, dtype=way.dtype))
+    return found
+
+
+def _kept(method: CycleGAN, x: Tensor, y: Tensor) -> int:
+    return rehearse(method, UnpairedBatch(x, y), TrainingConfig(steps=1, precision="auto"), x.device).kept
 
 
 class Library:
@@ -104,9 +127,13 @@ class Library:
             losses = self.parts.step(self.method, self.batch, self.optimizers.minimize)
         return {name: loss.item() for name, loss in losses.items()}
 
-    def gradients(self) -> Tensor:
-        """Of the generators."""
-        return _gradients(self.method.G, self.method.F)
+
+def gradients(networks: CycleGAN | Step) -> dict[str, Tensor]:
+    """Of the last step, by those who moved."""
+    return {
+        "the generators'": _gradients(networks.G, networks.F),
+        "the discriminators'": _gradients(networks.D_X, networks.D_Y),
+    }
 
 
 def _gradients(*networks: torch.nn.Module) -> Tensor:

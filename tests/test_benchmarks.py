@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -100,14 +101,14 @@ def test_the_plain_gatys_loop_descends_as_the_library_does():
     assert (ours.descend(image, 2) - plain.descend(image, 2)).abs().mean() < 1e-2
 
 
-def test_the_plain_step_of_cyclegan_has_the_losses_and_gradients_of_the_library():
-    import step
-
-    found = step.run(32, 1, CPU, least=0.0).rows
+@pytest.mark.parametrize("name", ["step", "small"])
+def test_the_plain_step_of_cyclegan_has_the_losses_and_gradients_of_the_library(name):
+    found = import_module(name).run(32, 1, CPU, least=0.0).rows
     assert all(row.flops > 0 and row.share > 0 for row in found)
     rows = {row.variant: row.agreement for row in found}
     assert rows["library, float32"]["losses off by"] < 1e-5
-    assert rows["library, float32"]["cosine of gradients"] > 0.9999
+    assert rows["library, float32"]["cosine of the generators' gradients"] > 0.9999
+    assert rows["library, float32"]["cosine of the discriminators' gradients"] > 0.9999
 
 
 def test_larger_batches_are_counted_by_the_picture():
@@ -116,6 +117,44 @@ def test_larger_batches_are_counted_by_the_picture():
     *_, last = step.run(32, 1, CPU, least=0.0, batches=(2,)).rows
     assert last.variant.endswith("batch 2")
     assert last.share > 0
+
+
+def test_a_batch_that_memory_lacks_for_is_left_out_and_named(monkeypatch):
+    import peaks
+    import step
+
+    monkeypatch.setattr(peaks, "_available", lambda device: 3e6)  # bytes; a picture a side keeps 0.7e6
+    table = step.run(32, 1, CPU, least=0.0, batches=(2, 8, 16))
+    assert table.title.endswith("one picture a side; not enough memory for batches of 8, 16")
+    assert table.rows[-1].variant.endswith("batch 2")
+
+
+def test_the_memory_of_a_gpu_is_asked_for_where_it_computes(monkeypatch):
+    import peaks
+
+    for name, found in {"mem_get_info": (5, 80), "memory_reserved": 4, "memory_allocated": 2}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, found=found: found)
+    gpu = torch.device("cuda", 0)
+    assert peaks.fits(7 / peaks.ROOM - 0.01, gpu)
+    assert not peaks.fits(7 / peaks.ROOM + 0.01, gpu)
+
+
+def test_the_cost_of_a_step_is_that_of_its_rehearsal():
+    import cost
+    from material import CONTENT, STYLE, photograph
+
+    from cyclegan.methods.cyclegan import CycleGAN
+    from cyclegan.methods.settings import CycleGANConfig
+    from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+    from cyclegan.training.plan import rehearse
+    from cyclegan.training.settings import TrainingConfig
+
+    generator, discriminator = GeneratorConfig(base_channels=4, blocks=1), DiscriminatorConfig(base_channels=4)
+    method = CycleGAN(CycleGANConfig(generator=generator, discriminator=discriminator, buffer_size=0))
+    batch = method.Batch(*(photograph(name, 96, CPU) for name in (CONTENT, STYLE)))
+    row = cost._measured("two", method, 96, 2, CPU)
+    assert row.flops == 2 * rehearse(method, batch, TrainingConfig(steps=1), CPU).flops
+    assert row.share > 0
 
 
 def test_the_plain_generator_draws_what_the_library_draws():
@@ -142,16 +181,47 @@ def test_a_folder_is_painted_the_same_with_and_without_overlap():
     assert turns.seconds > 0
 
 
-def test_a_run_leaves_a_table_and_its_numbers(tmp_path, capsys):
+def test_a_run_leaves_tables_and_their_numbers(tmp_path):
     import run
 
-    run.main(["--quick", "--rounds", "1", "--device", "cpu", "--out", str(tmp_path)])
+    for name in run.BENCHMARKS:
+        run.main(["--alone", name, "--quick", "--rounds", "1", "--device", "cpu", "--out", str(tmp_path)])
     (data,) = tmp_path.glob("*-quick.json")
-    found = json.loads(data.read_text())
-    assert [len(table["rows"]) for table in found["tables"]] == [3, 6, 4, 2, 2, 4, 4, 3]
-    assert {"device", "threads", "torch", "commit"} <= found.keys()
+    found = json.loads(data.read_text())["benchmarks"]
+    tables = [table for section in found.values() for table in section["tables"]]
+    assert [len(table["rows"]) for table in tables] == [3, 3, 6, 4, 2, 2, 4, 4, 3]
+    assert all({"threads", "torch", "commit"} <= section.keys() for section in found.values())
     page = data.with_suffix(".md").read_text()
-    assert all(row["variant"] in page for table in found["tables"] for row in table["rows"])
+    assert all(row["variant"] in page for table in tables for row in table["rows"])
+
+
+def test_one_that_fails_costs_its_own_table_only(tmp_path, monkeypatch, capfd):
+    import run
+
+    monkeypatch.setattr(run, "BENCHMARKS", ("absent", "folder"))  # here only: the process of the first knows better
+    assert run.main(["--quick", "--rounds", "1", "--device", "cpu", "--out", str(tmp_path)]) == 1
+    assert "failed, see above: absent" in capfd.readouterr().err
+    (data,) = tmp_path.glob("*.json")
+    assert list(json.loads(data.read_text())["benchmarks"]) == ["folder"]
+
+
+def test_a_section_takes_the_place_of_its_older_one_and_of_no_other(tmp_path):
+    import record
+    from paired import Table
+
+    def save(name: str, commit: str) -> None:
+        about = {"torch": "2", "threads": 1, "commit": commit}
+        table = Table(title=f"{name} at {commit}", weights="none", rows=rows(Clock()))
+        page, data = record.save(tmp_path / "laptop", "Laptop", name, about, [table])
+        kept.update(page=page.read_text(), data=json.loads(data.read_text())["benchmarks"])
+
+    kept = {}
+    for name, commit in (("step", "old"), ("cost", "old"), ("step", "new")):
+        save(name, commit)
+    assert {name: section["commit"] for name, section in kept["data"].items()} == {"step": "new", "cost": "old"}
+    assert "step at old" not in kept["page"]
+    assert "commit new" in kept["page"].partition("## cost")[0]
+    assert "### cost at old" in kept["page"]
 
 
 def test_pictures_come_out_of_both_pipelines_alike():
@@ -160,6 +230,7 @@ def test_pictures_come_out_of_both_pipelines_alike():
     _, *ours = pipeline.run(32, 1, CPU, least=0.0).rows
     assert len(ours) == 3
     assert all(row.agreement["levels off at most"] <= 1 for row in ours)
+    assert all(row.memory is None for row in ours)
 
 
 def test_the_time_of_workers_is_not_that_of_others():

@@ -31,7 +31,7 @@ from cyclegan.inference.memory import SMALLEST, translate_in_memory
 from cyclegan.inference.options import Options
 from cyclegan.inference.original import Kinds, read_original
 from cyclegan.inference.plan import in_natural_order, plan, without_losses
-from cyclegan.inference.tiles import SIDE, TiledTranslator, has_norms
+from cyclegan.inference.tiles import TiledTranslator, has_norms
 from cyclegan.inference.translate import Report, groups, prepared, require_steps, translate, translate_planned
 from cyclegan.inference.video import FILMS, BadFilmError, film_like, read_frames
 from cyclegan.methods.bind import NetworkTranslator
@@ -166,7 +166,7 @@ def _fixed(translator: NetworkTranslator, sample: Sequence[AnyImages], side: int
         if side <= SMALLEST:
             raise
     # only here, where no traceback holds what the failed attempt had computed
-    return _fixed(translator, sample, min(SIDE, side // 2), film)
+    return _fixed(translator, sample, side // 2, film)
 
 
 def evenly(items: Iterable[T], most: int = SAMPLE) -> list[T]:

@@ -31,7 +31,9 @@ def needed(translator: NetworkTranslator | TiledTranslator, images: AnyImages) -
     """Bytes for a translation, about."""
     channels = images.shape[1]
     if isinstance(translator, TiledTranslator):
-        return int(_per_pixel(translator.whole, channels) * translator.seen**2)
+        height, width = (min(translator.seen, side) for side in images.shape[2:])
+        at_once = 2 * images.nbytes if images.device == translator.whole.device else 0  # padded, and translated
+        return int(_per_pixel(translator.whole, channels) * height * width) + at_once
     return int(_per_pixel(translator, channels) * images[:, 0].numel())
 
 

@@ -18,6 +18,14 @@ from cyclegan.networks.resnet import ResnetGenerator
 WHOLE = NetworkTranslator(ResnetGenerator(base_channels=4, blocks=1), 4)
 
 
+def system(root: Path, files: dict[str, str]) -> None:
+    """What it says of itself: 1.2 GB available, and of control groups."""
+    meminfo = "MemTotal:       8000000 kB\nMemFree:  10 kB\nMemAvailable:    1234567 kB\n"
+    for name, text in {"proc/meminfo": meminfo, **files}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
 def begun(image: torch.Tensor, *there: int) -> list[int]:
     """The sides of the tiles that are begun with, 0 for a whole picture; so much is free at each question."""
     sides, answers = [], [*there]
@@ -44,12 +52,62 @@ def test_the_need_of_a_generator_is_counted_once_and_grows_with_pictures_and_pre
 
 
 def test_the_system_is_asked_for_free_memory(tmp_path, monkeypatch):
-    file = tmp_path / "meminfo"
-    monkeypatch.setattr(room, "MEMORY", file)
+    monkeypatch.setattr(room, "ROOT", tmp_path)
     assert room.free(torch.device("cpu")) is None
-    file.write_text("MemTotal:       8000000 kB\nMemFree:  10 kB\nMemAvailable:    1234567 kB\n")
+    system(tmp_path, {})
     assert room.free(torch.device("cpu")) == 1234567 * 1024
     assert room.free(torch.device("mps")) is None
+
+
+V2, V1 = "sys/fs/cgroup", "sys/fs/cgroup/memory"
+UNLIMITED = "9223372036854771712\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "free"),
+    [
+        ({f"{V2}/memory.max": "500\n", f"{V2}/memory.current": "200\n"}, 1234567 * 1024),  # in no group
+        ({"proc/self/cgroup": "0::/\n", f"{V2}/memory.max": "500\n", f"{V2}/memory.current": "200\n"}, 300),
+        ({"proc/self/cgroup": "0::/\n", f"{V2}/memory.max": "max\n", f"{V2}/memory.current": "2\n"}, 1234567 * 1024),
+        ({"proc/self/cgroup": "0::/\n", f"{V2}/memory.max": "200\n", f"{V2}/memory.current": "201\n"}, 0),
+        (
+            {
+                "proc/self/cgroup": "0::/slurm/job_1/step\n",
+                f"{V2}/slurm/memory.max": "max\n",
+                f"{V2}/slurm/memory.current": "900\n",
+                f"{V2}/slurm/job_1/memory.max": "700\n",
+                f"{V2}/slurm/job_1/memory.current": "600\n",
+                f"{V2}/slurm/job_1/memory.stat": "anon 7\ninactive_file 50\nactive_file 9\n",
+                f"{V2}/slurm/job_1/step/memory.max": "5000\n",
+                f"{V2}/slurm/job_1/step/memory.current": "500\n",
+            },
+            150,
+        ),
+        (
+            {
+                "proc/self/cgroup": "5:cpu:/docker/ab\n4:memory:/docker/ab\n0::/\n",  # mounted as the root of its own
+                f"{V1}/memory.limit_in_bytes": "800\n",
+                f"{V1}/memory.usage_in_bytes": "300\n",
+                f"{V1}/memory.stat": "inactive_file 10\ntotal_inactive_file 100\n",
+            },
+            600,
+        ),
+        (
+            {
+                "proc/self/cgroup": "4:memory:/job:7\n",
+                f"{V1}/memory.limit_in_bytes": UNLIMITED,
+                f"{V1}/memory.usage_in_bytes": "300\n",
+                f"{V1}/job:7/memory.limit_in_bytes": "800\n",
+                f"{V1}/job:7/memory.usage_in_bytes": "100\n",
+            },
+            700,
+        ),
+    ],
+)
+def test_no_more_is_free_than_a_container_or_a_job_may_use(tmp_path, monkeypatch, files, free):
+    monkeypatch.setattr(room, "ROOT", tmp_path)
+    system(tmp_path, files)
+    assert room.free(torch.device("cpu")) == free
 
 
 @settings(max_examples=50, deadline=None)

@@ -27,7 +27,7 @@ from cyclegan.errors import NoSpaceError, UserError, enough_memory
 from cyclegan.inference.compiling import is_compiled
 from cyclegan.inference.flicker import Flicker
 from cyclegan.inference.loaded import Loaded
-from cyclegan.inference.memory import SMALLEST, translate_in_memory
+from cyclegan.inference.memory import fitting, halved, translate_in_memory
 from cyclegan.inference.options import Options
 from cyclegan.inference.original import Kinds, read_original
 from cyclegan.inference.plan import in_natural_order, plan, without_losses
@@ -150,23 +150,25 @@ def steadied(translator: Translator, sample: Sequence[AnyImages], film: Path, ti
     """With the statistics of the sample instead of those of each frame, where it has any to be fixed."""
     if not isinstance(translator, NetworkTranslator) or not has_norms(translator.network) or not sample:
         return translator
-    whole = max(max(image.shape[2:]) for image in sample) + 2 * max(translator.stride, SMALLEST)
-    fixed = _fixed(translator, sample, tile or whole, film)
+    largest = max(sample, key=torch.Tensor.numel)
+    whole = int(translator.padded(max(max(image.shape[2:]) for image in sample)))
+    fixed = _fixed(fitting(TiledTranslator(translator, tile or whole), largest), sample, film)
     if is_compiled(translator.network):
         fixed.compile()
     return replace(translator, network=fixed)
 
 
-def _fixed(translator: NetworkTranslator, sample: Sequence[AnyImages], side: int, film: Path) -> nn.Module:
-    """In tiles, and in smaller ones, where there is not enough memory for more."""
+def _fixed(tiled: TiledTranslator, sample: Sequence[AnyImages], film: Path) -> nn.Module:
+    """In tiles, and in smaller ones, where memory is full after all."""
+    smaller = halved(tiled)
     try:
         with enough_memory(lambda: f"{film}: its frames need more memory than there is; make the film smaller"):
-            return TiledTranslator(translator, side).fixed(sample)
+            return tiled.fixed(sample)
     except NoSpaceError:
-        if side <= SMALLEST:
+        if smaller is None:
             raise
     # only here, where no traceback holds what the failed attempt had computed
-    return _fixed(translator, sample, side // 2, film)
+    return _fixed(smaller, sample, film)
 
 
 def evenly(items: Iterable[T], most: int = SAMPLE) -> list[T]:

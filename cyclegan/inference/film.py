@@ -24,7 +24,7 @@ from torch import nn
 from tqdm import tqdm
 
 from cyclegan.errors import NoSpaceError, UserError, enough_memory
-from cyclegan.inference.compiling import is_compiled
+from cyclegan.inference.compiling import compile_network, is_compiled
 from cyclegan.inference.flicker import Flicker
 from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.memory import fitting, halved, translate_in_memory
@@ -154,7 +154,7 @@ def steadied(translator: Translator, sample: Sequence[AnyImages], film: Path, ti
     whole = int(translator.padded(max(max(image.shape[2:]) for image in sample)))
     fixed = _fixed(fitting(TiledTranslator(translator, tile or whole), largest), sample, film)
     if is_compiled(translator.network):
-        fixed.compile()
+        compile_network(fixed)
     return replace(translator, network=fixed)
 
 

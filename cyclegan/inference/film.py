@@ -17,10 +17,11 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from cyclegan.errors import NoSpaceError, UserError, enough_memory
@@ -36,12 +37,13 @@ from cyclegan.inference.translate import Report, groups, prepared, require_steps
 from cyclegan.inference.video import FILMS, BadFilmError, film_like, read_frames
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import BadPictureError
-from cyclegan.protocols import AnyImages, Images, Translator, Watchable
+from cyclegan.protocols import Images, Translator, Watchable
 from cyclegan.threads import helpers
 
 SAMPLE = 8  # frames, at most, that the statistics are taken from
 
 T = TypeVar("T")
+Frame: TypeAlias = Float[Tensor, "1 _ _ _"]  # of any size: those of a folder may differ
 
 
 def translate_all(
@@ -146,11 +148,11 @@ def _for_films(translator: Translator, film: Path, how: Options) -> Translator:
     return translator
 
 
-def steadied(translator: Translator, sample: Sequence[AnyImages], film: Path, tile: int | None = None) -> Translator:
+def steadied(translator: Translator, sample: Sequence[Frame], film: Path, tile: int | None = None) -> Translator:
     """With the statistics of the sample instead of those of each frame, where it has any to be fixed."""
     if not isinstance(translator, NetworkTranslator) or not has_norms(translator.network) or not sample:
         return translator
-    largest = max(sample, key=torch.Tensor.numel)
+    largest = max(sample, key=Tensor.numel)
     whole = int(translator.padded(max(max(image.shape[2:]) for image in sample)))
     fixed = _fixed(fitting(TiledTranslator(translator, tile or whole), largest), sample, film)
     if is_compiled(translator.network):
@@ -158,7 +160,7 @@ def steadied(translator: Translator, sample: Sequence[AnyImages], film: Path, ti
     return replace(translator, network=fixed)
 
 
-def _fixed(tiled: TiledTranslator, sample: Sequence[AnyImages], film: Path) -> nn.Module:
+def _fixed(tiled: TiledTranslator, sample: Sequence[Frame], film: Path) -> nn.Module:
     """In tiles, and in smaller ones, where memory is full after all."""
     smaller = halved(tiled)
     try:
@@ -185,9 +187,9 @@ def evenly(items: Iterable[T], most: int = SAMPLE) -> list[T]:
     return kept
 
 
-def _readable(paths: Sequence[Path], kinds: Kinds) -> list[AnyImages]:
+def _readable(paths: Sequence[Path], kinds: Kinds) -> list[Frame]:
     """The others are named when it is their turn to be translated."""
-    images = []
+    images: list[Frame] = []
     for path in paths:
         with suppress(BadPictureError):
             images.append(read_original(path, kinds.source).image)

@@ -63,7 +63,7 @@ class TiledTranslator:
         return torch.cat([self._translated(image) for image in images.split(1)])
 
     @torch.no_grad()
-    def fixed(self, images: Sequence[AnyImages]) -> nn.Module:
+    def fixed(self, images: Sequence[Float[Tensor, "1 _ _ _"]]) -> nn.Module:
         """The network with the statistics of all the images, each of any size, as if they were one picture."""
         network, norms = _with_fixed_norms(self.whole.network)
         for norm in norms:

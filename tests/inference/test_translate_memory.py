@@ -130,7 +130,7 @@ def test_pictures_of_one_size_go_through_the_network_together(painter, photos, o
         NetworkTranslator, "translate", lambda self, images: seen.append(len(images)) or translate_all(self, images)
     )
     together = translate(painter, [photos], tmp_path / "together", how=Options(batch=2))
-    assert seen == [2, 1, 1, 2, 1]
+    assert seen == [2, 2, 2, 1]
     assert [path.name for path in together.done] == [path.name for path in alone.done] == [f"{i}.png" for i in range(7)]
     assert ["3 is bad.png" in str(bad) for bad in together.bad] == [True]
     for path in alone.done:

@@ -15,13 +15,14 @@ from material import CONTENT, photograph
 from paired import LEAST, Row, Table, Variant, between, finish, read_clocks, row
 
 from cyclegan.evaluation.timing import peak
-from cyclegan.inference.tiles import SIDE, TiledTranslator
+from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.protocols import Images
 
 SIZES = (2048,)  # px of the longer side
 QUICK_SIZES = (96,)
+SIDE = 384  # px of a tile
 
 
 def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> Table:

@@ -2,18 +2,21 @@
 
 Copies     of them are not compiled. Films make one, whose statistics are fixed, and compile it, too; tiles make one for
            each picture, so that what is too large for memory is translated as without a compiler.
+Failing    is tried with something small on the device. A generator at which the compiler fails when it first runs, or
+           at another size, goes on as it is, and one line says so.
 """
 
 import sys
 from dataclasses import replace
 
 from torch import nn
+from tqdm import tqdm
 
 from cyclegan.errors import UserError
 from cyclegan.inference.loaded import Loaded
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.networks.frozen import frozen
-from cyclegan.training.compiling import try_compiler
+from cyclegan.training.compiling import try_compiler, unless_it_fails
 
 
 def compiled(loaded: Loaded) -> Loaded:
@@ -24,15 +27,30 @@ def compiled(loaded: Loaded) -> Loaded:
     try:
         try_compiler(next(iter(generators.values())).device)
     except Exception as error:  # as in training: it may fail in any of many ways
-        print(f"compile   is not possible here ({type(error).__name__}); continuing without", file=sys.stderr)
+        _say(error)
         return loaded
     return replace(loaded, translators={side: _compiled(one) for side, one in generators.items()})
 
 
 def _compiled(translator: NetworkTranslator) -> NetworkTranslator:
     network = frozen(translator.network, next(translator.network.parameters()).dtype)
-    network.compile()  # not for one size, as in training
+    compile_network(network)
     return replace(translator, network=network)
+
+
+def compile_network(network: nn.Module) -> None:
+    """In place, for pictures of any size."""
+
+    def give_up(error: Exception) -> None:
+        network._compiled_call_impl = None
+        _say(error)
+
+    network.compile()  # not for one size, as in training
+    network._compiled_call_impl = unless_it_fails(network, give_up)
+
+
+def _say(error: Exception) -> None:
+    tqdm.write(f"compile   is not possible here ({type(error).__name__}); continuing without", file=sys.stderr)
 
 
 def is_compiled(network: nn.Module) -> bool:

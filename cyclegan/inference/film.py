@@ -17,31 +17,33 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from cyclegan.errors import NoSpaceError, UserError, enough_memory
-from cyclegan.inference.compiling import is_compiled
+from cyclegan.inference.compiling import compile_network, is_compiled
 from cyclegan.inference.flicker import Flicker
 from cyclegan.inference.loaded import Loaded
-from cyclegan.inference.memory import SMALLEST, translate_in_memory
+from cyclegan.inference.memory import fitting, halved, translate_in_memory
 from cyclegan.inference.options import Options
 from cyclegan.inference.original import Kinds, read_original
 from cyclegan.inference.plan import in_natural_order, plan, without_losses
-from cyclegan.inference.tiles import SIDE, TiledTranslator, has_norms
+from cyclegan.inference.tiles import TiledTranslator, has_norms
 from cyclegan.inference.translate import Report, groups, prepared, require_steps, translate, translate_planned
 from cyclegan.inference.video import FILMS, BadFilmError, film_like, read_frames
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import BadPictureError
-from cyclegan.protocols import AnyImages, Images, Translator, Watchable
+from cyclegan.protocols import Images, Translator, Watchable
 from cyclegan.threads import helpers
 
 SAMPLE = 8  # frames, at most, that the statistics are taken from
 
 T = TypeVar("T")
+Frame: TypeAlias = Float[Tensor, "1 _ _ _"]  # of any size: those of a folder may differ
 
 
 def translate_all(
@@ -146,27 +148,29 @@ def _for_films(translator: Translator, film: Path, how: Options) -> Translator:
     return translator
 
 
-def steadied(translator: Translator, sample: Sequence[AnyImages], film: Path, tile: int | None = None) -> Translator:
+def steadied(translator: Translator, sample: Sequence[Frame], film: Path, tile: int | None = None) -> Translator:
     """With the statistics of the sample instead of those of each frame, where it has any to be fixed."""
     if not isinstance(translator, NetworkTranslator) or not has_norms(translator.network) or not sample:
         return translator
-    whole = max(max(image.shape[2:]) for image in sample) + 2 * max(translator.stride, SMALLEST)
-    fixed = _fixed(translator, sample, tile or whole, film)
+    largest = max(sample, key=Tensor.numel)
+    whole = int(translator.padded(max(max(image.shape[2:]) for image in sample)))
+    fixed = _fixed(fitting(TiledTranslator(translator, tile or whole), largest), sample, film)
     if is_compiled(translator.network):
-        fixed.compile()
+        compile_network(fixed)
     return replace(translator, network=fixed)
 
 
-def _fixed(translator: NetworkTranslator, sample: Sequence[AnyImages], side: int, film: Path) -> nn.Module:
-    """In tiles, and in smaller ones, where there is not enough memory for more."""
+def _fixed(tiled: TiledTranslator, sample: Sequence[Frame], film: Path) -> nn.Module:
+    """In tiles, and in smaller ones, where memory is full after all."""
+    smaller = halved(tiled)
     try:
         with enough_memory(lambda: f"{film}: its frames need more memory than there is; make the film smaller"):
-            return TiledTranslator(translator, side).fixed(sample)
+            return tiled.fixed(sample)
     except NoSpaceError:
-        if side <= SMALLEST:
+        if smaller is None:
             raise
     # only here, where no traceback holds what the failed attempt had computed
-    return _fixed(translator, sample, min(SIDE, side // 2), film)
+    return _fixed(smaller, sample, film)
 
 
 def evenly(items: Iterable[T], most: int = SAMPLE) -> list[T]:
@@ -183,9 +187,9 @@ def evenly(items: Iterable[T], most: int = SAMPLE) -> list[T]:
     return kept
 
 
-def _readable(paths: Sequence[Path], kinds: Kinds) -> list[AnyImages]:
+def _readable(paths: Sequence[Path], kinds: Kinds) -> list[Frame]:
     """The others are named when it is their turn to be translated."""
-    images = []
+    images: list[Frame] = []
     for path in paths:
         with suppress(BadPictureError):
             images.append(read_original(path, kinds.source).image)

@@ -1,7 +1,9 @@
 """As much at once as memory holds: a batch, a picture, a tile, a smaller tile."""
 
 import sys
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,50 +14,85 @@ from cyclegan.errors import NoSpaceError, enough_memory
 from cyclegan.images import blend
 from cyclegan.inference.room import free, needed
 from cyclegan.inference.strength import Blended
-from cyclegan.inference.tiles import SIDE, TiledTranslator
+from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.protocols import AnyImages, Translator
 
-SMALLEST = 96  # px of a tile: below, overlaps are most of the work
+SMALLEST = 96  # px of a side of a tile: below, overlaps are nearly all of the work
+LITTLE = 384**2  # px of pictures
 
 
 def translate_in_memory(translator: Translator, images: AnyImages, sources: Sequence[Path]) -> AnyImages:
     """One by one, in tiles, and in smaller ones, where there is not enough memory for more; `sources` are named."""
     if isinstance(translator, Blended):
         return blend(images, translate_in_memory(translator.whole, images, sources), translator.strength)
+    tiled = _in_tiles(translator, images)
+    if len(images) > 1 and _is_hopeless(translator, images):
+        return _one_by_one(translator, images, sources)
+    if tiled and halved(tiled) and _is_hopeless(translator, images):
+        translator = fitting(tiled, images)
+    return _tried(translator, images, sources)
+
+
+def fitting(tiled: TiledTranslator, images: AnyImages) -> TiledTranslator:
+    """In tiles that are no larger, and as large as free memory allows: of the picture they see the least twice."""
+    there, least = free(tiled.whole.device), _smallest(tiled.whole)
+    if there is None or tiled.side <= least:
+        return tiled
+    sides = range(least, tiled.side + 1, tiled.whole.stride)
+    fits = bisect_right(sides, there, key=lambda side: needed(replace(tiled, side=side), images))
+    return replace(tiled, side=sides[max(fits - 1, 0)])
+
+
+def halved(tiled: TiledTranslator) -> TiledTranslator | None:
+    """In tiles of half the side; None where they would become too small."""
+    least = _smallest(tiled.whole)
+    return replace(tiled, side=max(tiled.side // 2, least)) if tiled.side > least else None
+
+
+def _tried(translator: Translator, images: AnyImages, sources: Sequence[Path]) -> AnyImages:
+    """Where memory is full after all, one by one or in tiles of half the side."""
     height, width = images.shape[2:]
     said = f"{sources[0]}: {width}×{height} pixels need more memory than there is; make the picture smaller"
-    smaller = _smaller(translator)
-    divisible = len(images) > 1 or smaller is not None
-    if not (divisible and _is_hopeless(translator, images)):
-        try:
-            with enough_memory(lambda: said):
-                return translator.translate(images)
-        except NoSpaceError:
-            if not divisible:
-                raise
+    tiled = _in_tiles(translator, images)
+    smaller = tiled and halved(tiled)
+    try:
+        with enough_memory(lambda: said):
+            return translator.translate(images)
+    except NoSpaceError:
+        if len(images) == 1 and smaller is None:
+            raise
     # only here, where no traceback holds what the failed attempt had computed
     if len(images) > 1:
-        singles = zip(images.split(1), sources, strict=True)
-        return torch.cat([translate_in_memory(translator, image, [source]) for image, source in singles])
+        return _one_by_one(translator, images, sources)
     assert smaller is not None
-    return translate_in_memory(smaller, images, sources)
+    return _tried(smaller, images, sources)
 
 
-def _smaller(translator: Translator) -> TiledTranslator | None:
-    """What does the same in less memory."""
+def _one_by_one(translator: Translator, images: AnyImages, sources: Sequence[Path]) -> AnyImages:
+    singles = zip(images.split(1), sources, strict=True)
+    return torch.cat([translate_in_memory(translator, image, [source]) for image, source in singles])
+
+
+def _in_tiles(translator: Translator, images: AnyImages) -> TiledTranslator | None:
+    """Tiles that do the same, of a whole picture a single one; None for what cannot be cut."""
     match translator:
-        case NetworkTranslator(local=True) if translator.stride <= SIDE:
-            return TiledTranslator(translator)
-        case TiledTranslator(whole, side) if side > max(SMALLEST, whole.stride):
-            return TiledTranslator(whole, max(side // 2, whole.stride))
+        case NetworkTranslator(local=True):
+            return TiledTranslator(translator, int(translator.padded(max(images.shape[2:]))))
+        case TiledTranslator():
+            return translator
     return None
 
 
+def _smallest(whole: NetworkTranslator) -> int:
+    """The least side of a tile: a multiple of the stride."""
+    return -(-SMALLEST // whole.stride) * whole.stride
+
+
 def _is_hopeless(translator: Translator, images: AnyImages) -> bool:
-    """Whether it needs more memory than is free, as far as is known; of what is no larger than a tile nobody asks."""
+    """Whether it needs more memory than is free, as far as is known; of little pictures nobody asks."""
     count, _, height, width = images.shape
-    if not isinstance(translator, NetworkTranslator | TiledTranslator) or count * height * width <= SIDE**2:
+    if not isinstance(translator, NetworkTranslator | TiledTranslator) or count * height * width <= LITTLE:
         return False
     whole = translator.whole if isinstance(translator, TiledTranslator) else translator
     there = free(whole.device)

@@ -3,11 +3,15 @@ and then kills whoever uses it, without a word that could be caught.
 
 Needed     Counted, once a network, with a small picture: the tensors that are there at once, and with each convolution
            what it reads and writes a second time, for its kernels rearrange it; a quarter more, as the rest is unknown.
-Free       On the CPU what /proc/meminfo calls available, on CUDA what the driver has left and PyTorch holds back; None
-           elsewhere. Limits of containers are not looked at.
+Free       On the CPU what /proc/meminfo calls available, or what is left of the limit of a control group, in which
+           containers and jobs of SLURM run and at which they are killed: the least of its own and those around it, of
+           version 2 and 1, without files in memory that the system can give back. On CUDA what the driver has left and
+           PyTorch holds back; None elsewhere.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary, finalize
@@ -20,7 +24,11 @@ from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.methods.bind import NetworkTranslator, evaluating
 from cyclegan.protocols import AnyImages
 
-MEMORY = Path("/proc/meminfo")
+ROOT = Path("/")
+LIMIT_AND_USE = {  # files of a control group, by what /proc/self/cgroup calls its controllers
+    "": ("sys/fs/cgroup", "memory.max", "memory.current"),  # version 2
+    "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+}
 SMALL = 128  # px of the picture that is counted with: at this size borders add a twelfth
 MARGIN = 1.25
 
@@ -31,7 +39,9 @@ def needed(translator: NetworkTranslator | TiledTranslator, images: AnyImages) -
     """Bytes for a translation, about."""
     channels = images.shape[1]
     if isinstance(translator, TiledTranslator):
-        return int(_per_pixel(translator.whole, channels) * translator.seen**2)
+        height, width = (min(translator.seen, side) for side in images.shape[2:])
+        at_once = 2 * images.nbytes if images.device == translator.whole.device else 0  # padded, and translated
+        return int(_per_pixel(translator.whole, channels) * height * width) + at_once
     return int(_per_pixel(translator, channels) * images[:, 0].numel())
 
 
@@ -40,11 +50,32 @@ def free(device: torch.device) -> int | None:
     if device.type == "cuda":
         held_back = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + held_back
-    try:
-        found = re.search(r"^MemAvailable:\s+(\d+) kB$", MEMORY.read_text(), re.MULTILINE)
-    except OSError:
+    if device.type != "cpu":
         return None
-    return int(found[1]) * 1024 if found and device.type == "cpu" else None
+    available = re.findall(r"^MemAvailable:\s+(\d+) kB$", _text("proc/meminfo"), re.MULTILINE)
+    return min([*(int(kilobytes) * 1024 for kilobytes in available), *_left_in_groups()], default=None)
+
+
+def _left_in_groups() -> Iterator[int]:
+    """Bytes to the limit of each control group that this process is in."""
+    for line in _text("proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers in LIMIT_AND_USE:
+            place, limit, use = LIMIT_AND_USE[controllers]
+            groups = [part for part in path.split("/") if part]
+            for depth in range(len(groups) + 1):  # those around it, and its own
+                folder = "/".join([place, *groups[:depth]])
+                with suppress(ValueError):  # no limit, or no such group here
+                    cached = re.findall(r"inactive_file (\d+)$", _text(f"{folder}/memory.stat"), re.MULTILINE)
+                    in_use = int(_text(f"{folder}/{use}")) - max(map(int, cached), default=0)
+                    yield max(0, int(_text(f"{folder}/{limit}")) - in_use)
+
+
+def _text(path: str) -> str:
+    """Of a file of the system; empty where it has none."""
+    with suppress(OSError):
+        return (ROOT / path).read_text()
+    return ""
 
 
 def _per_pixel(translator: NetworkTranslator, channels: int) -> float:

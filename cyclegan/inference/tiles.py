@@ -5,7 +5,9 @@ Differs      in float32 by less than a hundredth of a level of 255. In bfloat16,
              192×160 px); from float32 tiles are then as far away as the whole picture is.
 
 Overlap      as wide as a pixel of the network sees, so that what the cut edges of a tile change is thrown away. At the
-             borders of the picture a tile ends there, too, and is padded as the whole would be.
+             borders of the picture a tile ends there, too, and is padded as the whole would be. What overlaps is
+             computed once more for each tile that sees it: by the generator of the paper, with 88 px on each side, in
+             tiles of 96 px 8 times the pixels of the picture, in those of 384 px 2.1, in those of 1500 px 1.25 times.
 Statistics   A norm of an image (instance, layer or group) needs mean and variance over the whole picture. They are
              gathered layer by layer: for each norm all tiles run up to it, with those before it known already. Exact,
              and paid for in time: a generator with 23 norms runs about twelve times. Networks without run once.
@@ -27,7 +29,6 @@ from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.protocols import AnyImages
 
 NORMS = (nn.InstanceNorm2d, nn.GroupNorm)  # the latter in frozen networks, of one channel each
-SIDE = 384  # px of a tile without its overlap: a quarter of the memory of a 2048×1536 picture, and less
 
 
 class Tile(NamedTuple):
@@ -45,7 +46,7 @@ class TiledTranslator:
     """A NetworkTranslator that works tile by tile."""
 
     whole: NetworkTranslator
-    side: int = SIDE  # px
+    side: int  # px of a tile without its overlap
 
     def __post_init__(self) -> None:
         if self.side < self.whole.stride:
@@ -62,7 +63,7 @@ class TiledTranslator:
         return torch.cat([self._translated(image) for image in images.split(1)])
 
     @torch.no_grad()
-    def fixed(self, images: Sequence[AnyImages]) -> nn.Module:
+    def fixed(self, images: Sequence[Float[Tensor, "1 _ _ _"]]) -> nn.Module:
         """The network with the statistics of all the images, each of any size, as if they were one picture."""
         network, norms = _with_fixed_norms(self.whole.network)
         for norm in norms:

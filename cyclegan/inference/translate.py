@@ -34,6 +34,8 @@ from cyclegan.pictures import BadPictureError
 from cyclegan.protocols import AnyImages, Translator, Watchable
 from cyclegan.threads import helpers
 
+BATCHES_AHEAD = 4  # whose pictures may wait for others of their size: few beside what a network needs for one batch
+
 
 @runtime_checkable
 class HasImage(Protocol):
@@ -99,10 +101,10 @@ def translate_planned(
     signature: str,
     kinds: Kinds,
     how: Options,
-    seen: Callable[[AnyImages, AnyImages], None] = lambda images, translated: None,
+    seen: Callable[[AnyImages, AnyImages], None] | None = None,
 ) -> Report:
-    """Translate source to target, in the order of the plan; all images and their translations are `seen`."""
-    report = Report()
+    """Translate source to target; if all images and their translations are to be `seen`, in the order of the plan."""
+    report, waiting = Report(), 0 if seen else BATCHES_AHEAD * how.batch
     leaving: deque[tuple[Path, Future[None]]] = deque()
 
     def arrive(at_most: int) -> None:
@@ -116,18 +118,21 @@ def translate_planned(
                 report.done.append(target)
 
     with helpers(2, "pictures") as threads, tqdm(total=len(planned), unit="picture", disable=None) as bar:
-        for group in groups(_read_ahead(threads, planned, report, how.batch, kinds), how.batch):
+        for group in groups(_read_ahead(threads, planned, report, how.batch, kinds), how.batch, waiting):
             if how.every is not None and isinstance(translator, Watchable):
                 translator = translator.watched(_Snapshots(group[0].target, signature), how.every)
             images = torch.cat([job.image for job in group])
             translated = translate_in_memory(translator, images, [job.source for job in group])
-            seen(images, translated)
+            if seen:
+                seen(images, translated)
             for job, image in zip(group, translated.split(1), strict=True):
                 leaving.append((job.target, threads.submit(_write, job, image, kinds, signature)))
             arrive(at_most=how.batch)
             bar.update(len(report.done) + len(report.bad) - bar.n)
         arrive(at_most=0)
         bar.update(len(planned) - bar.n)
+    place = {target: i for i, target in enumerate(planned)}
+    report.done.sort(key=place.__getitem__)
     return report
 
 
@@ -162,19 +167,17 @@ def _read_ahead(
             report.bad.append(bad)
 
 
-def groups(jobs: Iterable[Job], most: int) -> Iterator[list[Job]]:
-    """Neighbors of one size."""
-    group: list[Job] = []
+def groups(jobs: Iterable[Job], most: int, waiting: int = 0) -> Iterator[list[Job]]:
+    """So many of one size, at most; so many, at most, wait for others while another size is at its turn."""
+    held: dict[torch.Size, list[Job]] = {}  # those that have waited longest first
     for job in jobs:
-        if group and job.image.shape != group[0].image.shape:
-            yield group
-            group = []
-        group.append(job)
-        if len(group) == most:  # at once, so that the next is read while this one is worked on
-            yield group
-            group = []
-    if group:
-        yield group
+        shape = job.image.shape
+        held.setdefault(shape, []).append(job)
+        if len(held[shape]) == most:  # at once, so that the next is read while this one is worked on
+            yield held.pop(shape)
+        while sum(len(group) for other, group in held.items() if other != shape) > waiting:
+            yield held.pop(next(other for other in held if other != shape))
+    yield from held.values()
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def compile_networks(method: Trainable, say: Callable[[str], None] = print, *, g
         return False
     for network in networks:
         network.compile(dynamic=False, mode="reduce-overhead" if graphs else None)
-        network._compiled_call_impl = _unless_it_fails(network, give_up)
+        network._compiled_call_impl = unless_it_fails(network, give_up)
     return True
 
 
@@ -52,7 +52,7 @@ def try_compiler(device: torch.device) -> None:
     slope(torch.zeros(1, 3, 8, 8, device=device)).backward()
 
 
-def _unless_it_fails(network: nn.Module, give_up: Callable[[Exception], None]) -> Callable[..., Tensor]:
+def unless_it_fails(network: nn.Module, give_up: Callable[[Exception], None]) -> Callable[..., Tensor]:
     """The compiled call of a network, or the plain one from when the compiler fails."""
     from torch._dynamo.exc import TorchDynamoException  # whatever the compiler says; to load it takes seconds
 

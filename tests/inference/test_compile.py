@@ -7,6 +7,7 @@ from torch import nn
 
 from cyclegan import cli
 from cyclegan.errors import UserError
+from cyclegan.inference.compiling import is_compiled
 from cyclegan.inference.export import export
 from cyclegan.inference.film import steadied
 from cyclegan.inference.load import load
@@ -83,6 +84,49 @@ def test_without_a_compiler_one_line_says_so_and_the_picture_is_painted(run, pho
     assert cli.main([*arguments, str(tmp_path / "plain")]) == 0
     fast, plain = (read_picture(tmp_path / way / "photo.png") for way in ("fast", "plain"))
     assert difference(fast, plain) <= 1
+
+
+@pytest.fixture
+def only_something_small(monkeypatch) -> list[torch.fx.GraphModule]:
+    """A compiler that fails at generators; what it was asked for."""
+    asked: list[torch.fx.GraphModule] = []
+
+    def fail(graph: torch.fx.GraphModule, inputs: list[torch.Tensor], **_: object) -> None:
+        asked.append(graph)
+        raise RuntimeError("cannot lower this")
+
+    torch._dynamo.reset()
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda what, **how: real(what, **how) if hasattr(what, "__self__") else what)
+    monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", fail)
+    return asked
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_generator_that_cannot_be_compiled_paints_as_it_is_and_one_line_says_so(
+    run, photos, tmp_path, only_something_small, capsys
+):
+    for i, size in enumerate([(24, 18), (40, 30)]):
+        draw(photos / f"{i}.png", size)
+    plain, fast = tmp_path / "plain", tmp_path / "fast"
+    for out, more in ((plain, []), (fast, ["--compile"])):
+        assert cli.main(["translate", str(run.folder), str(photos), "--out", str(out), *more]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "compile" in line]
+    assert said == ["compile   is not possible here (BackendCompilerFailed); continuing without"]
+    assert len(only_something_small) == 1
+    for i in range(2):
+        assert difference(read_picture(plain / f"{i}.png"), read_picture(fast / f"{i}.png")) <= 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_network_of_a_film_that_cannot_be_compiled_runs_as_it_is(run, only_something_small, capsys):
+    frame = torch.rand(1, 3, 24, 32)
+    steady = steadied(load(run.folder, "cpu", compile=True).translator(), [frame], run.folder)
+    assert is_compiled(steady.network)
+    expected = steadied(load(run.folder, "cpu").translator(), [frame], run.folder).translate(frame)
+    assert torch.allclose(steady.translate(frame), expected, atol=1e-4)
+    assert not is_compiled(steady.network)
+    assert "compile   is not possible here (BackendCompilerFailed)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("settings", ["name: gatys\nweights: random\n", "name: adain\nencoder: random\n"])

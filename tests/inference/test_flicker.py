@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cyclegan.images import from_bytes
+from cyclegan.inference import memory
 from cyclegan.inference.film import evenly, steadied
 from cyclegan.inference.flicker import Flicker
+from cyclegan.inference.room import needed
 from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.networks.resnet import ResnetGenerator
@@ -90,8 +92,8 @@ def test_the_variance_over_frames_has_the_part_between_them():
     assert torch.allclose(fixed.translate(bright), torch.full_like(dark, 1.0), atol=1e-3)
 
 
-def test_statistics_are_gathered_in_tiles_where_memory_is_short(monkeypatch):
-    frames, translator = images(moving_square(3, 64, 96)), generator()
+def test_statistics_are_gathered_in_tiles_where_memory_is_full(monkeypatch):
+    frames, translator = images(moving_square(3, 160, 240)), generator()
     expected = steadied(translator, frames, Path("film")).translate(frames[0])
     in_tiles, tried = TiledTranslator.fixed, []
 
@@ -103,7 +105,19 @@ def test_statistics_are_gathered_in_tiles_where_memory_is_short(monkeypatch):
 
     monkeypatch.setattr(TiledTranslator, "fixed", small_tiles_only)
     assert torch.allclose(steadied(translator, frames, Path("film")).translate(frames[0]), expected, atol=1e-4)
-    assert len(tried) > 1
+    assert tried == [240, 120]
+
+
+@pytest.mark.parametrize("tile", [None, 200])
+def test_statistics_are_gathered_in_tiles_that_fit_into_free_memory(monkeypatch, tile):
+    frames, translator = images(moving_square(2, 160, 240)), generator()
+    expected = steadied(translator, frames, Path("film")).translate(frames[0])
+    in_tiles, tried = TiledTranslator.fixed, []
+    monkeypatch.setattr(TiledTranslator, "fixed", lambda self, sample: tried.append(self) or in_tiles(self, sample))
+    there = needed(TiledTranslator(translator, 120), frames[0])
+    monkeypatch.setattr(memory, "free", lambda device: there)
+    assert torch.allclose(steadied(translator, frames, Path("film"), tile).translate(frames[0]), expected, atol=1e-4)
+    assert [tiled.side for tiled in tried] == [120]
 
 
 def test_networks_without_norms_have_nothing_to_be_fixed():

@@ -11,17 +11,14 @@ from photos import difference, draw
 
 from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.images import read, to_bytes
-from cyclegan.inference import memory, room
+from cyclegan.inference import memory
 from cyclegan.inference.load import load
 from cyclegan.inference.memory import translate_in_memory
 from cyclegan.inference.options import Options
 from cyclegan.inference.original import read_original, write_like
-from cyclegan.inference.room import needed
 from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.inference.translate import translate
 from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.networks.frozen import frozen
-from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.networks.unet import UnetGenerator
 from cyclegan.pictures import read_picture
 
@@ -58,7 +55,7 @@ def test_a_bug_is_not_taken_for_lack_of_memory(painter, photos, out, monkeypatch
 
 
 def test_what_does_not_fit_into_memory_is_done_in_smaller_and_smaller_tiles(painter, photos, out, monkeypatch):
-    source = draw(photos / "large.png", (90, 70))
+    source = draw(photos / "large.png", (400, 110))
     expected = to_bytes(painter.translator().translate(read(source)))[0].numpy()
     tried: list[int] = []
     in_tiles = TiledTranslator.translate
@@ -76,7 +73,7 @@ def test_what_does_not_fit_into_memory_is_done_in_smaller_and_smaller_tiles(pain
     monkeypatch.setattr(NetworkTranslator, "translate", whole)
     monkeypatch.setattr(TiledTranslator, "translate", tiled)
     report = translate(painter, [photos], out)
-    assert tried == [0, 384, 192, 96]
+    assert tried == [0, 200, 100, 96]
     assert report.done == [out / source.name]
     assert np.abs(read_picture(out / "large.png").astype(int) - expected).max() <= 1  # where rounding decides
 
@@ -84,7 +81,7 @@ def test_what_does_not_fit_into_memory_is_done_in_smaller_and_smaller_tiles(pain
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_a_failed_attempt_has_computed_is_gone_before_the_next(painter, photos, out, monkeypatch, count):
     for i in range(count):
-        draw(photos / f"{i}.png")
+        draw(photos / f"{i}.png", (400, 24))
     attempts: list[weakref.ref] = []
     alive: list[int] = []
     in_tiles, at_once = TiledTranslator.translate, NetworkTranslator.translate
@@ -133,7 +130,7 @@ def test_pictures_of_one_size_go_through_the_network_together(painter, photos, o
         NetworkTranslator, "translate", lambda self, images: seen.append(len(images)) or translate_all(self, images)
     )
     together = translate(painter, [photos], tmp_path / "together", how=Options(batch=2))
-    assert seen == [2, 1, 1, 2, 1]
+    assert seen == [2, 2, 2, 1]
     assert [path.name for path in together.done] == [path.name for path in alone.done] == [f"{i}.png" for i in range(7)]
     assert ["3 is bad.png" in str(bad) for bad in together.bad] == [True]
     for path in alone.done:
@@ -210,20 +207,29 @@ def tried(monkeypatch) -> list[int]:
     return sides
 
 
-@pytest.mark.parametrize(
-    ("megabytes", "begun"), [(None, [0, 0]), (40, [0, 0]), (20, [0, 384]), (5, [0, 192]), (0, [0, 96])]
-)
+@pytest.mark.parametrize(("megabytes", "in_tiles"), [(None, False), (40, False), (20, True), (5, True), (0, True)])
 def test_what_will_not_fit_into_free_memory_is_worked_on_in_tiles_at_once(
-    painter, photos, out, capsys, little_memory, tried, megabytes, begun
+    painter, photos, out, capsys, little_memory, tried, megabytes, in_tiles
 ):
     draw(photos / "a small one.png", (90, 70))
     draw(photos / "large.png", (900, 600))
     little_memory(megabytes)
     translate(painter, [photos], out)
-    assert tried == begun
+    small, large = tried
+    assert (small, large > 0) == (0, in_tiles)
     lines = [line for line in capsys.readouterr().err.splitlines() if "more memory than is free" in line]
-    assert len(lines) == (0 if begun == [0, 0] else 1)
+    assert len(lines) == in_tiles
     assert all(line.startswith("900×600 pixels need about ") for line in lines)
+
+
+@pytest.mark.parametrize(("megabytes", "begun"), [(40, 200), (0, 96)])
+def test_tiles_that_are_asked_for_stay_as_they_are_where_they_fit(
+    painter, photos, out, little_memory, tried, megabytes, begun
+):
+    draw(photos / "large.png", (900, 600))
+    little_memory(megabytes)
+    translate(painter, [photos], out, how=Options(tile=200))
+    assert tried == [begun]
 
 
 def test_a_batch_that_will_not_fit_into_free_memory_is_done_one_by_one(painter, photos, out, little_memory, tried):
@@ -234,29 +240,6 @@ def test_a_batch_that_will_not_fit_into_free_memory_is_done_one_by_one(painter, 
     assert tried == [0, 0, 0, 0]
 
 
-def test_the_need_of_a_generator_is_counted_once_and_grows_with_pictures_and_precision():
-    network = ResnetGenerator(base_channels=16, blocks=1)
-    images, calls = torch.zeros(1, 3, 512, 512), []
-    network.layers[0].register_forward_hook(lambda *_: calls.append(1))
-    need = needed(NetworkTranslator(network, 4), images)
-    wide = needed(NetworkTranslator(ResnetGenerator(base_channels=32, blocks=1), 4), images)
-    half = needed(NetworkTranslator(frozen(network, torch.bfloat16), 4), images)
-    assert needed(NetworkTranslator(network, 4), torch.zeros(2, 3, 512, 1024)) == pytest.approx(4 * need, rel=1e-6)
-    assert calls == [1, 1]  # of the network and of its frozen copy
-    assert wide == pytest.approx(2 * need, rel=0.1)
-    assert half == pytest.approx(need / 2, rel=0.1)
-    assert 3 * 16 * 4 * 512**2 < need < 6 * 16 * 4 * 512**2  # its widest features, a few times
-
-
-def test_the_system_is_asked_for_free_memory(tmp_path, monkeypatch):
-    file = tmp_path / "meminfo"
-    monkeypatch.setattr(room, "MEMORY", file)
-    assert room.free(torch.device("cpu")) is None
-    file.write_text("MemTotal:       8000000 kB\nMemFree:  10 kB\nMemAvailable:    1234567 kB\n")
-    assert room.free(torch.device("cpu")) == 1234567 * 1024
-    assert room.free(torch.device("mps")) is None
-
-
 def test_tiles_never_become_smaller_than_the_stride_of_the_network(photos, monkeypatch):
     deep = NetworkTranslator(UnetGenerator(base_channels=2, downsamplings=8), 256)
     sides = []
@@ -265,8 +248,8 @@ def test_tiles_never_become_smaller_than_the_stride_of_the_network(photos, monke
         sides.append(self.side)
         raise RuntimeError("CUDA out of memory")
 
-    monkeypatch.setattr(NetworkTranslator, "translate", lambda self, images: full(TiledTranslator(deep), images))
+    monkeypatch.setattr(NetworkTranslator, "translate", lambda self, images: full(TiledTranslator(self, 300), images))
     monkeypatch.setattr(TiledTranslator, "translate", full)
     with pytest.raises(NoSpaceError, match="make the picture smaller"):
         translate_in_memory(deep, torch.zeros(1, 3, 300, 300), [photos / "large.png"])
-    assert sides == [384, 384, 256]
+    assert sides == [300, 256]

@@ -20,6 +20,7 @@ from cyclegan.protocols import AnyImages, Translator
 
 SMALLEST = 96  # px of a side of a tile: below, overlaps are nearly all of the work
 LITTLE = 384**2  # px of pictures
+SCATTERED = 2  # tiles are of several sizes, between which the heap of glibc keeps about as much again
 
 
 def translate_in_memory(translator: Translator, images: AnyImages, sources: Sequence[Path]) -> AnyImages:
@@ -35,12 +36,12 @@ def translate_in_memory(translator: Translator, images: AnyImages, sources: Sequ
 
 
 def fitting(tiled: TiledTranslator, images: AnyImages) -> TiledTranslator:
-    """In tiles that are no larger, and as large as free memory allows: of the picture they see the least twice."""
+    """In these tiles, or those as large as free memory allows, which see the least of the picture twice."""
     there, least = free(tiled.whole.device), _smallest(tiled.whole)
-    if there is None or tiled.side <= least:
+    if there is None or tiled.side <= least or needed(tiled, images) <= there:
         return tiled
     sides = range(least, tiled.side + 1, tiled.whole.stride)
-    fits = bisect_right(sides, there, key=lambda side: needed(replace(tiled, side=side), images))
+    fits = bisect_right(sides, there // SCATTERED, key=lambda side: needed(replace(tiled, side=side), images))
     return replace(tiled, side=sides[max(fits - 1, 0)])
 
 

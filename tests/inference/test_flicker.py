@@ -108,13 +108,13 @@ def test_statistics_are_gathered_in_tiles_where_memory_is_full(monkeypatch):
     assert tried == [240, 120]
 
 
-@pytest.mark.parametrize("tile", [None, 200])
+@pytest.mark.parametrize("tile", [None, 300])
 def test_statistics_are_gathered_in_tiles_that_fit_into_free_memory(monkeypatch, tile):
-    frames, translator = images(moving_square(2, 160, 240)), generator()
+    frames, translator = images(moving_square(2, 300, 400)), generator()
     expected = steadied(translator, frames, Path("film")).translate(frames[0])
     in_tiles, tried = TiledTranslator.fixed, []
     monkeypatch.setattr(TiledTranslator, "fixed", lambda self, sample: tried.append(self) or in_tiles(self, sample))
-    there = needed(TiledTranslator(translator, 120), frames[0])
+    there = 2 * needed(TiledTranslator(translator, 120), frames[0])
     monkeypatch.setattr(memory, "free", lambda device: there)
     assert torch.allclose(steadied(translator, frames, Path("film"), tile).translate(frames[0]), expected, atol=1e-4)
     assert [tiled.side for tiled in tried] == [120]

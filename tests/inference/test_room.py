@@ -15,7 +15,7 @@ from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.networks.frozen import frozen
 from cyclegan.networks.resnet import ResnetGenerator
 
-WHOLE = NetworkTranslator(ResnetGenerator(base_channels=4, blocks=1), 4)
+WHOLE = NetworkTranslator(ResnetGenerator(base_channels=16, blocks=1), 4)
 
 
 def system(root: Path, files: dict[str, str]) -> None:
@@ -118,8 +118,8 @@ def test_tiles_are_as_large_as_free_memory_allows(share, height, width):
     (side,) = begun(picture, there)
     assert side % 4 == 0
     assert 96 <= side < max(height, width)
-    assert side == 96 or needed(TiledTranslator(WHOLE, side), picture) <= there
-    assert needed(TiledTranslator(WHOLE, side + 4), picture) > there
+    assert side == 96 or needed(TiledTranslator(WHOLE, side), picture) <= there // 2
+    assert needed(TiledTranslator(WHOLE, side + 4), picture) > there // 2
 
 
 def test_tiles_need_room_for_the_whole_picture_and_its_translation_as_well():
@@ -128,11 +128,11 @@ def test_tiles_need_room_for_the_whole_picture_and_its_translation_as_well():
     assert needed(tiled, large) - needed(tiled, little) == 2 * 3 * 4 * 1000 * 8000
 
 
-def test_a_picture_just_too_large_is_cut_once_along_its_longer_side():
+def test_a_picture_just_too_large_is_cut_into_few_tiles():
     picture = torch.zeros(1, 3, 400, 2000)
     need = needed(WHOLE, picture)
     (side,) = begun(picture, need - 1)
-    assert 1000 <= side < 2000
+    assert 2000 / 5 <= side < 2000
     assert begun(picture, need) == [0]
 
 

@@ -28,7 +28,7 @@ from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import NoAnswerError
 from cyclegan.pixels.kind import RGB, Kind
 
-AHEAD = 4  # batches read before they are asked for
+AHEAD = 4  # batches, at least, that are read before they are asked for; one is one reader's work
 X, Y = 0, 1  # the side, as a counter
 CPU = torch.device("cpu")
 
@@ -64,7 +64,7 @@ class Unpaired:
 
         Raises NoAnswerError if it takes longer than data.timeout.
         """
-        for later in range(step, step + AHEAD):
+        for later in range(step, step + max(AHEAD, self.config.workers)):
             if later not in self._coming:
                 self._coming[later] = self._readers.submit(self._assemble, later)
         self._coming = {later: batch for later, batch in self._coming.items() if later >= step}

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier, get_ident
 from typing import NamedTuple
 
 import numpy as np
@@ -233,6 +234,20 @@ def test_pictures_are_read_once_as_long_as_there_is_room(sides, monkeypatch):
         for i in range(5):
             assert pictures[i][0, 0, 0] == i
     assert [read[path] for path in sides[0]] == [1, 1, 3, 3, 3]
+
+
+def test_all_readers_find_something_to_read_however_many_there_are(sides, monkeypatch):
+    together, been, original = Barrier(7, timeout=30), set(), folder.read_picture
+
+    def read(path: Path) -> np.ndarray:
+        if get_ident() not in been:
+            been.add(get_ident())
+            together.wait()  # raises if the others do not come
+        return original(path)
+
+    monkeypatch.setattr(folder, "read_picture", read)
+    batches = Unpaired(*sides, replace(CONFIG, workers=7, cache_mb=0), seed=0)
+    assert batches.batch_at(0).x.shape == (1, 3, CROP, CROP)
 
 
 def test_what_a_small_side_leaves_of_the_memory_a_large_one_may_take(tmp_path, monkeypatch):

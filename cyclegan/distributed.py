@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib import import_module
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -150,6 +151,16 @@ def largest(number: int, device: torch.device) -> int:
     found = torch.tensor(number, device=device)
     dist.all_reduce(found, dist.ReduceOp.MAX)
     return int(found)
+
+
+def require_shareable(method: Any) -> None:
+    """Raise UserError for settings of a method that several processes would not carry out as one does."""
+    if size() == 1:
+        return
+    if getattr(method, "mixes_images", False):
+        raise UserError("method: a batch norm needs the whole batch in one process; take norm instance, or one process")
+    if getattr(getattr(method, "generator", None), "dropout", False):  # each would drop by the same draws
+        raise UserError("method.generator.dropout: is drawn for the whole batch in one process; take 0, or one process")
 
 
 def require_same_step(step: int, device: torch.device) -> None:

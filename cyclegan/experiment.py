@@ -128,7 +128,7 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     from cyclegan.training.seeding import seed_step
 
     data, training = experiment.data, experiment.training
-    _require_shareable(experiment.method)
+    distributed.require_shareable(experiment.method)
     seed_step(experiment.seed, step=0)
     pixels = kinds_of_sides(data, sources)
     method = build(experiment.method, experiment.channels).to(device)
@@ -186,18 +186,6 @@ def _judge(
     x, y = to(held_out(sources.validation_x, sources.validation_y, data, PICTURES), device)
     run.say(f"validates on {len(x)} + {len(y)} pictures kept aside; the best weights go to best.safetensors")
     return Examiner(Validation.of_each_way(method.translators, x, y), health)
-
-
-def _require_shareable(method: MethodConfig) -> None:
-    """Refuse what several processes would not do as one does."""
-    from cyclegan import distributed
-
-    if distributed.size() == 1:
-        return
-    if getattr(method, "mixes_images", False):
-        raise UserError("method: a batch norm needs the whole batch in one process; take norm instance, or one process")
-    if getattr(getattr(method, "generator", None), "dropout", False):  # each would drop by the same draws
-        raise UserError("method.generator.dropout: is drawn for the whole batch in one process; take 0, or one process")
 
 
 def show(path: Path, overrides: Sequence[str]) -> int:

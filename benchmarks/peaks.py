@@ -1,14 +1,14 @@
 """What a computation asks of a device, and the most that the device gives."""
 
-import math
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from time import perf_counter
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from cyclegan.inference.room import free
 
 CHANNELS, SIDE = 256, 64  # of a residual block at 256 px, of which CycleGAN mostly consists
 SECONDS = 1.0  # of trying
@@ -48,19 +48,8 @@ def fastest(dtype: torch.dtype, device: torch.device) -> float:
 
 def fits(kept: float, device: torch.device) -> bool:
     """Whether there is memory for a step that keeps so many bytes of activations."""
-    return ROOM * kept <= _available(device)
-
-
-def _available(device: torch.device) -> float:
-    """Bytes of memory that nobody uses: of the GPU, with what PyTorch keeps for its next tensors; else of the host."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return math.inf
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    there = free(device)
+    return there is None or ROOM * kept <= there
 
 
 def finish(device: torch.device) -> None:

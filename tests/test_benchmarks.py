@@ -123,7 +123,7 @@ def test_a_batch_that_memory_lacks_for_is_left_out_and_named(monkeypatch):
     import peaks
     import step
 
-    monkeypatch.setattr(peaks, "_available", lambda device: 3e6)  # bytes; a picture a side keeps 0.7e6
+    monkeypatch.setattr(peaks, "free", lambda device: 3e6)  # bytes; a picture a side keeps 0.7e6
     table = step.run(32, 1, CPU, least=0.0, batches=(2, 8, 16))
     assert table.title.endswith("one picture a side; not enough memory for batches of 8, 16")
     assert table.rows[-1].variant.endswith("batch 2")

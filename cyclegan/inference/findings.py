@@ -45,7 +45,8 @@ class Findings:
             self.declared = ((stream.start_time or 0) + length) * stream.time_base
         elif len(container.streams) == 1:
             self.declared = self.declared_of_all
-        self.declared_frames = stream.frames or round((self.declared or 0) * rate_of(stream))
+        whole = (self.declared or 0) - (stream.start_time or 0) * stream.time_base
+        self.declared_frames = stream.frames or max(0, round(whole * rate_of(stream)))
 
     def add_packet(self, packet: Any) -> None:
         """A packet of any stream."""

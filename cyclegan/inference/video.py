@@ -163,7 +163,8 @@ def _decoder(stream: Any) -> Any:
 
     stream.thread_type = "AUTO"
     name = WITH_ALPHA.get(stream.codec_context.codec.canonical_name)
-    if stream.metadata.get("alpha_mode") == "1" and name in av.codecs_available:
+    tags = {tag.lower(): value for tag, value in stream.metadata.items()}
+    if tags.get("alpha_mode") == "1" and name in av.codecs_available:
         return av.CodecContext.create(name, "r")
     return stream
 

@@ -30,6 +30,7 @@ FINEST_MPEG4 = 60_000  # steps a second: the codec counts in 16 bits
 LIMITED, UNKNOWN, RGB, BT601 = 1, 2, 0, 5  # FFmpeg's numbers of a range and of matrices
 STEP = Fraction(1, 1000)  # s, between two time stamps that did not rise
 SET_BACK = Fraction(1)  # s; a clock that goes back by more was set back, as where two recordings were joined
+CHAPTERS = "data (bin_data)"  # also in a stream, of .mp4 and .mov
 COPIED = ("language", "title", "handler_name")  # metadata of a stream
 NAMES = {"audio": "sound", "subtitle": "subtitles", "video": "other video"}
 
@@ -90,7 +91,10 @@ class VideoWriter:
         for stream, copy in ((video, self.stream), *((s, copy) for s, (copy, _) in self.copies.items())):
             _describe(copy, stream)
         container.metadata.update(_described(original.metadata, about))
-        container.set_chapters([_shifted(chapter, origin) for chapter in original.chapters()])
+        chapters = [_shifted(chapter, origin) for chapter in original.chapters()]
+        container.set_chapters(chapters)
+        if chapters and CHAPTERS in self.left_out:
+            self.left_out.remove(CHAPTERS)
         container.start_encoding()
         self.packets = packets_of(original, *self.copies) if self.copies else iter(())
         self.packet = next(self.packets, None)
@@ -157,8 +161,8 @@ def _describe(copy: Any, stream: Any) -> None:
 
 def _described(metadata: dict[str, str], about: str) -> dict[str, str]:
     """The title and so on; the comment says how the film was made, too. A time code would become a stream."""
-    comment = "\n".join(filter(None, (about, metadata.get("comment"))))
-    return {name: text for name, text in metadata.items() if name != "timecode"} | {"comment": comment}
+    kept = {name.lower(): text for name, text in metadata.items() if name.lower() != "timecode"}
+    return kept | {"comment": "\n".join(filter(None, (about, kept.get("comment"))))}
 
 
 def _color(coder: Any, like: Any) -> int:

@@ -1,6 +1,7 @@
 """translate with films and folders of frames: as a whole or not at all, in little memory, beside pictures."""
 
 import builtins
+import shutil
 import time
 from pathlib import Path
 
@@ -53,6 +54,15 @@ def test_a_bad_film_is_one_line_and_leaves_nothing_and_the_others_are_done(run, 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {bad}: {said}")
     assert [path.name for path in out.iterdir()] == ["film.mp4"]
+
+
+def test_films_are_known_by_any_suffix_of_video(painter, tmp_path, out):
+    given = film(tmp_path / "given.ts", moving_square(2))
+    names = ["a.ts", "b.MTS", "c.m2ts", "d.3gp", "e.3g2", "f.vob", "g.mpe", "h.m2t", "i.f4v", "j.mxf"]
+    films = [Path(shutil.copy(given, tmp_path / name)) for name in names]
+    report = translate_all(painter, films, out, how=Options(strength=0.0))
+    assert report.bad == []
+    assert [path.name for path in report.done] == [f"{name[0]}.mp4" for name in names]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyboardInterrupt()])

@@ -87,7 +87,7 @@ class _Reader:
         try:
             return self.decoder.decode(packet)
         except av.FFmpegError as error:
-            self.found.damaged += _is_damage(error)
+            self.found.damaged += is_damage(error)
             return []
 
     def _frame(self, picture: Any) -> Frame:
@@ -180,12 +180,12 @@ def packets_of(container: Any, *streams: Any, found: Findings | None = None) -> 
     except IndexError:
         pass  # of PyAV, at the end, where there are streams that the header does not announce
     except av.FFmpegError as error:
-        damaged = _is_damage(error)
+        damaged = is_damage(error)
         if found:
             found.damaged += damaged
 
 
-def _is_damage(error: Exception) -> bool:
+def is_damage(error: Exception) -> bool:
     """True of what a file is to blame for; raises what a drive, a right or the memory has refused."""
     if isinstance(error, OSError | MemoryError):
         raise error

@@ -22,7 +22,7 @@ from typing import Any
 from cyclegan.images import to_bytes
 from cyclegan.inference.findings import rate_of
 from cyclegan.inference.translate import writing
-from cyclegan.inference.video import BadFilmError, Frame, is_cover, opened, packets_of, pyav, video_of
+from cyclegan.inference.video import BadFilmError, Frame, is_cover, is_damage, opened, packets_of, pyav, video_of
 
 H264 = {"crf": "18"}  # constant quality: hardly to be told from the original
 MPEG4_QUALITY = 3  # the coarsest quantizer, of 31
@@ -86,6 +86,7 @@ class VideoWriter:
         origin = min(starts, default=Fraction(0))
         self.container, self.stream = container, _encoder(container, video, like)
         self.matrix = _color(self.stream.codec_context, video.codec_context)
+        self.damaged = 0  # packets that could not be copied
         self.clock = Clock(self.stream.codec_context.time_base, origin, last=-1)
         self.copies = {s: (container.add_stream_from_template(s), Clock(s.time_base, origin)) for s in copied}
         for stream, copy in ((video, self.stream), *((s, copy) for s, (copy, _) in self.copies.items())):
@@ -117,12 +118,21 @@ class VideoWriter:
         self.container.mux(self.stream.encode(None))
         self._copy(until=None)
 
+    def _mux_copied(self, packet: Any) -> None:
+        import av
+
+        try:
+            self.container.mux(packet)
+        except av.FFmpegError as error:
+            self.damaged += is_damage(error)
+
     @property
     def notes(self) -> list[str]:
         """Sentences on what is not as in the source."""
         left_out = [f"its {stream} does not go into an .mp4 and was left out" for stream in self.left_out]
         moved = f"time stamps that did not rise and were moved: {self.clock.moved}"
-        return left_out + [moved] * (self.clock.moved > 0)
+        damaged = f"damaged: packets of sound or subtitles that were left out: {self.damaged}"
+        return left_out + [moved] * (self.clock.moved > 0) + [damaged] * (self.damaged > 0)
 
     def _copy(self, until: Fraction | None) -> None:
         while self.packet is not None:
@@ -133,7 +143,7 @@ class VideoWriter:
                 return
             packet.pts = packet.dts = clock(start, (packet.duration or 0) * packet.time_base)
             packet.stream = copy
-            self.container.mux(packet)
+            self._mux_copied(packet)
             self.packet = next(self.packets, None)
 
 

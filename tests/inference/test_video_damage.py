@@ -72,9 +72,10 @@ def test_a_film_whose_sound_is_longer_or_shorter_is_not_damaged(tmp_path, longer
         assert found.missing is None
 
 
+@pytest.mark.parametrize("sound", ["libmp3lame", "aac"])
 @pytest.mark.parametrize("name", ["film.mkv", "film.ts", "film.avi", "film.mp4"])
-def test_packets_that_are_damaged_are_counted_and_the_rest_is_translated(tmp_path, name):
-    source = film(tmp_path / name, noise(), codec="libx264" if name != "film.avi" else "mpeg4", sound="libmp3lame")
+def test_packets_that_are_damaged_are_counted_and_the_rest_is_translated(tmp_path, name, sound):
+    source = film(tmp_path / name, noise(), codec="libx264" if name != "film.avi" else "mpeg4", sound=sound)
     content = bytearray(source.read_bytes())
     for place in range(int(0.45 * len(content)), int(0.55 * len(content)), 97):
         content[place] ^= 255
@@ -85,6 +86,17 @@ def test_packets_that_are_damaged_are_counted_and_the_rest_is_translated(tmp_pat
     assert len(times(tmp_path / "out.mp4")) == found.frames
     said = f"packets that could not be decoded: {found.damaged}; frames translated: {found.frames}"
     assert found.notes == [f"damaged: {said}"]
+
+
+def test_damaged_packets_of_sound_are_left_out_and_counted(tmp_path):
+    source = film(tmp_path / "film.ts", moving_square(40), sound="aac")
+    start = b"\xff\xf1"  # of a packet of AAC in a transport stream
+    whole, *others = source.read_bytes().split(start)
+    source.write_bytes(start.join([whole, *others[:4]]) + b"\xff\x00" + b"\xff\x00".join(others[4:]))
+    found, writer = copied(source, tmp_path / "out.mp4")
+    assert writer.damaged > 0
+    assert writer.notes == [f"damaged: packets of sound or subtitles that were left out: {writer.damaged}"]
+    assert found.frames == len(times(tmp_path / "out.mp4")) == 40
 
 
 def test_a_cut_film_is_named_and_what_is_there_is_written_and_the_others_are_done(run, tmp_path, source, out, capsys):

@@ -7,7 +7,6 @@ Orientation is applied, and not written. A single read gives the first frame or 
 
 import io
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -18,6 +17,7 @@ from cyclegan.pixels.formats import (
     ARRAY,
     FORMATS,
     BadPictureError,
+    File,
     head_of,
     open_binary,
     open_picture,
@@ -50,6 +50,18 @@ def holds(suffix: str, kind: Kind) -> bool:
 def holds_alpha(suffix: str, kind: Kind) -> bool:
     """Whether a format has room for alpha beside a kind."""
     return FORMATS.get(suffix.lower()) in CLEAR and kind.type in HIGHEST and kind.channels in (1, 3)
+
+
+def losses(suffix: str, raster: Raster) -> list[str]:
+    """What becomes of a raster in a palette of 256 colors, one of which may be transparent."""
+    if FORMATS.get(suffix.lower()) != "GIF":
+        return []
+    alpha = np.full((1, 1), 255, np.uint8) if raster.alpha is None else raster.alpha
+    shown = raster.values[np.broadcast_to(alpha, raster.values.shape[:2]) > 0]
+    if not np.isin(alpha, (0, 255)).all():
+        return ["some colors are lost, as .gif has 256 colors and no half-transparent ones"]
+    many = len(np.unique(shown, axis=0)) > 256 - (alpha == 0).any()
+    return ["some colors are lost, as .gif has 256 colors"] if many else []
 
 
 def read_raster(path: Path, kind: Kind, content: bytes | None = None, frame: int = 0) -> Raster:
@@ -137,7 +149,7 @@ def _save(file: Path | io.BytesIO, form: str, raster: Raster, about: str) -> Non
     return save_with_pillow(file, values, form, about, **profile, **dpi)
 
 
-def _stored(file: BinaryIO, channels: int, frame: int = 0) -> Raster:
+def _stored(file: File, channels: int, frame: int = 0) -> Raster:
     head = head_of(file)
     if head.startswith(NPY):
         return arrays.read_npy(file)

@@ -180,7 +180,12 @@ def test_one_transparent_grey_of_a_4_bit_png_is_transparent(tmp_path):
         ("a.jpg", "PNG", pixels_of("RGBA", 8), "alpha is lost, as .jpg has no room for it; laid on white"),
         ("a.bmp", "PNG", pixels_of("LA", 8)[..., [0, 3]], "alpha is lost, as .bmp has no room for it; laid on white"),
         ("a.bmp", "", pixels_of("RGB", 16)[..., :3], "8 of 16 bits are lost, as .bmp has no room for them"),
-        ("a.gif", "PNG", pixels_of("RGB", 8).repeat(50, axis=0)[..., :3] + np.arange(250, dtype=np.uint8)[:, None, None], ".gif has 256 colors"),
+        (
+            "a.gif",
+            "PNG",
+            pixels_of("RGB", 8).repeat(50, axis=0)[..., :3] + np.arange(250, dtype=np.uint8)[:, None, None],
+            ".gif has 256 colors",
+        ),
         ("a.gif", "PNG", pixels_of("RGBA", 8), ".gif has 256 colors and no half-transparent ones"),
     ],
 )

@@ -99,6 +99,8 @@ def write_tiff(file: Path | io.BytesIO, values: np.ndarray, alpha: np.ndarray | 
 
 def _is_for_pillow(file: Any, page: Any, channels: int) -> bool:
     """Whether Pillow reads an image as it is meant: bits and palettes, 8 bits of colors, greys of 12 bits."""
+    if file.is_bigtiff and file.byteorder == ">":
+        return False  # Pillow knows no such files
     if page.dtype == np.bool_ or page.photometric not in (*GREY, COLOR, INKS):
         return page.dtype.itemsize == 1
     if page.dtype == np.uint16 and page.samplesperpixel == 1 and page.bitspersample == 12:

@@ -1,6 +1,7 @@
 """A translation of strength 0 gives every file back: pixels, alpha, bits, size, profile, upright; losses are said."""
 
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from tifffile import imread, imwrite
 
 from cyclegan.cli import main
 from cyclegan.inference.original import Kinds, Original, finish, read_original, write_like
-from cyclegan.pictures import read_picture
+from cyclegan.pictures import BadPictureError, read_picture, write_picture
 from cyclegan.pixels import png
 from cyclegan.pixels.files import count_frames, encode_raster, read_raster
 from cyclegan.pixels.kind import RGB, Kind
@@ -265,6 +266,21 @@ def test_avif_is_read_and_written(translated, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "in" / "a.avif", quality=95)
     out = translated(tmp_path / "in") / "a.avif"
     assert np.abs(read_picture(out).astype(int) - pixels).max() <= 6
+
+
+def test_heic_is_written_alike_where_pillow_heif_is_installed(translated, tmp_path):
+    pytest.importorskip("pillow_heif")
+    (tmp_path / "in").mkdir()
+    pixels = np.full((64, 64, 4), (200, 30, 90, 128), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "in" / "a.heic", format="PNG")
+    assert np.abs(seen(translated(tmp_path / "in") / "a.heic").astype(int) - pixels).max() <= 6
+
+
+def test_a_format_without_its_package_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(BadPictureError, match=r"a\.heic: HEIC: pip install pillow-heif"):
+        write_picture(tmp_path / "out" / "a.heic", np.zeros((4, 4, 3), np.uint8))
+    assert not (tmp_path / "out").exists()
 
 
 def test_heic_is_read_where_pillow_heif_is_installed(tmp_path):

@@ -22,6 +22,8 @@ from cyclegan.pixels.formats import (
     open_binary,
     open_picture,
     open_with_pillow,
+    reading,
+    require_codec,
 )
 from cyclegan.pixels.kind import HIGHEST, RGB, Kind
 from cyclegan.pixels.pillow import described, narrowed, read_with_pillow, save_with_pillow
@@ -116,6 +118,8 @@ def write_raster(path: Path, raster: Raster, about: str = "") -> None:
     form = ARRAY if path.suffix.lower() == ARRAY else FORMATS.get(path.suffix.lower())
     if form is None:
         raise BadPictureError(f"{path}: cannot write '{path.suffix}'; use one of {' '.join(FORMATS)}")
+    with reading(None, path):
+        require_codec(form)
     path.parent.mkdir(parents=True, exist_ok=True)
     if form == ARRAY:
         return arrays.write_npy(path, raster.values, raster.tags)

@@ -130,6 +130,11 @@ def head_of(file: File) -> bytes:
     return head
 
 
+def require_codec(form: str) -> None:
+    """Raises NeedsPackageError for a format that is not in this Pillow, nor in an installed package."""
+    {"AVIF": _avif, "HEIF": _heif}.get(form, str)()
+
+
 def _formats(head: bytes) -> list[str]:
     """The decoders that are allowed to open a file of these first bytes."""
     brands = {head[at : at + 4] for at in (8, *range(16, HEAD, 4))} if head[4:8] == b"ftyp" else set()

@@ -173,7 +173,7 @@ def test_in_a_browser_a_model_that_wants_a_style_is_given_one(opened, tmp_path):
         shown.click("#go:enabled")
         shown.wait_for_selector("#save:not([hidden])")
         painted = np.asarray(load(gatys, "cpu", [wave])(boat))
-        assert np.array_equal(_saved(shown, "boat-style.png"), painted)
+        assert np.array_equal(_saved(shown, "boat-result.png"), painted)
         assert page.wrong == []
 
 
@@ -219,7 +219,7 @@ def test_in_a_browser_a_picture_is_dropped_or_pasted(opened, given, name):
         assert page.wrong == []
 
 
-def test_in_a_browser_the_webcam_takes_the_picture(opened):
+def test_in_a_browser_the_camera_takes_the_picture(opened):
     with served(studio()) as address:
         page = opened(address)
         shown = page.shown
@@ -231,7 +231,7 @@ def test_in_a_browser_the_webcam_takes_the_picture(opened):
         assert not shown.locator("dialog").is_visible()
         shown.click("#go:enabled")
         shown.wait_for_selector("#save:not([hidden])")
-        assert _saved(shown, "webcam-painting.png").shape == (height, width, 3)
+        assert _saved(shown, "camera-painting.png").shape == (height, width, 3)
         assert page.wrong == []
 
 

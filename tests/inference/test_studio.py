@@ -24,7 +24,7 @@ from cyclegan.pictures import DESCRIPTION, read_picture, write_picture
 
 
 def paint(offered: Studio, **order: object) -> np.ndarray:
-    return pixels(offered.paint(Order(picture=png(PHOTO), **order), Event()))
+    return pixels(offered.paint(Order(picture=png(PHOTO), **order), Event()).content)
 
 
 def test_a_picture_comes_back_as_the_library_would_translate_it(run):
@@ -48,7 +48,7 @@ def test_a_model_is_offered_in_the_directions_that_it_has_learned(sides, tmp_pat
 
 
 def test_it_says_in_the_file_what_made_it():
-    content = studio().paint(Order(picture=png(PHOTO)), Event())
+    content = studio().paint(Order(picture=png(PHOTO)), Event()).content
     assert Image.open(io.BytesIO(content)).getexif()[DESCRIPTION] == model().signature
 
 
@@ -61,7 +61,7 @@ def profile_in(content: bytes) -> bytes | None:
 def test_the_answer_is_in_the_colors_of_the_picture(kind, strength):
     answers = {
         profile: profile_in(
-            studio().paint(Order(picture=png(PHOTO, kind, icc_profile=profile), strength=strength), Event())
+            studio().paint(Order(picture=png(PHOTO, kind, icc_profile=profile), strength=strength), Event()).content
         )
         for profile in (SRGB, LAB, None)
     }
@@ -94,18 +94,15 @@ def test_no_more_is_worked_on_than_the_size_allows():
 
 
 def test_a_line_of_pixels_is_still_a_picture_when_it_is_made_smaller():
-    assert pixels(studio(size=22).paint(Order(picture=png(np.zeros((1, 5000, 3), np.uint8))), Event())).shape == (
-        1,
-        22,
-        3,
-    )
+    line = png(np.zeros((1, 5000, 3), np.uint8))
+    assert pixels(studio(size=22).paint(Order(picture=line), Event()).content).shape == (1, 22, 3)
 
 
 def test_a_picture_that_the_browser_cannot_show_is_read_at_strength_0():
     deep = np.linspace(0, 65535, 40 * 30).reshape(30, 40).astype(np.uint16)
     file = io.BytesIO()
     Image.fromarray(deep).save(file, "TIFF")
-    shown = pixels(studio().paint(Order(picture=file.getvalue(), strength=0.0), Event()))
+    shown = pixels(studio().paint(Order(picture=file.getvalue(), strength=0.0), Event()).content)
     assert np.abs(shown[..., 0] - deep / 257).max() <= 0.5
 
 

@@ -121,7 +121,7 @@ async function run() {
     $("to").textContent = to;
     mix();
     show(true);
-    $("stage").scrollIntoView({block: "nearest"});
+    document.querySelector("section").scrollIntoView({block: "nearest"});
     say(`Done in ${((Date.now() - started) / 1000).toFixed(1)} s.`);
   } catch (error) {
     say(error.name === "AbortError" ? "Stopped." : error.message, error.name !== "AbortError");

@@ -30,7 +30,7 @@ EXAMPLES = 24  # a page of them
 OFFERED = ("chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")  # where no folder of examples is given
 STYLES: dict[str, tuple[str, Painter | None]] = {  # where no folder of styles is given: photographs, some painted
     "painting": ("astronaut.png", paint),
-    "paints": ("ihc.png", palette),
+    "paints": ("coffee.png", palette),
     "stars": ("hubble_deep_field.jpg", None),
     "tissue": ("ihc.png", None),
     "bricks": ("brick.png", None),

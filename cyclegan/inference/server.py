@@ -151,7 +151,9 @@ def _translate(app: FastAPI, studio: Studio) -> None:
     @app.post("/api/translate", summary="Translate a picture", responses=TRANSLATED | FAILURES, response_class=Response)
     async def translate(
         request: Request,
-        picture: Annotated[UploadFile, File(description="JPEG, PNG, WebP, TIFF or BMP, of up to 50 million pixels")],
+        picture: Annotated[
+            UploadFile, File(description="JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF, of up to 50 million pixels")
+        ],
         style: Annotated[UploadFile | None, File(description="an example, for models that paint after one")] = None,
         model: Annotated[str | None, Form(max_length=200, description="a name, by default the first of all")] = None,
         to: Annotated[

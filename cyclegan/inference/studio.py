@@ -18,9 +18,10 @@ from cyclegan.data.painting import paint, palette
 from cyclegan.errors import UserError, enough_memory
 from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.strength import at_strength
-from cyclegan.inference.uploads import encode_upload, read_upload
-from cyclegan.pictures import encode_picture, find_pictures, read_picture, reduced
-from cyclegan.pixels.files import read_profile
+from cyclegan.inference.uploads import encode_upload, fitted, read_upload
+from cyclegan.pictures import encode_picture, find_pictures
+from cyclegan.pixels.files import encode_raster, read_raster
+from cyclegan.pixels.kind import RGB
 from cyclegan.precision import choose_device
 from cyclegan.protocols import Translator, Watchable
 
@@ -96,7 +97,7 @@ class Studio:
     def paint(self, order: Order, gone: Event) -> Result:
         """Translate a picture, in its colors, into a PNG that says what made it; given up once `gone` is set."""
         model, upload = self._model(order.model), read_upload("picture", order.picture, self.size)
-        image = upload.image.to(self.device)
+        image = upload.original.image.to(self.device)
         if order.strength > 0:  # without any, the answer is the picture as it would be worked on
             whole = self._styled(model, order.style).translator(order.to)
             translator = self._given_up(at_strength(whole, order.strength), gone)
@@ -113,7 +114,7 @@ class Studio:
 
     def _styled(self, model: Loaded, style: bytes | None) -> Loaded:
         if style is not None:
-            return model.after(read_upload("style", style, self.size).image.to(self.device))
+            return model.after(read_upload("style", style, self.size).original.image.to(self.device))
         if model.stylizer is not None:
             raise UserError("style: this model paints after an example; send a picture of the style")
         return model
@@ -149,7 +150,7 @@ def read_examples(folder: Path | None, size: int = SIZE) -> dict[str, bytes]:
     if not paths:
         raise UserError(f"{folder}: no pictures there; give a folder of examples")
     return {
-        f"{number}-{path.stem}": encode_picture(reduced(read_picture(path), size), profile=read_profile(path))
+        f"{number}-{path.stem}": encode_raster(fitted(read_raster(path, RGB), size))
         for number, path in enumerate(paths, start=1)
     }
 

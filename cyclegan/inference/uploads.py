@@ -2,21 +2,22 @@
 
 Size       The longer side is at most `size`; a thin image keeps a shorter side of up to LEAST pixels, its longer side
            being at most size² / LEAST. The aspect is kept.
-Note       What is left out of a file is said: pixels, further frames or pages.
+Type       8 bits a channel. Alpha, color profile and resolution stay, as in cyclegan.inference.original.
+Note       Whatever of a file is left out is said: pixels, bits, further frames or pages.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float
-from PIL import Image
-from torch import Tensor
-
 from cyclegan.errors import UserError
-from cyclegan.images import from_bytes, to_bytes
-from cyclegan.pictures import encode_picture, open_picture, read_picture
-from cyclegan.pixels.files import read_profile
+from cyclegan.images import from_raster
+from cyclegan.inference.original import Original, finish
+from cyclegan.pixels.files import count_frames, encode_raster, read_raster
+from cyclegan.pixels.kind import RGB
+from cyclegan.pixels.pillow import reduced
+from cyclegan.pixels.raster import Raster
+from cyclegan.protocols import Images
 
 LEAST = 64  # px of the shorter side, below which no image is reduced
 
@@ -25,8 +26,7 @@ LEAST = 64  # px of the shorter side, below which no image is reduced
 class Upload:
     """An image to be translated."""
 
-    image: Float[Tensor, "1 3 h w"]
-    profile: bytes | None
+    original: Original
     note: str  # in ASCII; empty if the image is all that the file holds
 
 
@@ -34,25 +34,22 @@ def read_upload(name: str, content: bytes, size: int) -> Upload:
     """An image from the bytes of a file; `name` is the one in error messages. Raises UserError."""
     if not content:
         raise UserError(f"{name}: is empty; send the content of an image file")
-    path = Path(name)
-    values, reduced = fitted(read_picture(path, content), size)
-    notes = filter(None, (_first_of(path, content), reduced))
-    return Upload(image=from_bytes(values), profile=read_profile(path, content), note="; ".join(notes))
+    stored = read_raster(Path(name), RGB, content)
+    raster = fitted(stored, size)
+    original = Original(image=from_raster(raster, RGB), raster=raster, kind=RGB)
+    notes = (*_first_of(count_frames(Path(name), content), content), *_left_out(stored, raster))
+    return Upload(original=original, note="; ".join(notes))
 
 
-def encode_upload(image: Float[Tensor, "1 3 h w"], upload: Upload, about: str) -> bytes:
-    """The content of a PNG file of a translated image, in the colors of what was uploaded."""
-    return encode_picture(to_bytes(image)[0].numpy(), about, upload.profile)
+def encode_upload(image: Images, upload: Upload, about: str) -> bytes:
+    """The content of a PNG file of a translation, with the alpha and in the colors of what was uploaded."""
+    return encode_raster(finish(image, upload.original), about)
 
 
-def fitted(values: np.ndarray, size: int) -> tuple[np.ndarray, str]:
-    """Reduce uint8 (h, w, 3) to a size, by Lanczos, antialiased; with what was done, empty for nothing."""
-    height, width = values.shape[:2]
-    shape = fitted_shape(height, width, size)
-    if shape == (height, width):
-        return values, ""
-    resized = Image.fromarray(values).resize(shape[::-1], Image.Resampling.LANCZOS)
-    return np.asarray(resized), f"reduced from {width}x{height} to {shape[1]}x{shape[0]}"
+def fitted(raster: Raster, size: int) -> Raster:
+    """Reduce a raster to a size and to 8 bits."""
+    height, width = raster.values.shape[:2]
+    return reduced(raster, max(fitted_shape(height, width, size)))
 
 
 def fitted_shape(height: int, width: int, size: int) -> tuple[int, int]:
@@ -63,8 +60,14 @@ def fitted_shape(height: int, width: int, size: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def _first_of(path: Path, content: bytes) -> str:
-    """What of several frames or pages is taken."""
-    with open_picture(path, content) as picture:
-        count, what = getattr(picture, "n_frames", 1), "pages" if picture.format == "TIFF" else "frames"
-    return f"first of {count} {what}" if count > 1 else ""
+def _first_of(count: int, content: bytes) -> Iterator[str]:
+    if count > 1:
+        yield f"first of {count} {'pages' if content.startswith((b'II', b'MM')) else 'frames'}"
+
+
+def _left_out(stored: Raster, raster: Raster) -> Iterator[str]:
+    (height, width), (less_high, less_wide) = stored.values.shape[:2], raster.values.shape[:2]
+    if (less_high, less_wide) != (height, width):
+        yield f"reduced from {width}x{height} to {less_wide}x{less_high}"
+    if stored.values.dtype != raster.values.dtype:
+        yield "reduced from 16 bits to 8"

@@ -19,7 +19,10 @@ from cyclegan.images import blend, from_bytes
 from cyclegan.inference import studio as studios
 from cyclegan.inference.export import export
 from cyclegan.inference.load import load
-from cyclegan.inference.studio import Order, Studio, TooLongError, named, read_examples
+from cyclegan.inference.options import Options
+from cyclegan.inference.studio import Order, Studio, TooLongError, named, read_examples, read_styles
+from cyclegan.inference.translate import translate
+from cyclegan.inference.uploads import LEAST, fitted_shape
 from cyclegan.pictures import DESCRIPTION, read_picture, write_picture
 
 
@@ -73,6 +76,35 @@ def test_examples_keep_their_colors(tmp_path):
     assert [profile_in(content) for content in read_examples(tmp_path).values()] == [SRGB]
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_alpha_comes_back_as_the_library_gives_it(kind, strength, tmp_path):
+    alpha = np.resize(np.arange(256, dtype=np.uint8), PHOTO.shape[:2])
+    content = png(np.dstack([PHOTO, alpha]), kind, **({"lossless": True, "exact": True} if kind == "WEBP" else {}))
+    answered = pixels(studio().paint(Order(picture=content, strength=strength), Event()).content)
+    (tmp_path / "clear").with_suffix(f".{kind.lower()}").write_bytes(content)
+    translate(model(), [tmp_path], tmp_path / "out", "painting", Options(strength=strength))
+    assert np.array_equal(answered, np.asarray(Image.open(next((tmp_path / "out").iterdir()))))
+    assert np.array_equal(answered[..., 3], alpha)
+    if strength == 0:
+        assert np.array_equal(answered[..., :3], PHOTO)
+
+
+@pytest.mark.parametrize("mode", ["LA", "PA", "P", "RGBA"])
+def test_alpha_of_all_modes_comes_back_when_an_image_is_reduced(mode):
+    half = np.where(np.arange(44) < 22, 0, 255).astype(np.uint8) * np.ones((30, 1), np.uint8)
+    clear = Image.fromarray(np.dstack([PHOTO, half]))
+    file = io.BytesIO()
+    clear.convert(mode if mode in ("LA", "RGBA") else "RGBA").save(file, "PNG")
+    if mode in ("P", "PA"):
+        file = io.BytesIO()
+        clear.quantize(64).save(file, "PNG")
+    answered = pixels(studio(size=22).paint(Order(picture=file.getvalue()), Event()).content)
+    assert answered.shape == (15, 22, 4)
+    assert (answered[:, :9, 3] < 8).all()
+    assert (answered[:, 13:, 3] > 247).all()
+
+
 def test_strength_goes_from_the_picture_to_the_translation():
     assert np.array_equal(paint(studio(), strength=0.0), PHOTO)
     assert np.array_equal(paint(studio(), strength=1.0), 255 - PHOTO)
@@ -91,6 +123,35 @@ def test_a_blend_lies_between_its_ends(strength):
 
 def test_no_more_is_worked_on_than_the_size_allows():
     assert paint(studio(size=22)).shape == (15, 22, 3)
+
+
+@given(height=st.integers(1, 60_000), width=st.integers(1, 60_000), size=st.sampled_from([22, 64, 384, 1024]))
+def test_thin_images_keep_a_shorter_side_that_can_be_seen_and_the_work_stays_bounded(height, width, size):
+    (shorter, longer), least = sorted((height, width)), min(LEAST, size)
+    less_high, less_wide = fitted_shape(height, width, size)
+    less_short, less_long = sorted((less_high, less_wide))
+    assert (less_high < less_wide) <= (height < width)  # upright stays upright
+    assert max(less_short, least) * less_long <= size * size + longer
+    if longer <= size:
+        assert (less_high, less_wide) == (height, width)
+    elif longer * least <= size * size:  # nothing but the work limits it
+        assert less_short >= min(shorter, least)
+    assert abs(less_short - less_long * shorter / longer) <= 1  # the aspect
+
+
+def test_what_is_left_out_of_an_upload_is_noted():
+    def note(content: bytes, size: int = 22) -> str:
+        return studio(size=size).paint(Order(picture=content), Event()).note
+
+    frames = [Image.fromarray(np.roll(PHOTO, shift, axis=0)) for shift in (0, 9, 18)]
+    for kind, what in (("GIF", "frames"), ("WEBP", "frames"), ("PNG", "frames"), ("TIFF", "pages")):
+        file = io.BytesIO()
+        frames[0].save(file, kind, save_all=True, append_images=frames[1:])
+        assert note(file.getvalue(), size=64) == f"first of 3 {what}"
+        assert note(file.getvalue()) == f"first of 3 {what}; reduced from 44x30 to 22x15"
+    assert note(png(np.zeros((2000, 8, 3), np.uint8)), size=1024) == ""
+    assert note(png(np.zeros((30, 44), np.uint16)), size=64) == "reduced from 16 bits to 8"
+    assert note(png(PHOTO), size=64) == ""
 
 
 def test_a_line_of_pixels_is_still_a_picture_when_it_is_made_smaller():
@@ -165,5 +226,20 @@ def test_examples_are_the_first_pictures_of_a_folder_or_those_of_scikit_image(tm
     assert list(examples) == ["1-boat"]
     assert pixels(examples["1-boat"]).shape == (15, 22, 3)
     assert {"coffee", "chelsea"} <= read_examples(None).keys()
+    assert list(read_styles(tmp_path, size=22)) == ["1-boat"]
     with pytest.raises(UserError, match="no pictures there"):
         read_examples(tmp_path / "empty")
+
+
+def test_styles_are_other_images_than_the_examples():
+    examples, styles = read_examples(None), read_styles(None)
+    assert len(styles) >= 5
+    assert not set(styles.values()) & set(examples.values())
+    assert len(set(styles.values())) == len(styles)
+    assert all(min(pixels(content).shape[:2]) >= 256 for content in styles.values())
+
+
+def test_examples_keep_their_alpha(tmp_path):
+    (tmp_path / "clear.png").write_bytes(png(np.dstack([PHOTO, PHOTO[..., 0]])))
+    (example,) = read_examples(tmp_path).values()
+    assert np.array_equal(pixels(example), np.dstack([PHOTO, PHOTO[..., 0]]))

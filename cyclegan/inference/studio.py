@@ -37,7 +37,7 @@ STYLES: dict[str, tuple[str, Painter | None]] = {  # where no folder of styles i
     "bricks": ("brick.png", None),
     "gravel": ("gravel.png", None),
 }
-STYLE_SIDE = 400  # px of the shorter side of these
+STYLE_SIDE = 384  # px of the shorter side of these
 
 
 class UnknownNameError(UserError):

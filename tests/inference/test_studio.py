@@ -90,15 +90,19 @@ def test_alpha_comes_back_as_the_library_gives_it(kind, strength, tmp_path):
         assert np.array_equal(answered[..., :3], PHOTO)
 
 
-@pytest.mark.parametrize("mode", ["LA", "PA", "P", "RGBA"])
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA"])
 def test_alpha_of_all_modes_comes_back_when_an_image_is_reduced(mode):
-    half = np.where(np.arange(44) < 22, 0, 255).astype(np.uint8) * np.ones((30, 1), np.uint8)
-    clear = Image.fromarray(np.dstack([PHOTO, half]))
+    """Of modes without alpha by one value that is transparent."""
+    right = np.arange(44) >= 22
+    opaque = np.broadcast_to(255 * right, (30, 44)).astype(np.uint8)
+    clear = Image.fromarray(opaque, "P") if mode == "P" else Image.fromarray(opaque).convert(mode)
+    if mode == "P":
+        clear.putpalette([200, 100, 50] * 256)
+    if "A" in mode:
+        clear.putalpha(Image.fromarray(opaque))
+    key = {"L": 0, "P": 0, "RGB": (0, 0, 0)}.get(mode)
     file = io.BytesIO()
-    clear.convert(mode if mode in ("LA", "RGBA") else "RGBA").save(file, "PNG")
-    if mode in ("P", "PA"):
-        file = io.BytesIO()
-        clear.quantize(64).save(file, "PNG")
+    clear.save(file, "PNG", **({} if key is None else {"transparency": key}))
     answered = pixels(studio(size=22).paint(Order(picture=file.getvalue()), Event()).content)
     assert answered.shape == (15, 22, 4)
     assert (answered[:, :9, 3] < 8).all()

@@ -157,7 +157,9 @@ def _add_data(verb: argparse.ArgumentParser) -> None:
     fetch.add_argument("domain", help="photo2monet")
     fetch.set_defaults(run=lambda options: _verbs().fetch_data(options.domain))
     check = actions.add_parser("check", help="count and open every picture of a domain or a folder")
-    check.add_argument("targets", nargs="+", help="photo2monet, a folder, or the two folders of a training")
+    check.add_argument(
+        "targets", nargs="+", help="photo2monet, a folder, the two folders of a training, or an experiment file"
+    )
     check.set_defaults(run=lambda options: _verbs().check_data(options.targets))
 
 

@@ -5,16 +5,17 @@ PyTorch is imported inside those that compute, so that `data` starts at once.
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cyclegan.config import dump, load
 from cyclegan.data.cards import find_domain, list_domains, locate
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.sources import find_sources
+from cyclegan.data.sources import find_sources, kinds_of_sides
 from cyclegan.errors import UserError
 from cyclegan.evaluation.settings import CompareConfig
-from cyclegan.experiment import RUNS, score
+from cyclegan.experiment import RUNS, Experiment, score
 from cyclegan.inference.options import Options
 from cyclegan.provenance import environment
 
@@ -118,10 +119,15 @@ def fetch_data(name: str) -> int:
 
 
 def check_data(targets: Sequence[str]) -> int:
-    """Count and open every picture of a domain, a folder, or two folders that are the sides of a training."""
+    """Count and open every picture of a domain, a folder, the two folders of a training, or those of an experiment."""
     from cyclegan.data.check import check
 
-    report = check(*(Path(name) if Path(name).is_dir() else locate(find_domain(name)) for name in targets))
+    if len(targets) == 1 and Path(targets[0]).suffix in (".yaml", ".yml"):
+        config = replace(load(Path(targets[0]), Experiment).data, on_bad_picture="error")
+        folders = (config.x, config.y) if config.domain is None else (locate(find_domain(config.domain)),)
+        report = check(*folders, kinds=kinds_of_sides(config, find_sources(config)))
+    else:
+        report = check(*(Path(name) if Path(name).is_dir() else locate(find_domain(name)) for name in targets))
     print(report)
     return UserError.exit_code if report.bad else 0
 

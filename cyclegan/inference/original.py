@@ -65,13 +65,14 @@ class Original:
     kind: Kind
 
 
-def read_original(path: Path, kind: Kind = RGB, content: bytes | None = None, longest: int | None = None) -> Original:
-    """A file of a kind.
+def read_original(
+    path: Path, kind: Kind = RGB, content: bytes | None = None, longest: int | None = None, frame: int = 0
+) -> Original:
+    """A file of a kind; `content` and `frame` as in `read_raster`.
 
-    content  Bytes in memory; the path is only a name for messages then.
     longest  Reduce 8- and 16-bit colors and greys to 8 bits and to at most so many pixels on the longer side.
     """
-    raster = read_raster(path, kind, content)
+    raster = read_raster(path, kind, content, frame)
     if longest is not None:
         raster = reduced(raster, longest)
     return Original(image=from_raster(raster, kind), raster=raster, kind=kind)

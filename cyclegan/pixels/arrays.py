@@ -28,7 +28,7 @@ def read_npy(file: BinaryIO) -> Raster:
     values = np.load(file, allow_pickle=False)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     values = values.reshape(*shape[:2], -1)
-    return Raster(values=values, tags=Tags(flat=len(shape) == 2, mode=f"{values.shape[2]} × {values.dtype}"))
+    return Raster(values=values, tags=Tags(flat=len(shape) == 2, mode=f"NPY of {values.shape[2]} × {values.dtype}"))
 
 
 def write_npy(path: Path, values: np.ndarray, tags: Tags) -> None:
@@ -37,8 +37,8 @@ def write_npy(path: Path, values: np.ndarray, tags: Tags) -> None:
         np.save(file, values[..., 0] if tags.flat and values.shape[2] == 1 else values, allow_pickle=False)
 
 
-def require_image(shape: tuple[int, ...], kind: np.dtype, what: str = "pixels of type {}") -> None:
-    """Raises ValueError for what is no image, or too large; `what` names the type in the message."""
+def require_image(shape: tuple[int, ...], kind: np.dtype, what: str = "") -> None:
+    """Raises ValueError for what is no image, too large, or of a type that is not supported; `what` names the file."""
     if len(shape) not in (2, 3) or 0 in shape:
         raise ValueError(f"an array of shape {shape}, which is neither (h, w) nor (h, w, c)")
     if shape[0] * shape[1] > MAX_PIXELS:
@@ -48,4 +48,4 @@ def require_image(shape: tuple[int, ...], kind: np.dtype, what: str = "pixels of
     if math.prod(shape) * kind.itemsize > MAX_BYTES:
         raise ValueError(f"{math.prod(shape) * kind.itemsize:,} bytes are more than {MAX_BYTES:,}; make it smaller")
     if kind.name not in TYPES:
-        raise ValueError(f"{what.format(kind)}; save it as one of {', '.join(TYPES)}")
+        raise ValueError(f"{what or f'pixels of type {kind}'}; save it as one of {', '.join(TYPES)}")

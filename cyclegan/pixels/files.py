@@ -52,13 +52,14 @@ def holds_alpha(suffix: str, kind: Kind) -> bool:
     return FORMATS.get(suffix.lower()) in CLEAR and kind.type in HIGHEST and kind.channels in (1, 3)
 
 
-def read_raster(path: Path, kind: Kind, content: bytes | None = None) -> Raster:
+def read_raster(path: Path, kind: Kind, content: bytes | None = None, frame: int = 0) -> Raster:
     """A file of a kind; the values keep the type they are stored in. Raises BadPictureError for a file of another.
 
     content  Bytes in memory; the path is only a name for messages then.
+    frame    Of an animation, or page of a TIFF; see `count_frames`.
     """
     with open_binary(path, content) as file:
-        return _as_kind(_stored(file, kind.channels), kind)
+        return _as_kind(_stored(file, kind.channels, frame), kind)
 
 
 def count_frames(path: Path, content: bytes | None = None) -> int:
@@ -67,6 +68,8 @@ def count_frames(path: Path, content: bytes | None = None) -> int:
         head = head_of(file)
         if head.startswith(NPY):
             return 1
+        if head.startswith(tiff.STARTS):
+            return tiff.count_pages(file)
         with open_with_pillow(file) as picture:
             return 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
 
@@ -134,14 +137,14 @@ def _save(file: Path | io.BytesIO, form: str, raster: Raster, about: str) -> Non
     return save_with_pillow(file, values, form, about, **profile, **dpi)
 
 
-def _stored(file: BinaryIO, channels: int) -> Raster:
+def _stored(file: BinaryIO, channels: int, frame: int = 0) -> Raster:
     head = head_of(file)
     if head.startswith(NPY):
         return arrays.read_npy(file)
     if head.startswith(tiff.STARTS):
-        return tiff.read_tiff(file, channels)
+        return tiff.read_tiff(file, channels, frame)
     mode = png.mode_of(head)
-    return read_with_pillow(file, channels) if mode is None else png.read_deep(file, mode)
+    return png.read_deep(file, mode) if mode and not frame else read_with_pillow(file, channels, frame)
 
 
 def _as_kind(raster: Raster, kind: Kind) -> Raster:
@@ -155,7 +158,7 @@ def _as_kind(raster: Raster, kind: Kind) -> Raster:
     elif found != kind.channels:
         raise ValueError(f"{_many(found)}, where {kind.channels} are expected")
     if kind.range is None and values.dtype.name not in HIGHEST:
-        values = narrowed(values)
+        values = narrowed(values, raster.tags.mode)
     if kind.range is None and raster.highest is not None:
         values = (values * (np.iinfo(values.dtype).max / raster.highest)).round().astype(values.dtype)
     return Raster(values=values, alpha=alpha, tags=raster.tags)

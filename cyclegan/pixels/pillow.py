@@ -23,15 +23,14 @@ HOW: dict[str, dict[str, Any]] = {
 WITHOUT_EXIF = ("BMP", "GIF")
 
 
-def read_with_pillow(file: BinaryIO, channels: int, highest: int | None = None) -> Raster:
-    """The first frame or page of a file. Of greys 1 channel if that is asked for, else 3; of 16 and 32 bits 1.
-
-    highest  The largest value that the file's bits can hold, where it is not that of the type.
-    """
+def read_with_pillow(file: BinaryIO, channels: int, frame: int = 0) -> Raster:
+    """A frame or page of a file: greys as 1 channel if that is asked for or if they have more than 8 bits, else RGB."""
     with open_with_pillow(file) as picture:
+        if frame:
+            picture.seek(frame)
         _scale_key(picture)
         tags = Tags(icc=picture.info.get("icc_profile"), dpi=dpi_of(picture), mode=picture.mode)
-        return _decoded(ImageOps.exif_transpose(picture), channels, tags, highest)
+        return _decoded(ImageOps.exif_transpose(picture), channels, tags)
 
 
 def has_alpha(picture: Image.Image) -> bool:
@@ -99,14 +98,14 @@ def _from_pillow(picture: Image.Image) -> np.ndarray:
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
-def narrowed(values: np.ndarray) -> np.ndarray:
-    """Integers of any type with 8 or 16 bits, by the range they use. Raises ValueError for all others."""
+def narrowed(values: np.ndarray, what: str = "") -> np.ndarray:
+    """Integers of any type with 8 or 16 bits, by the range they use. Raises ValueError for all others, named `what`."""
     if values.dtype in (np.uint8, np.uint16):
         return values
     low, high = (values.min(), values.max()) if values.size else (0, 0)
     if values.dtype.kind not in "iu" or low < 0 or high > 65535:
         raise ValueError(
-            f"pixels of type {values.dtype} from {low} to {high}; save it with 8 or 16 bits, or declare their range"
+            f"{what or values.dtype} from {low:g} to {high:g}; save it with 8 or 16 bits, or declare its range"
         )
     return values.astype(np.uint16 if high > 255 else np.uint8)
 
@@ -131,9 +130,9 @@ def described(about: str) -> Image.Exif:
     return exif
 
 
-def _decoded(picture: Image.Image, channels: int, tags: Tags, highest: int | None) -> Raster:
+def _decoded(picture: Image.Image, channels: int, tags: Tags) -> Raster:
     if picture.mode.startswith(("I", "F")):
-        return Raster(values=_native(picture)[..., None], tags=tags, highest=highest)
+        return Raster(values=_native(picture)[..., None], tags=tags)
     one = channels == 1 and picture.mode in ("1", "L", "LA", "La")
     if has_alpha(picture):
         pixels = np.asarray(picture.convert("RGBA"))

@@ -43,7 +43,9 @@ def read_deep(file: BinaryIO, mode: str) -> Raster:
     with open_with_pillow(file) as picture:
         picture.load()  # EXIF and resolution may stand behind the pixels
         turned = picture.getexif().get(ORIENTATION, 1)
-        tags = Tags(icc=picture.info.get("icc_profile"), dpi=dpi_of(picture), mode=f"{mode};16")
+        tags = Tags(
+            icc=picture.info.get("icc_profile"), dpi=dpi_of(picture), mode=picture.mode if mode == "L" else f"{mode};16"
+        )
     values = upright(decode(file, mode), turned)
     if mode.endswith("A"):
         return split(values, tags)

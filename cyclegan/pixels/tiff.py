@@ -11,6 +11,7 @@ import io
 import logging
 import math
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,7 +27,16 @@ ALPHA, PREMULTIPLIED = 2, 1  # of the TIFF tag ExtraSamples
 WHITE_IS_ZERO, BLACK_IS_ZERO, COLOR, INKS = 0, 1, 2, 5  # of the TIFF tag PhotometricInterpretation
 GREY = (WHITE_IS_ZERO, BLACK_IS_ZERO)
 INCH, UNITS = 2, {2: 1.0, 3: 2.54}  # of the TIFF tag ResolutionUnit: inch, centimeter -> of them in an inch
-CODECS = {"LZW": "LZW", "ZSTD": "Zstandard", "ZSTD_DEPRECATED": "Zstandard", "LERC": "LERC", "JPEG": "JPEG"}
+CODECS = {  # tifffile's names -> what they are called
+    "ZSTD": "Zstandard",
+    "ZSTD_DEPRECATED": "Zstandard",
+    "DEFLATE": "Deflate",
+    "ADOBE_DEFLATE": "Deflate",
+    "WEBP": "WebP",
+    "JPEG2000": "JPEG 2000",
+    "JPEGXL": "JPEG XL",
+}
+FLOATING_POINT = 3  # of the TIFF tag Predictor
 RAW = 1  # no compression
 UNSURE = (50000, 50001, 34887)  # Zstandard, WebP and LERC: tifffile's decoders may lack a library of their own
 BY_LIBTIFF = TiffImagePlugin.COMPRESSION_INFO
@@ -34,31 +44,40 @@ BY_LIBTIFF = TiffImagePlugin.COMPRESSION_INFO
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it cannot read is an error anyway
 
 
-def read_tiff(file: BinaryIO, channels: int) -> Raster:
-    """The image of a file, or its pages as channels. Raises ValueError for what is not supported, and names it."""
+def read_tiff(file: BinaryIO, channels: int, frame: int = 0) -> Raster:
+    """A page of a file, or its pages as channels. Raises ValueError for what is not supported, and names it."""
     from tifffile import TiffFile
 
     try:
         opened = TiffFile(file)
-        first: Any = opened.pages.first
-        first.dtype.itemsize, first.photometric.name, first.compression.name  # noqa: B018  all of them may be missing
+        page: Any = opened.pages[frame]
+        what = describe(page)
     except Exception:  # of what tifffile cannot even begin to read, Pillow says what is wrong
-        return read_with_pillow(file, channels)
-    if _is_for_pillow(opened, first, channels):
-        try:
-            return read_with_pillow(file, channels, _highest(first))
-        except UnidentifiedImageError:
-            file.seek(0)
-    return _read_pages(file, opened, first, channels)
+        return read_with_pillow(file, channels, frame)
+    if not _is_for_pillow(opened, page, channels):
+        return _read_pages(opened, page, channels)
+    try:
+        return replace(read_with_pillow(file, channels, frame), highest=_highest(page))
+    except UnidentifiedImageError:
+        return _read_pages(opened, page, channels)
+    except (OSError, KeyError) as error:
+        raise ValueError(f"{what}: {error}") from error
+
+
+def count_pages(file: BinaryIO) -> int:
+    """Number of full-size images; smaller copies of others are not counted."""
+    from tifffile import TiffFile
+
+    pages: Any = TiffFile(file).pages
+    return sum(not page.is_reduced for page in pages)
 
 
 def describe(page: Any) -> str:
-    """ "TIFF of 3 × float32, Zstandard"."""
+    """ "TIFF of 3 × float32"."""
     bits = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
     kind = page.dtype.name if bits == page.dtype.itemsize * 8 else f"{bits}-bit {page.dtype.name}"
-    codec = "" if page.compression == RAW else f", {CODECS.get(page.compression.name, page.compression.name)}"
     colors = "" if page.photometric in (*GREY, COLOR, INKS) else f", {page.photometric.name}"
-    return f"TIFF of {page.samplesperpixel} × {kind}{codec}{colors}"
+    return f"TIFF of {page.samplesperpixel} × {kind}{colors}"
 
 
 def write_tiff(file: Path | io.BytesIO, values: np.ndarray, alpha: np.ndarray | None, tags: Tags, about: str) -> None:
@@ -94,11 +113,12 @@ def _is_for_pillow(file: Any, page: Any, channels: int) -> bool:
 
 def _in_pages(file: Any, page: Any, channels: int) -> bool:
     """Whether the pages are to be the channels."""
-    grey = page.samplesperpixel == 1 and page.photometric in GREY
-    return grey and channels not in (1, 3) and channels == len(file.pages)
+    if page.samplesperpixel != 1 or page.photometric not in GREY or channels in (1, 3) or channels != len(file.pages):
+        return False
+    return all((other.shape, other.dtype) == (page.shape, page.dtype) for other in file.pages)
 
 
-def _read_pages(file: BinaryIO, opened: Any, first: Any, channels: int) -> Raster:
+def _read_pages(opened: Any, first: Any, channels: int) -> Raster:
     what = describe(first)
     if first.photometric not in (*GREY, COLOR, INKS):
         raise ValueError(f"{what}; save it as RGB or grey")
@@ -110,11 +130,11 @@ def _read_pages(file: BinaryIO, opened: Any, first: Any, channels: int) -> Raste
     if first.photometric == WHITE_IS_ZERO:
         values = (_highest(first) or np.iinfo(values.dtype).max) - values
     premultiplied = bool(first.extrasamples) and first.extrasamples[0] == PREMULTIPLIED
-    tags = Tags(icc=_value(first, 34675), dpi=_dpi(first), mode=what.removeprefix("TIFF of "))
-    return _colors(values, tags, first, channels, premultiplied)
+    tags = Tags(icc=_value(first, 34675), dpi=_dpi(first), mode=what, premultiplied=premultiplied)
+    return _colors(values, tags, first, channels)
 
 
-def _colors(values: np.ndarray, tags: Tags, page: Any, channels: int, premultiplied: bool) -> Raster:
+def _colors(values: np.ndarray, tags: Tags, page: Any, channels: int) -> Raster:
     """Inks as RGB; the channels that are alpha apart, unless they are asked for."""
     highest = _highest(page)
     if page.photometric == INKS and channels == 3 and page.samplesperpixel >= 4 and values.dtype.kind == "u":
@@ -122,7 +142,7 @@ def _colors(values: np.ndarray, tags: Tags, page: Any, channels: int, premultipl
     extra = int(page.extrasamples[0]) if page.extrasamples else 0
     has_alpha = extra in (ALPHA, PREMULTIPLIED) and values.dtype in (np.uint8, np.uint16) and highest is None
     if has_alpha and values.shape[2] != channels and len(page.extrasamples) == 1:
-        return split(values, Tags(icc=tags.icc, dpi=tags.dpi, mode=tags.mode, premultiplied=premultiplied))
+        return split(values, tags)
     if page.photometric == COLOR and channels == 3 and values.shape[2] > 3:
         values = values[..., :3]  # what follows is no color, as Pillow takes it
     return Raster(values=values, tags=tags, highest=highest)
@@ -138,7 +158,9 @@ def _pixels(page: Any, what: str) -> np.ndarray:
     """(h, w, c) as it is stored."""
     decoder = _decoder(page)
     if decoder is None:
-        raise ValueError(f"{what}: no decoder for it here; save it uncompressed or with Deflate")
+        codec = CODECS.get(page.compression.name, page.compression.name)
+        codec += " with predictor 3" if page.predictor == FLOATING_POINT else ""
+        raise ValueError(f"{what}, {codec}: there is no decoder for it; save it uncompressed or with Deflate")
     if decoder == "Pillow":
         return _decompressed(page)
     values: np.ndarray = page.asarray()

@@ -17,7 +17,7 @@ import torch
 
 from cyclegan.errors import UserError
 from cyclegan.images import from_raster, from_values, opacity, to_values
-from cyclegan.pixels.files import holds, holds_alpha, read_raster, write_raster
+from cyclegan.pixels.files import holds, holds_alpha, losses, read_raster, write_raster
 from cyclegan.pixels.kind import RGB, Kind
 from cyclegan.pixels.pillow import reduced
 from cyclegan.pixels.raster import Raster
@@ -89,13 +89,16 @@ def write_like(path: Path, image: AnyImages, original: Original, kinds: Kinds, a
 
     A name without room for 16 bits, as .jpg, gets the type of the side.
     """
-    kind = kinds.written(original.raster.values.dtype.name)
-    kind = kind if holds(path.suffix, kind) else kinds.target
-    if original.raster.alpha is None or holds_alpha(path.suffix, kind):
-        write_raster(path, finish(image, original, kind), about)
-        return []
-    write_raster(path, Raster(values=to_values(image, kind), tags=original.raster.tags), about)
-    return [f"alpha is lost, as {path.suffix} of {kind} has no room for it; laid on white"]
+    wanted = kinds.written(original.raster.values.dtype.name)
+    kind = wanted if holds(path.suffix, wanted) else kinds.target
+    keeps_alpha = holds_alpha(path.suffix, kind)
+    lost = [] if kind.type == wanted.type else [f"8 of 16 bits are lost, as {path.suffix} has no room for them"]
+    if original.raster.alpha is not None and not keeps_alpha:
+        lost.append(f"alpha is lost, as {path.suffix} has no room for it; laid on white")
+    values = to_values(image, kind)
+    raster = finish(image, original, kind) if keeps_alpha else Raster(values=values, tags=original.raster.tags)
+    write_raster(path, raster, about)
+    return lost + losses(path.suffix, raster)
 
 
 def _without_white(image: AnyImages, original: Original) -> AnyImages:

@@ -3,19 +3,18 @@
 import math
 import os
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
 
-from cyclegan.pixels.formats import MAX_PIXELS, TooLargeError
+from cyclegan.pixels.formats import MAX_PIXELS, File, TooLargeError
 from cyclegan.pixels.kind import MOST, TYPES
 from cyclegan.pixels.raster import Raster, Tags
 
 MAX_BYTES = 2**31
 
 
-def read_npy(file: BinaryIO) -> Raster:
+def read_npy(file: File) -> Raster:
     """Raises ValueError for what is no image."""
     version = npy.read_magic(file)
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0

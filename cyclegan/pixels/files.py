@@ -7,7 +7,6 @@ Orientation is applied, and not written. A single read gives the first frame or 
 
 import io
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -18,10 +17,13 @@ from cyclegan.pixels.formats import (
     ARRAY,
     FORMATS,
     BadPictureError,
+    File,
     head_of,
     open_binary,
     open_picture,
     open_with_pillow,
+    reading,
+    require_codec,
 )
 from cyclegan.pixels.kind import HIGHEST, RGB, Kind
 from cyclegan.pixels.pillow import described, narrowed, read_with_pillow, save_with_pillow
@@ -50,6 +52,18 @@ def holds(suffix: str, kind: Kind) -> bool:
 def holds_alpha(suffix: str, kind: Kind) -> bool:
     """Whether a format has room for alpha beside a kind."""
     return FORMATS.get(suffix.lower()) in CLEAR and kind.type in HIGHEST and kind.channels in (1, 3)
+
+
+def losses(suffix: str, raster: Raster) -> list[str]:
+    """What becomes of a raster in a palette of 256 colors, one of which may be transparent."""
+    if FORMATS.get(suffix.lower()) != "GIF":
+        return []
+    alpha = np.full((1, 1), 255, np.uint8) if raster.alpha is None else raster.alpha
+    shown = raster.values[np.broadcast_to(alpha, raster.values.shape[:2]) > 0]
+    if not np.isin(alpha, (0, 255)).all():
+        return ["some colors are lost, as .gif has 256 colors and no half-transparent ones"]
+    many = len(np.unique(shown, axis=0)) > 256 - (alpha == 0).any()
+    return ["some colors are lost, as .gif has 256 colors"] if many else []
 
 
 def read_raster(path: Path, kind: Kind, content: bytes | None = None, frame: int = 0) -> Raster:
@@ -104,6 +118,8 @@ def write_raster(path: Path, raster: Raster, about: str = "") -> None:
     form = ARRAY if path.suffix.lower() == ARRAY else FORMATS.get(path.suffix.lower())
     if form is None:
         raise BadPictureError(f"{path}: cannot write '{path.suffix}'; use one of {' '.join(FORMATS)}")
+    with reading(None, path):
+        require_codec(form)
     path.parent.mkdir(parents=True, exist_ok=True)
     if form == ARRAY:
         return arrays.write_npy(path, raster.values, raster.tags)
@@ -137,7 +153,7 @@ def _save(file: Path | io.BytesIO, form: str, raster: Raster, about: str) -> Non
     return save_with_pillow(file, values, form, about, **profile, **dpi)
 
 
-def _stored(file: BinaryIO, channels: int, frame: int = 0) -> Raster:
+def _stored(file: File, channels: int, frame: int = 0) -> Raster:
     head = head_of(file)
     if head.startswith(NPY):
         return arrays.read_npy(file)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TypeAlias
 
 from PIL import Image, UnidentifiedImageError
 
@@ -35,6 +35,7 @@ FORMATS = {
 ARRAY = ".npy"  # any number of channels and any type
 ALWAYS = ["BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"]  # what every Pillow reads
 MAX_PIXELS = 50_000_000  # a 7000×7000 image; larger ones are refused before they are decoded
+File: TypeAlias = io.BufferedReader | io.BytesIO
 HEAD = 64  # bytes that are enough to tell formats apart
 UNREAD = {  # first bytes -> formats that are recognized and not read
     b"8BPS": "Photoshop (PSD)",
@@ -64,7 +65,7 @@ class BadPictureError(UserError):
 
 
 @contextmanager
-def open_binary(path: Path, content: bytes | None = None) -> Iterator[BinaryIO]:
+def open_binary(path: Path, content: bytes | None = None) -> Iterator[File]:
     """A file, or the bytes of one, for reading; whatever fails inside the with block becomes a BadPictureError.
 
     content  Bytes in memory; the path is only a name for messages then.
@@ -82,7 +83,7 @@ def open_picture(path: Path, content: bytes | None = None) -> Iterator[Image.Ima
 
 
 @contextmanager
-def open_with_pillow(file: BinaryIO) -> Iterator[Image.Image]:
+def open_with_pillow(file: File) -> Iterator[Image.Image]:
     """An open file, not decoded yet. Raises ValueError for what is too large, has no decoder, or is no image."""
     file.seek(0)
     with Image.open(file, formats=_formats(head_of(file))) as picture:
@@ -121,12 +122,17 @@ class NeedsPackageError(ValueError):
     """A format whose decoder is not installed."""
 
 
-def head_of(file: BinaryIO) -> bytes:
+def head_of(file: File) -> bytes:
     """The first bytes; the file is at its beginning afterwards."""
     file.seek(0)
     head = file.read(HEAD)
     file.seek(0)
     return head
+
+
+def require_codec(form: str) -> None:
+    """Raises NeedsPackageError for a format that is not in this Pillow, nor in an installed package."""
+    {"AVIF": _avif, "HEIF": _heif}.get(form, str)()
 
 
 def _formats(head: bytes) -> list[str]:

@@ -2,13 +2,13 @@
 
 import io
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
-from cyclegan.pixels.formats import open_with_pillow
+from cyclegan.pixels.formats import File, open_with_pillow
 from cyclegan.pixels.raster import Raster, Tags, joined
 
 ORIENTATION = 0x0112  # the EXIF tag
@@ -23,7 +23,7 @@ HOW: dict[str, dict[str, Any]] = {
 WITHOUT_EXIF = ("BMP", "GIF")
 
 
-def read_with_pillow(file: BinaryIO, channels: int, frame: int = 0) -> Raster:
+def read_with_pillow(file: File, channels: int, frame: int = 0) -> Raster:
     """A frame or page of a file: greys as 1 channel if that is asked for or if they have more than 8 bits, else RGB."""
     with open_with_pillow(file) as picture:
         if frame:

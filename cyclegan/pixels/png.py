@@ -11,13 +11,12 @@ import io
 import struct
 import zlib
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt16
 from PIL import Image
 
-from cyclegan.pixels.formats import open_with_pillow
+from cyclegan.pixels.formats import File, open_with_pillow
 from cyclegan.pixels.pillow import ORIENTATION, dpi_of
 from cyclegan.pixels.raster import Raster, Tags, split, upright
 
@@ -38,7 +37,7 @@ def mode_of(head: bytes) -> str | None:
     return DEEP.get(head[24:26]) if head.startswith(SIGNATURE) else None
 
 
-def read_deep(file: BinaryIO, mode: str) -> Raster:
+def read_deep(file: File, mode: str) -> Raster:
     """A file of 16 bits a channel."""
     with open_with_pillow(file) as picture:
         picture.load()  # EXIF and resolution may stand behind the pixels
@@ -54,7 +53,7 @@ def read_deep(file: BinaryIO, mode: str) -> Raster:
     return Raster(values=values, alpha=alpha, tags=tags)
 
 
-def decode(file: Path | BinaryIO, mode: str) -> UInt16[np.ndarray, "h w c"]:
+def decode(file: Path | File, mode: str) -> UInt16[np.ndarray, "h w c"]:
     """All that is stored, both bytes of each channel."""
     if mode == "L":
         with Image.open(file, formats=["PNG"]) as picture:
@@ -83,14 +82,14 @@ def encode(pixels: UInt16[np.ndarray, "h w c"], tags: Tags, exif: bytes) -> byte
     return SIGNATURE + b"".join(parts)
 
 
-def _bytes(file: Path | BinaryIO, mode: str, order: str) -> np.ndarray:
+def _bytes(file: Path | File, mode: str, order: str) -> np.ndarray:
     """The upper byte of every channel of numbers that are in this order, big- or little-endian."""
     with Image.open(file, formats=["PNG"]) as picture:
         picture.tile = [tile._replace(args=f"{mode};16{order}") for tile in picture.tile]
         return np.asarray(picture)
 
 
-def _as_rgba(file: Path | BinaryIO) -> BinaryIO:
+def _as_rgba(file: Path | File) -> File:
     """A PNG file of 16-bit grey and alpha with the header of 8-bit RGBA."""
     content = file.read_bytes() if isinstance(file, Path) else _all(file)
     start = len(SIGNATURE)
@@ -98,7 +97,7 @@ def _as_rgba(file: Path | BinaryIO) -> BinaryIO:
     return io.BytesIO(SIGNATURE + _chunk(b"IHDR", header) + content[start + 25 :])
 
 
-def _transparent_color(file: BinaryIO) -> tuple[int, ...] | None:
+def _transparent_color(file: File) -> tuple[int, ...] | None:
     """The chunk tRNS, in 16 bits a channel."""
     content = _all(file)
     at = len(SIGNATURE)
@@ -112,7 +111,7 @@ def _transparent_color(file: BinaryIO) -> tuple[int, ...] | None:
     return None
 
 
-def _all(file: BinaryIO) -> bytes:
+def _all(file: File) -> bytes:
     file.seek(0)
     return file.read()
 

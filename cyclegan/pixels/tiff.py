@@ -13,12 +13,13 @@ import math
 import struct
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from cyclegan.pixels.arrays import require_image
+from cyclegan.pixels.formats import File
 from cyclegan.pixels.pillow import read_with_pillow
 from cyclegan.pixels.raster import Raster, Tags, joined, split, upright
 
@@ -44,7 +45,7 @@ BY_LIBTIFF = TiffImagePlugin.COMPRESSION_INFO
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it cannot read is an error anyway
 
 
-def read_tiff(file: BinaryIO, channels: int, frame: int = 0) -> Raster:
+def read_tiff(file: File, channels: int, frame: int = 0) -> Raster:
     """A page of a file, or its pages as channels. Raises ValueError for what is not supported, and names it."""
     from tifffile import TiffFile
 
@@ -64,7 +65,7 @@ def read_tiff(file: BinaryIO, channels: int, frame: int = 0) -> Raster:
         raise ValueError(f"{what}: {error}") from error
 
 
-def count_pages(file: BinaryIO) -> int:
+def count_pages(file: File) -> int:
     """Number of full-size images; smaller copies of others are not counted."""
     from tifffile import TiffFile
 
@@ -98,6 +99,8 @@ def write_tiff(file: Path | io.BytesIO, values: np.ndarray, alpha: np.ndarray | 
 
 def _is_for_pillow(file: Any, page: Any, channels: int) -> bool:
     """Whether Pillow reads an image as it is meant: bits and palettes, 8 bits of colors, greys of 12 bits."""
+    if file.is_bigtiff and file.byteorder == ">":
+        return False  # Pillow knows no such files
     if page.dtype == np.bool_ or page.photometric not in (*GREY, COLOR, INKS):
         return page.dtype.itemsize == 1
     if page.dtype == np.uint16 and page.samplesperpixel == 1 and page.bitspersample == 12:

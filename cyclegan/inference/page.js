@@ -69,7 +69,10 @@ function show(both) {
   const [width, height] = both ? [$("after").width, $("after").height] : [$("before").naturalWidth, $("before").naturalHeight];
   $("stage").style.setProperty("--w", width);
   $("stage").style.setProperty("--h", height);
-  $("size").textContent = [`${width} × ${height} pixels`, (both ? result : picked.picture).note].filter(Boolean).join("; ");
+  const thin = Math.max(width / height, height / width) > 8;  // and not to be seen in its own proportions
+  $("stage").classList.toggle("thin", thin);
+  const notes = [`${width} × ${height} pixels`, (both ? result : picked.picture).note, thin && "shown stretched"];
+  $("size").textContent = notes.filter(Boolean).join("; ");
 }
 
 async function pick(field, blob, name) {

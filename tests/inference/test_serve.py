@@ -339,9 +339,9 @@ def test_in_a_browser_animations_are_still_and_what_is_left_out_is_said(opened, 
             shown.click("[data-field=picture] .strip button[title='noise']")
             shown.get_by_text("44 × 30 pixels", exact=True).wait_for()
         file.set_input_files(tmp_path / "long.png")
-        shown.get_by_text("3 × 400 pixels", exact=True).wait_for()
+        shown.get_by_text("3 × 400 pixels; shown stretched", exact=True).wait_for()
         shown.click("#go:enabled")
-        shown.get_by_text("1 × 64 pixels; reduced from 3 × 400 to 1 × 64").wait_for()
+        shown.get_by_text("1 × 64 pixels; reduced from 3 × 400 to 1 × 64; shown stretched").wait_for()
         for part in ("#stage", "#after"):
             box = shown.locator(part).bounding_box()
             assert min(box["width"], box["height"]) >= 150  # CSS pixels

@@ -30,7 +30,8 @@ def read_with_pillow(file: File, channels: int, frame: int = 0) -> Raster:
             picture.seek(frame)
         _scale_key(picture)
         tags = Tags(icc=picture.info.get("icc_profile"), dpi=dpi_of(picture), mode=picture.mode)
-        return _decoded(ImageOps.exif_transpose(picture), channels, tags)
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _decoded(picture, channels, tags)
 
 
 def has_alpha(picture: Image.Image) -> bool:
@@ -137,7 +138,8 @@ def _decoded(picture: Image.Image, channels: int, tags: Tags) -> Raster:
     if has_alpha(picture):
         pixels = np.asarray(picture.convert("RGBA"))
         return Raster(values=pixels[..., : 1 if one else 3], alpha=pixels[..., 3], tags=tags)
-    return Raster(values=_from_pillow(picture.convert("L" if one else "RGB")), tags=tags)
+    mode = "L" if one else "RGB"
+    return Raster(values=_from_pillow(picture if picture.mode == mode else picture.convert(mode)), tags=tags)
 
 
 def _native(picture: Image.Image) -> np.ndarray:

@@ -125,6 +125,8 @@ def _read_pages(opened: Any, first: Any, channels: int) -> Raster:
     what = describe(first)
     if first.photometric not in (*GREY, COLOR, INKS):
         raise ValueError(f"{what}; save it as RGB or grey")
+    if first.imagedepth != 1:
+        raise ValueError(f"{what}, a volume of depth {first.imagedepth}; save it as pages")
     pages = list(opened.pages) if _in_pages(opened, first, channels) else [first]
     found = channels if len(pages) > 1 else first.samplesperpixel
     require_image((first.imagelength, first.imagewidth, found), first.dtype, what)

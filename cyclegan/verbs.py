@@ -62,24 +62,42 @@ def convert(file: Path, out: Path, *, x: str | None, y: str | None) -> int:
     return 0
 
 
-def serve(checkpoints: Sequence[Path], examples: Path | None, *, host: str, port: int, size: int | None) -> int:
+def serve(
+    checkpoints: Sequence[Path],
+    *,
+    examples: Path | None,
+    styles: Path | None,
+    host: str,
+    port: int,
+    allow_host: Sequence[str],
+    size: int | None,
+) -> int:
     """Answer with a page and an endpoint until Ctrl-C."""
     try:
         from cyclegan.inference import server
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name}: is not installed; pip install fastapi uvicorn python-multipart") from error
-    from cyclegan.inference.guard import Hosts
+    from cyclegan.inference.guard import Hosts, allowed_host
     from cyclegan.inference.load import load as load_trained
-    from cyclegan.inference.studio import SIZE, Studio, named, read_examples
+    from cyclegan.inference.studio import SIZE, Studio, named, read_examples, read_styles
 
-    hosts, size = Hosts(host), size or SIZE
+    hosts, size = Hosts(host, tuple(map(allowed_host, allow_host))), size or SIZE
     with server.listen(host, port) as listening:
         models = {name: load_trained(path) for name, path in named(checkpoints).items()}
         for damage in (damage for loaded in models.values() for damage in loaded.damages):
             print(f"passed over: {damage}", file=sys.stderr)
-        studio = Studio(models=models, examples=read_examples(examples, size), size=size)
+        wants_styles = any(loaded.stylizer is not None for loaded in models.values())
+        studio = Studio(
+            models=models,
+            examples=read_examples(examples, size),
+            styles=read_styles(styles, size) if wants_styles else {},
+            size=size,
+        )
         if not hosts.is_loopback:
-            print(f"warning: whoever reaches {host} can use this; there is no password", file=sys.stderr)
+            reached = ", ".join((host, *hosts.allowed))
+            print(f"warning: anyone who can reach {reached} can use this; there is no password", file=sys.stderr)
+        if "*" in hosts.allowed:
+            print("warning: with --allow-host '*' any web site can send images to it; name the host", file=sys.stderr)
         shown = f"[{host}]" if ":" in host else host
         print(f"{', '.join(models)}: at http://{shown}:{listening.getsockname()[1]}/ until Ctrl-C", flush=True)
         server.Server(studio, hosts).run(sockets=[listening])

@@ -1,15 +1,14 @@
 """Picture files ↔ 8-bit RGB arrays. Needs Pillow and NumPy only, so that checking a folder starts without PyTorch.
 
 Array      uint8 (h, w, 3), RGB, upright: the EXIF orientation is applied on reading. For all others: cyclegan.pixels.
-Reads      jpg, jpeg, png, webp, tif, tiff, bmp; grey, palette, CMYK and 16-bit pictures become 8-bit RGB; alpha is
-           laid on white.
+Reads      jpg, jpeg (jfif, jpe, jif), png, webp, tif, tiff, bmp, gif; of several frames or pages the first. Grey,
+           palette, CMYK and 16-bit pictures become 8-bit RGB; alpha is laid on white.
 Refuses    other formats whatever their suffix, truncated files, more than 50 million pixels, floating-point pixels and
            integers beyond 16 bits (both have no agreed range).
 """
 
 import io
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +22,15 @@ from cyclegan.errors import UserError, naming
 FORMATS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jfif": "JPEG",
+    ".jpe": "JPEG",
+    ".jif": "JPEG",
     ".png": "PNG",
     ".webp": "WEBP",
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".bmp": "BMP",
+    ".gif": "GIF",
 }
 ARRAY = ".npy"  # of any number of channels and type: see cyclegan.pixels
 PLANAR, BITS = 284, 258  # TIFF tags
@@ -41,27 +44,6 @@ warnings.filterwarnings("ignore", module="PIL")
 
 class BadPictureError(UserError):
     """A file that is no readable picture; the message names it and why."""
-
-
-def find_pictures(folder: Path, arrays: bool = False) -> list[Path]:
-    """Every picture below a folder, nested ones too, in an order that is the same on every machine; arrays if asked."""
-    suffixes = {*FORMATS, ARRAY} if arrays else set(FORMATS)
-    found = (path for path in _visible(folder) if path.suffix.lower() in suffixes)
-    return sorted(found, key=lambda p: p.relative_to(folder).as_posix())
-
-
-def passed_over(folder: Path) -> Counter[str]:
-    """How many files `find_pictures` leaves out, by suffix: a phone's .heic, notes as .txt."""
-    suffixes = (path.suffix.lower() for path in _visible(folder))
-    return Counter(suffix or "without suffix" for suffix in suffixes if suffix not in FORMATS)
-
-
-def _visible(folder: Path) -> Iterator[Path]:
-    """Every file below a folder that somebody has put there, and not a program for itself."""
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(folder).parts)
-        if not hidden and path.is_file():
-            yield path
 
 
 @contextmanager

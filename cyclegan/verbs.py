@@ -3,8 +3,9 @@
 PyTorch is imported inside those that compute, so that `data` starts at once.
 """
 
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from cyclegan.errors import UserError
 from cyclegan.evaluation.settings import CompareConfig
 from cyclegan.experiment import RUNS, score
 from cyclegan.inference.options import Options
+from cyclegan.pixels.find import skipped_below
 from cyclegan.provenance import environment
 
 
@@ -36,6 +38,7 @@ def translate(
     loaded = load_trained(checkpoint, **loading)
     for damage in loaded.damages:
         print(f"passed over: {damage}", file=sys.stderr)
+    say_skipped(pictures, arrays=not loaded.kinds_to(to).source.is_rgb)
     report = translate_all(loaded, pictures, out, to, how, frames=frames)
     count, kind = len(report.done) + len(report.bad), "files" if report.notes else "pictures"
     print("".join(f"{note}\n" for note in report.notes), end="")
@@ -43,6 +46,12 @@ def translate(
     for bad in report.bad:
         print(f"error: {bad}", file=sys.stderr)
     return UserError.exit_code if report.bad else 0
+
+
+def say_skipped(places: Iterable[Path], arrays: bool = False) -> None:
+    """Print one line on the files below folders that are not read, if there are any."""
+    if line := skipped_below(places, arrays):
+        print(line, file=sys.stderr)
 
 
 def export(checkpoint: Path, out: Path, *, to: str | None, pixels: str | None) -> int:
@@ -76,6 +85,7 @@ def serve(checkpoints: Sequence[Path], examples: Path | None, *, host: str, port
         models = {name: load_trained(path) for name, path in named(checkpoints).items()}
         for damage in (damage for loaded in models.values() for damage in loaded.damages):
             print(f"passed over: {damage}", file=sys.stderr)
+        say_skipped([examples] if examples else [])
         studio = Studio(models=models, examples=read_examples(examples, size), size=size)
         if not hosts.is_loopback:
             print(f"warning: whoever reaches {host} can use this; there is no password", file=sys.stderr)
@@ -103,9 +113,23 @@ def check_data(targets: Sequence[str]) -> int:
     """Count and open every picture of a domain, a folder, or two folders that are the sides of a training."""
     from cyclegan.data.check import check
 
-    report = check(*(Path(name) if Path(name).is_dir() else locate(find_domain(name)) for name in targets))
+    report = check(*map(_folder_or_domain, targets))
     print(report)
     return UserError.exit_code if report.bad else 0
+
+
+def _folder_or_domain(name: str) -> Path:
+    """The folder of that name, else that of the domain; what looks like a path is never taken for a domain."""
+    folder = Path(os.path.expanduser(name))
+    if folder.is_dir():
+        return folder
+    if folder.exists() or str(folder) != name or "/" in name or os.sep in name:
+        raise UserError(f"{name}: no such folder; give a folder of images")
+    try:
+        domain = find_domain(name)
+    except UserError as error:
+        raise UserError(f"{name}: no such folder, and no such domain either ({error})") from error
+    return locate(domain)
 
 
 def compare(path: Path, overrides: Sequence[str]) -> int:
@@ -115,6 +139,7 @@ def compare(path: Path, overrides: Sequence[str]) -> int:
     from cyclegan.comparison import compare
     from cyclegan.evaluation.summary import failures, save_comparison, summary
 
+    say_skipped([*config.images, *config.targets, *config.held_out])
     comparison = compare(config)
     folder = RUNS / "compare" / path.stem
     save_comparison(folder, comparison, {"settings": dump(config), **environment()})
@@ -168,6 +193,7 @@ def evaluate(
             f"{folder}: is no run; say what its pictures are translations of: --domain photo2monet, "
             "or --sources photos --targets paintings"
         )
+    say_skipped(filter(None, [folder, sources, targets, held_out]))
     report = assess_folder(folder, task, choose_device("auto"), Asked(count, fetch, metrics))
     out = out or RUNS / "evaluation" / folder.absolute().name
     print(as_text(report))

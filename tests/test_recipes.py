@@ -180,9 +180,9 @@ def test_a_folder_in_the_format_of_a_phone_is_told_what_to_do(place, capsys):
     said = capsys.readouterr()
     assert said.err.splitlines() == [
         "error: photos: 0 readable pictures found, at least 2 are needed; hundreds are better; "
-        "passed over: 7 .heic; convert pictures to jpg or png"
+        "skipped: 7 .heic (convert images to JPEG or PNG)"
     ]
-    assert "passed over: 7 .heic\n" in said.out
+    assert "skipped: 7 .heic (convert images to JPEG or PNG)\n" in said.out
 
 
 def test_the_same_folder_twice_is_refused_in_one_line(place, capsys):

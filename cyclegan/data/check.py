@@ -19,7 +19,8 @@ from tqdm import tqdm
 from cyclegan.data.cards import FOLDERS
 from cyclegan.data.duplicates import pairs, shapes
 from cyclegan.errors import UserError
-from cyclegan.pictures import FORMATS, BadPictureError, find_pictures, open_picture, passed_over, read_picture
+from cyclegan.pictures import BadPictureError, open_picture, read_picture
+from cyclegan.pixels.find import describe_skipped, none_found, scan
 
 THREADS = 2
 SHOWN = 5  # the commonest sizes and modes, and pictures named in a note
@@ -48,7 +49,7 @@ class Report:
     counts: dict[str, int]  # part -> pictures, bad ones too
     looks: dict[str, list[Look]]  # part -> the good ones
     bad: tuple[str, ...]  # each names a file or a folder, and why
-    passed_over: dict[str, Counter[str]] = field(default_factory=dict)  # part -> suffix -> files
+    skipped: dict[str, Counter[str]] = field(default_factory=dict)  # part -> suffix -> files
 
     @property
     def all_looks(self) -> list[Look]:
@@ -92,7 +93,7 @@ class Report:
 
     def __str__(self) -> str:
         """Some lines for people."""
-        others = sum(self.passed_over.values(), Counter[str]())
+        skipped = describe_skipped(sum(self.skipped.values(), Counter[str]()))
         return "\n".join(
             [
                 f"{' and '.join(map(str, self.folders))}: "
@@ -100,7 +101,7 @@ class Report:
                 *(f"  {name:8} {count}" for name, count in self.counts.items()),
                 f"  sizes    {_commonest(self.sizes)}",
                 f"  modes    {_commonest(self.modes)}",
-                *([f"passed over: {_by_suffix(others)}"] if others else []),
+                *filter(None, [skipped]),
                 *(f"note: {line}" for line in self.notes()),
                 *(f"bad: {line}" for line in self.bad),
             ]
@@ -114,19 +115,18 @@ def check(*folders: Path) -> Report:
             raise UserError(f"{folder}: no such folder")
     require_apart(*folders)
     parts = _parts(folders)
-    files = {name: find_pictures(part) for name, part in parts.items()}
-    seen = {name: look_at_all(paths) for name, paths in files.items()}
-    others = {name: passed_over(part) for name, part in parts.items()}
-    empty = [name for name, paths in files.items() if not paths]
+    found = {name: scan(part) for name, part in parts.items()}
+    seen = {name: look_at_all(images) for name, (images, _) in found.items()}
+    empty = [name for name, (images, _) in found.items() if not images]
     return Report(
         folders=folders,
-        counts={name: len(paths) for name, paths in files.items()},
+        counts={name: len(images) for name, (images, _) in found.items()},
         looks={name: [look for look in looks if isinstance(look, Look)] for name, looks in seen.items()},
         bad=(
-            *(f"{parts[name]}: holds no picture ({' '.join(FORMATS)}){remedy(others[name])}" for name in empty),
+            *(str(none_found(parts[name])) for name in empty),
             *(str(look) for looks in seen.values() for look in looks if isinstance(look, BadPictureError)),
         ),
-        passed_over=others,
+        skipped={name: skipped for name, (_, skipped) in found.items()},
     )
 
 
@@ -137,11 +137,6 @@ def require_apart(*folders: Path) -> None:
             raise UserError(f"{one} and {other}: are the same folder; give one for each side")
         if one.resolve().is_relative_to(other.resolve()):
             raise UserError(f"{one} and {other}: the first lies in the second; give each side a folder of its own")
-
-
-def remedy(others: Counter[str]) -> str:
-    """How a message about too few pictures goes on, if there are files that were passed over."""
-    return f"; passed over: {_by_suffix(others)}; convert pictures to jpg or png" if others else ""
 
 
 def _parts(folders: Sequence[Path]) -> dict[str, Path]:
@@ -181,13 +176,6 @@ def _look(path: Path) -> Look | BadPictureError:
 def _commonest(counts: Counter[str]) -> str:
     shown = ", ".join(f"{name} ({count})" for name, count in counts.most_common(SHOWN))
     return f"{shown}, and {len(counts) - SHOWN} others" if len(counts) > SHOWN else shown or "none"
-
-
-def _by_suffix(counts: Counter[str]) -> str:
-    """The commonest first."""
-    return ", ".join(
-        f"{count:,} {suffix}" for suffix, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    )
 
 
 def _many(count: int) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cyclegan.errors import UserError
-from cyclegan.pictures import ARRAY, FORMATS, find_pictures
 from cyclegan.pixels.files import holds
+from cyclegan.pixels.find import find_images, none_found
 from cyclegan.pixels.kind import RGB, Kind
 
 
@@ -19,9 +19,7 @@ def plan(
         for name, source in _find(sources, arrays=not kind.is_rgb)
     )
     if not planned:
-        folders = ", ".join(map(str, sources))
-        suffixes = " ".join([*FORMATS, *[ARRAY] * (not kind.is_rgb)])
-        raise UserError(f"{folders}: no pictures there; a picture ends in one of {suffixes}")
+        raise none_found(*sources, arrays=not kind.is_rgb)
     return planned
 
 
@@ -52,7 +50,7 @@ def _find(sources: Sequence[Path], arrays: bool) -> Iterator[tuple[Path, Path]]:
     """(name below the output folder, source) of every picture."""
     for source in sources:
         if source.is_dir():
-            yield from ((path.relative_to(source), path) for path in find_pictures(source, arrays))
+            yield from ((path.relative_to(source), path) for path in find_images(source, arrays))
         elif source.exists():
             yield Path(source.name), source
         else:

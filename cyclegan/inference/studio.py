@@ -19,8 +19,9 @@ from cyclegan.errors import UserError, enough_memory
 from cyclegan.images import from_bytes, to_bytes
 from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.strength import at_strength
-from cyclegan.pictures import encode_picture, find_pictures, read_picture, reduced
+from cyclegan.pictures import encode_picture, read_picture, reduced
 from cyclegan.pixels.files import read_profile
+from cyclegan.pixels.find import find_images, none_found
 from cyclegan.precision import choose_device
 from cyclegan.protocols import Translator, Watchable
 
@@ -130,9 +131,9 @@ def read_examples(folder: Path | None, size: int = SIZE) -> dict[str, bytes]:
     """The first pictures below a folder, or photographs that come with scikit-image, as PNG."""
     if folder is None:
         return {Path(name).stem: encode_picture(open_photograph(name, PHOTOGRAPHS[name])) for name in OFFERED}
-    paths = find_pictures(folder)[:EXAMPLES]
+    paths = find_images(folder)[:EXAMPLES]
     if not paths:
-        raise UserError(f"{folder}: no pictures there; give a folder of examples")
+        raise none_found(folder)
     return {
         f"{number}-{path.stem}": encode_picture(reduced(read_picture(path), size), profile=read_profile(path))
         for number, path in enumerate(paths, start=1)

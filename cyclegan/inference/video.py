@@ -26,7 +26,6 @@ from cyclegan.protocols import Images
 if TYPE_CHECKING:
     import av
 
-FILMS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".wmv", ".flv"}
 H264 = {"crf": "18"}  # constant quality: hardly to be told from the original
 MPEG4_QUALITY = 3  # the coarsest quantizer, of 31
 FINEST_MPEG4 = 60_000  # steps a second: the codec counts in 16 bits

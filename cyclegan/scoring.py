@@ -221,10 +221,11 @@ def _translations(folder: Path, originals: Sequence[Path]) -> list[Path]:
     return list(chosen)
 
 
-def _likeness(one: Path, other: Path) -> tuple[int, bool]:
-    """Number of folders that two paths have in common at their ends, then equality of their suffixes."""
+def _likeness(one: Path, other: Path) -> tuple[int, bool, int]:
+    """Number of folders that two paths have in common at their ends; then equal suffixes; then a short first path."""
     pairs = zip(reversed(one.parent.parts), reversed(other.parent.parts), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)), one.suffix.lower() == other.suffix.lower()
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return shared, one.suffix.lower() == other.suffix.lower(), -len(one.parts)
 
 
 def _original(stem: str) -> str:

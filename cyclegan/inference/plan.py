@@ -1,7 +1,8 @@
 """Which picture goes where: names and tree are kept, nothing is lost on the way."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cyclegan.errors import UserError
@@ -35,6 +36,19 @@ def without_losses(pairs: Iterable[tuple[Path, Path]]) -> Mapping[Path, Path]:
         if target.resolve() in originals:
             raise UserError(f"{target}: is a source and would be written over; give another --out")
     return planned
+
+
+def snapshot_folders(targets: Collection[Path]) -> Mapping[Path, Path]:
+    """A folder for the snapshots of each target: sea/ for sea.png, but sea-png/ and sea-jpg/ beside a sea.jpg."""
+    stems = Counter(target.with_suffix("") for target in targets)
+    folders = {target: target.with_suffix("") for target in targets}
+    for target, folder in folders.items():
+        if stems[folder] > 1:
+            folders[target] = target.with_name(f"{target.stem}-{target.suffix[1:]}")
+    for folder, times in Counter(folders.values()).items():
+        if times > 1:
+            raise UserError(f"--every: the snapshots of {times} images would go to {folder}; rename one of these")
+    return folders
 
 
 def in_natural_order(planned: Mapping[Path, Path]) -> Mapping[Path, Path]:

@@ -55,9 +55,14 @@ def open_picture(path: Path, content: bytes | None = None) -> Iterator[Image.Ima
     with reading(path if content is None else None, path):
         file = path if content is None else io.BytesIO(content)
         with Image.open(file, formats=sorted(set(FORMATS.values()))) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise BadPictureError(_too_large(path, f"{picture.width}×{picture.height}"))
+            require_size(path, picture)
             yield picture
+
+
+def require_size(path: Path, picture: Image.Image) -> None:
+    """Refuse a picture, or the frame of one that is at its turn, of too many pixels."""
+    if picture.width * picture.height > MAX_PIXELS:
+        raise BadPictureError(_too_large(path, f"{picture.width}×{picture.height}"))
 
 
 @contextmanager

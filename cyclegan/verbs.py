@@ -38,8 +38,8 @@ def translate(
     loaded = load_trained(checkpoint, **loading)
     for damage in loaded.damages:
         print(f"passed over: {damage}", file=sys.stderr)
-    say_skipped(pictures, arrays=not loaded.kinds_to(to).source.is_rgb)
     report = translate_all(loaded, pictures, out, to, how, frames=frames)
+    say_skipped(pictures, arrays=not loaded.kinds_to(to).source.is_rgb)
     count, kind = len(report.done) + len(report.bad), "files" if report.notes else "pictures"
     print("".join(f"{note}\n" for note in report.notes), end="")
     print(f"{len(report.done)} of {count} {kind} translated to {to or loaded.to} in {out}")
@@ -85,8 +85,8 @@ def serve(checkpoints: Sequence[Path], examples: Path | None, *, host: str, port
         models = {name: load_trained(path) for name, path in named(checkpoints).items()}
         for damage in (damage for loaded in models.values() for damage in loaded.damages):
             print(f"passed over: {damage}", file=sys.stderr)
-        say_skipped([examples] if examples else [])
         studio = Studio(models=models, examples=read_examples(examples, size), size=size)
+        say_skipped([examples] if examples else [])
         if not hosts.is_loopback:
             print(f"warning: whoever reaches {host} can use this; there is no password", file=sys.stderr)
         shown = f"[{host}]" if ":" in host else host
@@ -124,7 +124,7 @@ def _folder_or_domain(name: str) -> Path:
     if folder.is_dir():
         return folder
     if folder.exists() or str(folder) != name or "/" in name or os.sep in name:
-        raise UserError(f"{name}: no such folder; give a folder of images")
+        raise UserError(f"{folder}: no such folder; give a folder of images")
     try:
         domain = find_domain(name)
     except UserError as error:
@@ -139,8 +139,8 @@ def compare(path: Path, overrides: Sequence[str]) -> int:
     from cyclegan.comparison import compare
     from cyclegan.evaluation.summary import failures, save_comparison, summary
 
-    say_skipped([*config.images, *config.targets, *config.held_out])
     comparison = compare(config)
+    say_skipped([*config.images, *config.targets, *config.held_out])
     folder = RUNS / "compare" / path.stem
     save_comparison(folder, comparison, {"settings": dump(config), **environment()})
     print(summary(comparison))
@@ -193,8 +193,8 @@ def evaluate(
             f"{folder}: is no run; say what its pictures are translations of: --domain photo2monet, "
             "or --sources photos --targets paintings"
         )
-    say_skipped(filter(None, [folder, sources, targets, held_out]))
     report = assess_folder(folder, task, choose_device("auto"), Asked(count, fetch, metrics))
+    say_skipped(filter(None, [folder, sources, targets, held_out]))
     out = out or RUNS / "evaluation" / folder.absolute().name
     print(as_text(report))
     save_report(out, {task.name: report}, {"pictures": str(folder), "evaluated_by": environment()})

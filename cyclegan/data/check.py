@@ -21,6 +21,7 @@ from cyclegan.data.duplicates import pairs, shapes
 from cyclegan.errors import UserError
 from cyclegan.pictures import BadPictureError, open_picture, read_picture
 from cyclegan.pixels.find import describe_skipped, none_found, scan
+from cyclegan.pixels.frames import count_frames
 
 THREADS = 2
 SHOWN = 5  # the commonest sizes and modes, and pictures named in a note
@@ -38,6 +39,7 @@ class Look:
     mode: str  # as stored: "RGB", "L", "CMYK", …
     transparent: bool
     grey: bool
+    frames: int = 1  # or pages; the first is read
     shape: np.ndarray  # see cyclegan.data.duplicates
 
 
@@ -79,6 +81,9 @@ class Report:
             grey, clear = sum(look.grey for look in of_part), sum(look.transparent for look in of_part)
             if grey:
                 yield f"{_many(grey)} of {len(of_part)} in {part} without color"
+            if several := sum(look.frames > 1 for look in of_part):
+                first = "with more than one frame or page; training reads the first"
+                yield f"{_many(several)} of {len(of_part)} in {part} {first}"
             if clear:
                 yield f"{_many(clear)} of {len(of_part)} in {part} with an alpha channel, to be laid on white"
 
@@ -168,6 +173,7 @@ def _look(path: Path) -> Look | BadPictureError:
         height=array.shape[0],
         mode=mode,
         transparent=transparent,
+        frames=count_frames(path),
         grey=bool((small.max(axis=2) - small.min(axis=2)).max() <= COLORED),
         shape=shapes([array])[0],
     )

@@ -65,13 +65,22 @@ class Original:
 
 def read_original(path: Path, kind: Kind) -> Original:
     """A file of a kind."""
-    raster = read_raster(path, kind)
+    return original_of(read_raster(path, kind), kind)
+
+
+def original_of(raster: Raster, kind: Kind) -> Original:
+    """A raster of a kind, to be translated."""
     image = from_values(raster.values, kind)
     return Original(image=image, type=raster.values.dtype.name, alpha=raster.alpha, tags=raster.tags)
 
 
 def write_like(path: Path, image: AnyImages, original: Original, kinds: Kinds, about: str) -> None:
-    """The translation of an original; a name without room for its type, as of 16 bits called .jpg, has the side's."""
+    """The translation of an original, in the format of the suffix."""
+    write_raster(path, raster_like(path.suffix, image, original, kinds), about)
+
+
+def raster_like(suffix: str, image: AnyImages, original: Original, kinds: Kinds) -> Raster:
+    """The translation of an original; a format without room for its type, as .jpg for 16 bits, has the side's."""
     kind = kinds.written(original.type)
-    values = to_values(image, kind if holds(path.suffix, kind) else kinds.target)
-    write_raster(path, Raster(values=values, alpha=original.alpha, tags=original.tags), about)
+    values = to_values(image, kind if holds(suffix, kind) else kinds.target)
+    return Raster(values=values, alpha=original.alpha, tags=original.tags)

@@ -21,6 +21,7 @@ MAX_BYTES = 2**31
 ALPHA, PREMULTIPLIED = 2, 1  # of the TIFF tag ExtraSamples
 WHITE_IS_ZERO, BLACK_IS_ZERO, COLOR = range(3)  # of the TIFF tag PhotometricInterpretation
 GREY = (WHITE_IS_ZERO, BLACK_IS_ZERO)
+SMALLER, MASK = 1, 4  # bits of the TIFF tag NewSubfileType
 INCH, UNITS = 2, {2: 1.0, 3: 2.54}  # of the TIFF tag ResolutionUnit: inch, centimeter -> of them in an inch
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it cannot read is an error anyway
@@ -41,33 +42,53 @@ def read_npy(path: Path) -> Raster:
     return Raster(values=values.reshape(*shape[:2], -1), tags=Tags(flat=len(shape) == 2))
 
 
-def is_simple_tiff(path: Path) -> bool:
-    """Whether Pillow is to read it: 8 bits of up to four channels, and 16-bit greys of which only it can."""
+def pages_of(path: Path, channels: int = 1) -> list[int]:
+    """Positions of the pages of a TIFF file; of one with a page for each of several channels that of the first.
+
+    Thumbnails, smaller copies and masks are no pages.
+    """
     from tifffile import TiffFile
 
     try:
         with TiffFile(path) as file:
-            page: Any = file.pages.first
+            listed = enumerate(file.pages)
+            found = [number for number, page in listed if not number or not _value(page, 254, 0) & (SMALLER | MASK)]
+    except Exception:  # see is_simple_tiff
+        return [0]
+    return found[:1] if 1 < channels == len(found) else found
+
+
+def is_simple_tiff(path: Path, index: int | None = None) -> bool:
+    """Whether Pillow is to read a page: 8 bits of up to four channels, and 16-bit greys of which only it can."""
+    from tifffile import TiffFile
+
+    try:
+        with TiffFile(path) as file:
+            page: Any = file.pages[index or 0]
             is_grey = page.dtype == np.uint16 and page.samplesperpixel == 1 and page.photometric == BLACK_IS_ZERO
-            if is_grey and len(file.pages) == 1 and not _can_decode(page):
+            if is_grey and (index is not None or len(file.pages) == 1) and not _can_decode(page):
                 return True
             return page.dtype in (np.uint8, np.bool_) and (page.samplesperpixel == 1 or page.photometric not in GREY)
     except Exception:  # of what it cannot even begin to read, Pillow says what is wrong
         return True
 
 
-def read_tiff(path: Path, channels: int) -> Raster:
-    """What is stored; of a file with a page for each channel all of them. Raises ValueError for what is no picture."""
+def read_tiff(path: Path, channels: int, index: int | None = None) -> Raster:
+    """What is stored, in the page at `index`; without, a file with a page for each channel is read as one picture.
+
+    Raises ValueError for what is no picture.
+    """
     from tifffile import TiffFile
 
     with TiffFile(path) as file:
-        page: Any = file.pages.first
+        page: Any = file.pages[index or 0]
         series = file.series[0]
         if page.photometric not in (*GREY, COLOR):
             raise ValueError(f"{page.photometric.name.lower()} of {page.dtype}; save it as RGB or grey")
         if not _can_decode(page):
             raise ValueError(f"{page.dtype} in a compression that is not read; save it uncompressed or with Deflate")
-        in_pages = page.samplesperpixel == 1 and 1 < channels == len(series) == math.prod(series.shape[:-2])
+        single = page.samplesperpixel == 1 and index is None
+        in_pages = single and 1 < channels == len(series) == math.prod(series.shape[:-2])
         found = channels if in_pages else page.samplesperpixel
         _require_picture((page.imagelength, page.imagewidth, found), page.dtype)
         values = series.asarray().reshape(channels, *page.shape) if in_pages else page.asarray()
@@ -89,8 +110,10 @@ def write_npy(path: Path, values: np.ndarray, tags: Tags) -> None:
         np.save(file, values[..., 0] if tags.flat and values.shape[2] == 1 else values, allow_pickle=False)
 
 
-def write_tiff(path: Path, values: np.ndarray, alpha: np.ndarray | None, tags: Tags, about: str) -> None:
-    """Interleaved, without loss."""
+def write_tiff(
+    path: Path, values: np.ndarray, alpha: np.ndarray | None, tags: Tags, about: str, append: bool = False
+) -> None:
+    """Interleaved, without loss; a further page if `append`."""
     from tifffile import imwrite
 
     how: dict[str, Any] = {"photometric": "rgb" if values.shape[2] == 3 else "minisblack", "compression": "zlib"}
@@ -102,7 +125,7 @@ def write_tiff(path: Path, values: np.ndarray, alpha: np.ndarray | None, tags: T
         how["planarconfig"] = "contig"
     if tags.dpi:
         how |= {"resolution": tags.dpi, "resolutionunit": "INCH"}
-    imwrite(path, values if values.shape[2] > 1 else values[..., 0], **how)
+    imwrite(path, values if values.shape[2] > 1 else values[..., 0], append=append, **how)
 
 
 def _can_decode(page: Any) -> bool:

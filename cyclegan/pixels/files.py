@@ -10,19 +10,21 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from cyclegan.errors import UserError
-from cyclegan.pictures import ARRAY, FORMATS, described, open_picture, reading, to_rgb, write_picture
+from cyclegan.pictures import ARRAY, FORMATS, described, open_picture, reading, require_size, to_rgb, write_picture
 from cyclegan.pixels import arrays, png
+from cyclegan.pixels.gif import as_palette
 from cyclegan.pixels.kind import HIGHEST, RGB, Kind
 from cyclegan.pixels.raster import Raster, Tags, split, upright
 
 NPY, TIFF = b"\x93NUMPY", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # what a file begins with
 ORIENTATION = 0x0112  # the EXIF tag
-CLEAR = {"PNG", "TIFF", "WEBP"}  # formats that have an alpha channel
+CLEAR = {"GIF", "PNG", "TIFF", "WEBP"}  # formats that have an alpha channel
 ROOM = {  # channels and types that a format holds; TIFF and NPY hold all
     "PNG": ((1, 3, 4), ("uint8", "uint16")),
     "JPEG": ((1, 3), ("uint8",)),
     "BMP": ((1, 3), ("uint8",)),
     "WEBP": ((3,), ("uint8",)),
+    "GIF": ((1, 3), ("uint8",)),
 }
 
 
@@ -35,15 +37,19 @@ def holds(suffix: str, kind: Kind) -> bool:
 def read_raster(path: Path, kind: Kind) -> Raster:
     """A file of a kind; the values keep the type they are stored in. Raises BadPictureError for a file of another."""
     with reading(path, path):
-        raster = _stored(path, kind.channels)
-        values, found = raster.values, raster.values.shape[2]
-        if found == 1 and kind.channels == 3:
-            values = values.repeat(3, axis=2)
-        elif found != kind.channels:
-            raise ValueError(f"{_many(found)}, where {kind.channels} are expected")
-        if kind.range is None and values.dtype.name not in HIGHEST:
-            values = _narrowed(values)
-        return Raster(values=values, alpha=raster.alpha, tags=raster.tags)
+        return fitted(stored(path, kind.channels), kind)
+
+
+def fitted(raster: Raster, kind: Kind) -> Raster:
+    """Channels and type as the kind wants them. Raises ValueError for what it cannot become."""
+    values, found = raster.values, raster.values.shape[2]
+    if found == 1 and kind.channels == 3:
+        values = values.repeat(3, axis=2)
+    elif found != kind.channels:
+        raise ValueError(f"{_many(found)}, where {kind.channels} are expected")
+    if kind.range is None and values.dtype.name not in HIGHEST:
+        values = _narrowed(values)
+    return Raster(values=values, alpha=raster.alpha, tags=raster.tags)
 
 
 def profile_of(picture: Image.Image) -> bytes | None:
@@ -62,7 +68,7 @@ def kind_of(path: Path, channels: int, range: tuple[float, float] | None, key: s
     if channels == 3 and range is None:
         return RGB
     with reading(path, path):
-        found = _stored(path, channels).values.dtype.name
+        found = stored(path, channels).values.dtype.name
     if range is None and found not in HIGHEST:
         raise UserError(f"{path}: holds {found}, whose range nobody knows; declare it, as in {key}: [0, 1]")
     return Kind(channels=channels, type=found, range=range)
@@ -79,6 +85,8 @@ def write_raster(path: Path, raster: Raster, about: str) -> None:
         return arrays.write_npy(path, values, tags)
     if form == "TIFF" and (deep or alpha is not None or channels not in (1, 3)):
         return arrays.write_tiff(path, values, alpha, tags, about)
+    if form == "GIF":
+        return as_palette(values, alpha).save(path, comment=about)
     if alpha is not None:
         values = np.dstack([values, alpha])
     if form == "PNG" and deep:
@@ -90,24 +98,51 @@ def write_raster(path: Path, raster: Raster, about: str) -> None:
     return write_picture(path, values[..., 0] if values.shape[2] == 1 else values, about, **profile, **dpi)
 
 
-def _stored(path: Path, channels: int) -> Raster:
+def is_tiff(path: Path) -> bool:
+    """Check the first bytes of a file, whatever its name."""
+    with path.open("rb") as file:
+        return file.read(4) in TIFF
+
+
+def stored(path: Path, channels: int, page: int | None = None) -> Raster:
+    """Content of a file, or of a page of a TIFF file, in as many channels as are asked for where it has them."""
     with path.open("rb") as file:
         head = file.read(6)
     if head == NPY:
         return arrays.read_npy(path)
-    if head.startswith(TIFF) and not arrays.is_simple_tiff(path):
-        return arrays.read_tiff(path, channels)
+    if head.startswith(TIFF) and not arrays.is_simple_tiff(path, page):
+        return arrays.read_tiff(path, channels, page)
     mode = png.deep_mode(path)
     with open_picture(path) as picture:
+        if page:
+            picture.seek(page)
+            require_size(path, picture)
         turned = picture.getexif().get(ORIENTATION, 1) if mode else 1
-        tags = Tags(icc=picture.info.get("icc_profile"), dpi=_dpi(picture))
+        tags = tags_of(picture)
         if mode is None:
-            return _decoded(ImageOps.exif_transpose(picture), channels, tags)
+            return decoded(ImageOps.exif_transpose(picture), channels, tags)
     values = upright(png.decode(path, mode), turned)
     return split(values, tags) if mode == "RGBA" and channels != 4 else Raster(values=values, tags=tags)
 
 
-def _decoded(picture: Image.Image, channels: int, tags: Tags) -> Raster:
+def tags_of(picture: Image.Image) -> Tags:
+    """Profile, resolution and, of an animation, the timing of the frame that was loaded."""
+    told = picture.info
+    return Tags(
+        icc=told.get("icc_profile"),
+        dpi=_dpi(picture),
+        duration=float(told["duration"]) if "duration" in told else None,
+        loop=told.get("loop"),
+        still=bool(told.get("default_image")) and picture.tell() == 0,
+    )
+
+
+def reduced_to_8_bits(values: np.ndarray) -> np.ndarray:
+    """uint8 as it is; uint16 rounded to 8 bits."""
+    return values if values.dtype == np.uint8 else (values / 257).round().astype(np.uint8)
+
+
+def decoded(picture: Image.Image, channels: int, tags: Tags) -> Raster:
     """What Pillow has read, in a number of channels that is as near to what is asked for as the picture has them."""
     if picture.mode.startswith(("I", "F")):
         return Raster(values=np.asarray(picture)[..., None], tags=tags)

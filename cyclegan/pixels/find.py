@@ -72,10 +72,11 @@ def none_found(*places: Path, arrays: bool = False) -> UserError:
     if missing := [place for place in places if not place.exists()]:
         return UserError(f"{missing[0]}: no such folder; give a folder of images")
     skipped: Counter[str] = sum((scan(place, arrays).skipped for place in places), Counter())
-    only = "only films there, no images" if skipped and FILMS.issuperset(skipped) else "no images there"
-    suffixes = " ".join([*FORMATS, *[ARRAY] * arrays])
-    remedy = describe_skipped(skipped) or f"an image ends in one of {suffixes}"
-    return UserError(f"{', '.join(map(str, places))}: {only}; {remedy}")
+    line, where = describe_skipped(skipped), ", ".join(map(str, places))
+    if skipped and FILMS.issuperset(skipped):
+        return UserError(f"{where}: only films there, no images; {line}")
+    known = f"an image ends in one of {' '.join([*FORMATS, *[ARRAY] * arrays])}"
+    return UserError("; ".join(filter(None, [f"{where}: no images there", line, known])))
 
 
 def _files(folder: Path, skipped: Counter[str]) -> Iterator[Path]:

@@ -15,6 +15,9 @@ class Tags:
     icc: bytes | None = None  # the color profile
     dpi: tuple[float, float] | None = None
     flat: bool = False  # an array without an axis for its one channel
+    duration: float | None = None  # ms, of a frame of an animation
+    loop: int | None = None  # how often an animation is shown; 0: forever; None: not stored
+    still: bool = False  # shown instead of an animation by programs that know none, and not a frame of it
 
     def profile(self, channels: int) -> bytes | None:
         """The color profile, if it is one for so many channels: that of greys says nothing of colors."""

@@ -16,7 +16,7 @@ from cyclegan.evaluation.compare import (
     Targets,
     Unavailable,
     color_transfer,
-    find_images,
+    locate_images,
 )
 from cyclegan.evaluation.compare import compare as compare_entries
 from cyclegan.evaluation.rivals import Identity
@@ -39,10 +39,10 @@ from cyclegan.training.run import training_hours
 
 def compare(config: CompareConfig) -> Comparison:
     """Build every translator, then run them all on the same pictures."""
-    images = find_images(config.images, config.count)
+    images = locate_images(config.images, config.count)
     entries = {name: _entry(translator, images, config.device) for name, translator in config.translators.items()}
     device = choose_device(config.device)
-    targets = Targets(*(find_images(places) if places else [] for places in (config.targets, config.held_out)))
+    targets = Targets(*(locate_images(places) if places else [] for places in (config.targets, config.held_out)))
     return compare_entries(entries, images, device, config.size, config.timed, config.metrics, targets, config.fetch)
 
 
@@ -59,7 +59,7 @@ def _built(config: TranslatorConfig, images: Sequence[Path], device: str) -> Ent
         case IdentityConfig():
             return Entry(Identity(), UNTRAINED)
         case ColorTransferConfig():
-            styles = find_images(config.style)
+            styles = locate_images(config.style)
             return Entry(color_transfer(images, styles, config.flatten), replace(UNTRAINED, style_images=len(styles)))
         case RunConfig():
             loaded = load(config.folder, device)
@@ -67,7 +67,7 @@ def _built(config: TranslatorConfig, images: Sequence[Path], device: str) -> Ent
             return Entry(loaded.translator(config.to), _facts(loaded, 0, config.folder))
         case CheckpointConfig() | MethodFileConfig():
             path = config.path if isinstance(config, CheckpointConfig) else config.file
-            styles = find_images(config.style, config.count)
+            styles = locate_images(config.style, config.count)
             groups = [styles] if config.several == "mixed" else [[style] for style in styles]
             bound = [load(path, device, group) for group in groups]
             return Entry(SharedOut([one.translator() for one in bound]), _facts(bound[0], len(styles), path))

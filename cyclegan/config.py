@@ -2,6 +2,7 @@
 
 Types      bool, int, float, str, Path, Literal, X | None, tuple[T, ...], tuple[T, T], dict[str, T], dataclasses, and
            unions of dataclasses told apart by their `name: Literal[...]`. Defaults are those of the dataclasses.
+Paths      ~ is expanded. Bytes of a name that is not UTF-8 are written as Python has them: "caf\\uDCE9".
 Errors     `file:line:column: dotted.path: what is wrong`, or `--set a.b=c: a.b: what is wrong`. What is not YAML comes
            first, then the first mistake in file order; what a mapping lacks comes after what is wrong in it.
 Differs    from PyYAML: 2e-4 and 1e3 are floats; no, yes, on, off, 08 and .nan are text; a key given twice, an alias, an
@@ -11,6 +12,7 @@ Differs    from PyYAML: 2e-4 and 1e3 are floats; no, yes, on, off, 08 and .nan a
 import dataclasses
 import difflib
 import math
+import os
 import re
 import types
 from collections.abc import Iterator, Sequence
@@ -25,6 +27,7 @@ T = TypeVar("T")
 
 MAX_BYTES = 200_000
 MAX_DEPTH = 20
+UNHOLDABLE = "contains a character that no file can hold"
 NULL, BOOL, INT, FLOAT, STR, MERGE, MAP = (
     f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "merge", "map")
 )
@@ -88,8 +91,8 @@ class _Loader(yaml.SafeLoader):
             _refuse(event, self.path, "aliases, anchors and tags (* & !) are not supported; quote it if it is text")
         if len(self.path) > MAX_DEPTH + 1:
             _refuse(event, self.path, f"nested deeper than {MAX_DEPTH} levels")
-        if isinstance(event, yaml.ScalarEvent) and re.search("[\0\ud800-\udfff]", event.value):
-            _refuse(event, self.path, "contains a character that no file can hold")
+        if isinstance(event, yaml.ScalarEvent) and re.search("[\0\ud800-\udc7f\udd00-\udfff]", event.value):
+            _refuse(event, self.path, UNHOLDABLE)
         node = super().compose_node(parent, index)
         self.path.pop()
         return node
@@ -255,6 +258,10 @@ def _scalar(node: yaml.Node, kind: Any, path: Sequence[str]) -> Any:
     if type(value) is not kind and (type(value), kind) not in ((int, float), (str, Path)):
         remedy = "; put it in quotes" if kind in (str, Path) and node.tag in (BOOL, INT, FLOAT) else ""
         _refuse(node, path, f"expected {EXPECTED[kind]}, got {_show(node)}{remedy}")
+    if kind is Path:
+        return Path(os.path.expanduser(value))
+    if kind is str and re.search("[\udc80-\udcff]", value):  # bytes of file names
+        _refuse(node, path, UNHOLDABLE)
     return kind(value)
 
 

@@ -69,6 +69,11 @@ def refused(error: OSError, target: object = None, remedy: str = "") -> UserErro
     return kind(f"{target or error.filename or 'a file or a connection'}: {said}; {remedy or usual}")
 
 
+def printable(text: str) -> str:
+    """Replace bytes of a file name that are not UTF-8 by �, so that any file and any terminal can hold the text."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     """An OSError within this context tells its file, which those of writing do not."""

@@ -13,7 +13,7 @@ from cyclegan import __version__
 from cyclegan.config import dump, load, parse
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.sources import Sources, find_sources, kinds_of_sides
-from cyclegan.errors import ConfigError, UserError, enough_memory
+from cyclegan.errors import ConfigError, UserError, enough_memory, printable
 from cyclegan.methods.settings import CycleGANConfig, DirectedConfig, MethodConfig
 from cyclegan.pixels.kind import RGB, Kind, described
 from cyclegan.provenance import commit, environment
@@ -141,6 +141,8 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     run.say(f"images    {sources.x} {len(sources.train_x):,}, {sources.y} {len(sources.train_y):,}")
     if not experiment.is_usual:
         run.say(f"kinds     {sources.x} {pixels[0]}, {sources.y} {pixels[1]}; samples are in false color")
+    if sources.skipped:
+        run.say(sources.skipped)
     run.leave_out([str(bad) for bad in sources.left_out])
     lines = describe(method, first, training, device, done=run.steps_done())
     if distributed.size() > 1:
@@ -275,7 +277,7 @@ def settings(experiment: Experiment) -> dict[str, bool | int | float | str]:
             for key, item in value.items():
                 yield from walk(item, f"{name}.{key}" if name else key)
         elif value is not None:
-            yield name, value if isinstance(value, bool | int | float | str) else str(value)
+            yield name, value if isinstance(value, bool | int | float | str) else printable(str(value))
 
     return dict(walk(asdict(experiment), ""))
 

@@ -11,6 +11,7 @@ Targets    Realism is measured by the test targets where there are 500 or more, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -29,7 +30,8 @@ from cyclegan.evaluation.rivals import oracles, rivals
 from cyclegan.evaluation.suite import Suite
 from cyclegan.inference.loaded import Loaded
 from cyclegan.metrics.cycle import cycle
-from cyclegan.pictures import find_pictures, read_picture, reduced
+from cyclegan.pictures import read_picture, reduced
+from cyclegan.pixels.find import find_images, none_found
 from cyclegan.protocols import Translator
 
 SIZE = 256  # px of the longer side
@@ -72,10 +74,10 @@ def task_of_domain(sources: Sources, to: str | None) -> Task:
 def task_of_folders(sources: Path, targets: Path, held_out: Path | None) -> Task:
     """Any folders."""
     places = [place for place in (sources, targets, held_out) if place is not None]
-    found = {place: find_pictures(place) if place.is_dir() else [] for place in places}
+    found = {place: find_images(place) if place.is_dir() else [] for place in places}
     for place, pictures in found.items():
         if not pictures:
-            raise UserError(f"{place}: no pictures there; give a folder of pictures")
+            raise none_found(place)
     references, floor = (evenly(found[place], MOST) if place else [] for place in (targets, held_out))
     return Task(f"{sources.absolute().name}2{targets.absolute().name}", found[sources], Targets(references, floor))
 
@@ -199,15 +201,31 @@ def _read(paths: Sequence[Path]) -> Pictures:
 
 
 def _translations(folder: Path, originals: Sequence[Path]) -> list[Path]:
-    """The translation of every original."""
-    found = {_original(path.stem): path for path in find_pictures(folder) if not path.stem.endswith(OTHERS)}
+    """The translation of every original; of several of one stem, the one whose path is most like the original's."""
+    found: dict[str, list[Path]] = {}
+    for path in find_images(folder):
+        if not path.stem.endswith(OTHERS):
+            found.setdefault(_original(path.stem), []).append(path)
     missing = [path for path in originals if path.stem not in found]
     if missing:
         raise UserError(
             f"{folder}: {len(missing)} of {len(originals)} sources have no translation there, {missing[0].name} for "
             "one: they are matched by name; translate them, too"
         )
-    return [found[path.stem] for path in originals]
+    chosen: dict[Path, Path] = {}
+    for original in originals:
+        translation = max(reversed(found[original.stem]), key=lambda path: _likeness(path, original))
+        if other := chosen.get(translation):
+            raise UserError(f"{other} and {original}: have one translation, {translation}; translate both of them")
+        chosen[translation] = original
+    return list(chosen)
+
+
+def _likeness(one: Path, other: Path) -> tuple[int, bool, int]:
+    """Number of folders that two paths have in common at their ends; then equal suffixes; then a short first path."""
+    pairs = zip(reversed(one.parent.parts), reversed(other.parent.parts), strict=False)
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return shared, one.suffix.lower() == other.suffix.lower(), -len(one.parts)
 
 
 def _original(stem: str) -> str:

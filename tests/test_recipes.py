@@ -180,9 +180,9 @@ def test_a_folder_in_a_format_that_is_not_read_is_told_what_to_do(place, capsys)
     said = capsys.readouterr()
     assert said.err.splitlines() == [
         "error: photos: 0 readable pictures found, at least 2 are needed; hundreds are better; "
-        "passed over: 7 .jp2; convert pictures to jpg or png"
+        "skipped: 7 .jp2 (convert images to JPEG or PNG)"
     ]
-    assert "passed over: 7 .jp2\n" in said.out
+    assert "skipped: 7 .jp2 (convert images to JPEG or PNG)\n" in said.out
 
 
 def test_the_same_folder_twice_is_refused_in_one_line(place, capsys):

@@ -6,6 +6,7 @@ Bad ones    end the training that comes to one. Where they are to be skipped, ev
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import NamedTuple
 from cyclegan.data.cards import find_domain, folders, locate
 from cyclegan.data.check import look_at_all, require_apart
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.errors import UserError
-from cyclegan.pictures import BadPictureError, find_pictures
+from cyclegan.errors import UserError, printable
+from cyclegan.pictures import BadPictureError
 from cyclegan.pixels.files import kind_of
+from cyclegan.pixels.find import describe_skipped, find_images, none_found, scan, skipped_below
 from cyclegan.pixels.kind import Kind
 
 HELD_OUT = 20  # of the pictures of a plain folder, one in so many is kept from training …
@@ -39,6 +41,7 @@ class Sources:
     paired_test: bool = False  # the test pictures of the two sides correspond one to one
     margin: int = 0  # pixels of their border that are not scored
     left_out: list[BadPictureError] = field(default_factory=list)  # the files that are skipped, and why
+    skipped: str = ""  # a line on the files that are no images by their names, if there are any
 
     def directions(self) -> list["Direction"]:
         """X → Y and Y → X."""
@@ -71,7 +74,8 @@ def find_sources(config: UnpairedConfig) -> Sources:
 
 def _of_domain(name: str) -> Sources:
     domain = find_domain(name)
-    files = {part: find_pictures(folder) for part, folder in folders(domain, locate(domain)).items()}
+    places = folders(domain, locate(domain))
+    files = {part: find_images(folder) for part, folder in places.items()}
     return Sources(
         domain=name,
         x=domain.x,
@@ -80,15 +84,20 @@ def _of_domain(name: str) -> Sources:
         paired_test=domain.card.paired_test,
         margin=domain.card.margin,
         left_out=[],
+        skipped=skipped_below(places.values()),
     )
 
 
 def _of_folders(config: UnpairedConfig) -> Sources:
-    sides, names = [], []
+    sides, names, skipped = [], [], Counter[str]()
     for folder, usual in ((config.x, config.is_usual("x")), (config.y, config.is_usual("y"))):
         if folder is None or not folder.is_dir():
             raise UserError(f"{folder}: no such folder; data.x and data.y name two folders of pictures")
-        sides.append(hold_out(find_pictures(folder, arrays=not usual), folder))
+        found = scan(folder, arrays=not usual)
+        if not found.images:
+            raise none_found(folder, arrays=not usual)
+        sides.append(hold_out(found.images, folder))
+        skipped += found.skipped
         names.append(folder)
     require_apart(*names)
     (train_x, test_x), (train_y, test_y) = sides
@@ -101,12 +110,13 @@ def _of_folders(config: UnpairedConfig) -> Sources:
         train_y=train_y,
         test_x=test_x,
         test_y=test_y,
+        skipped=describe_skipped(skipped),
     )
 
 
 def names_of(x: Path, y: Path) -> tuple[str, str]:
     """What the sides of two folders are called."""
-    name_x, name_y = x.absolute().name, y.absolute().name
+    name_x, name_y = printable(x.absolute().name), printable(y.absolute().name)
     return (name_x, name_y) if name_x != name_y else ("x", "y")
 
 
@@ -161,5 +171,7 @@ def _set_aside(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Pa
 
 def _divide(paths: Sequence[Path], count: int, name: Callable[[Path], str]) -> tuple[list[Path], list[Path]]:
     """(the others, the `count` whose names have the smallest SHA-256)."""
-    taken = set(sorted(paths, key=lambda path: hashlib.sha256(name(path).encode()).digest())[:count])
+    taken = set(
+        sorted(paths, key=lambda path: hashlib.sha256(name(path).encode(errors="surrogateescape")).digest())[:count]
+    )
     return [path for path in paths if path not in taken], sorted(taken)

@@ -26,7 +26,8 @@ from cyclegan.evaluation.suite import Suite
 from cyclegan.evaluation.timing import Timing, describe, measure
 from cyclegan.functional.color import color_moments, monge_kantorovich
 from cyclegan.images import from_bytes, read, to_bytes
-from cyclegan.pictures import find_pictures, read_picture, reduced
+from cyclegan.pictures import read_picture, reduced
+from cyclegan.pixels.find import find_images, none_found
 from cyclegan.protocols import Images, Translator
 
 
@@ -129,11 +130,11 @@ def compare(
     )
 
 
-def find_images(places: Sequence[Path], count: int | None = None) -> list[Path]:
+def locate_images(places: Sequence[Path], count: int | None = None) -> list[Path]:
     """The picture files that files and folders name; if `count` is given so many of them, evenly spaced."""
-    found = [path for place in map(_located, places) for path in (find_pictures(place) if place.is_dir() else [place])]
+    found = [path for place in map(_located, places) for path in (find_images(place) if place.is_dir() else [place])]
     if not found:
-        raise UserError(f"{', '.join(map(str, places))}: no pictures there; give picture files or folders")
+        raise none_found(*places)
     if count is None or count >= len(found):
         return found
     return [found[i] for i in np.linspace(0, len(found) - 1, count).round().astype(int)]

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from cyclegan.errors import naming
+from cyclegan.errors import naming, printable
 from cyclegan.evaluation import html
 from cyclegan.evaluation.assessment import Assessment, as_markdown, in_markdown
 from cyclegan.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Estimate, bootstrap
@@ -78,7 +78,7 @@ def save_report(folder: Path, reports: Mapping[str, Report], provenance: Mapping
     }
     for name, text in texts.items():
         with naming(folder / name):
-            (folder / name).write_text(text, encoding="utf-8")
+            (folder / name).write_text(printable(text), encoding="utf-8")
 
 
 def as_text(report: Report) -> str:

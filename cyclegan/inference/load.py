@@ -8,6 +8,7 @@ Reads      a run folder (its newest whole checkpoint), a checkpoint folder, a re
            exported .onnx file. Not .pt2: to read one is to run what its author has written into it.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -62,18 +63,19 @@ def load(
                off), or auto, which takes bfloat16 there. Gatys and AdaIN have a setting of their own for it.
     compile    The generators, frozen: a minute or two at the first pictures, then faster.
     """
+    path = Path(os.path.expanduser(path))
     examples = _Examples(style, weights, masks)
     chosen = choose_device(device)
-    match Path(path).suffix:
+    match path.suffix:
         case ".yaml" | ".yml":
-            loaded = _load_settings(Path(path), chosen, examples, overrides)
+            loaded = _load_settings(path, chosen, examples, overrides)
         case ".onnx":
             changed = {"style": any(examples), "set": overrides, "precision": precision != "float32"}
-            loaded = _load_graph(Path(path), [name for name, given in changed.items() if given])
+            loaded = _load_graph(path, [name for name, given in changed.items() if given])
         case ".pt2":
             raise UserError(f"{path}: reading a .pt2 can run code of its author; give the .onnx or the release instead")
         case _:
-            loaded = _load_release(Path(path), chosen, examples, overrides)
+            loaded = _load_release(path, chosen, examples, overrides)
             dtype = choose_precision(precision, chosen)
             if dtype != torch.float32:
                 loaded = replace(loaded, translators=_frozen(loaded.translators, dtype))
@@ -180,14 +182,14 @@ class _Examples(NamedTuple):
             return {about[side]: translator for side, translator in method.translators.items()}
         if not any(self):
             return {}
-        styles = [read(Path(path)).to(device) for path in self.style]
+        styles = [read(Path(os.path.expanduser(path))).to(device) for path in self.style]
         return {about["y"]: method.bind(*styles, weights=self.weights, masks=self._masks(device))}
 
     def _masks(self, device: torch.device) -> Float[Tensor, "_ _ _"] | None:
         """The luma of the pictures in 0 … 1, all with the size of the first."""
         if not self.masks:
             return None
-        lumas = [luma(read(Path(path))).add(1).div(2)[None] for path in self.masks]
+        lumas = [luma(read(Path(os.path.expanduser(path)))).add(1).div(2)[None] for path in self.masks]
         size = lumas[0].shape[2:]
         return torch.cat([interpolate(mask, size, mode="area")[0] for mask in lumas]).to(device)
 

@@ -3,6 +3,7 @@
 Images     any size in, the same size out; tensors (n, 3, h, w) or (3, h, w), RGB in [-1, 1].
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -121,8 +122,10 @@ class Loaded:
             batch = _as_batch(picture, self.kinds_to(to).source.channels)
             return translate(batch.float()).to(picture)[0 if picture.ndim == 3 else slice(None)]
         self.require_rgb("a picture", to)
+        if not isinstance(picture, Image.Image):
+            picture = Path(os.path.expanduser(picture))
         painted = Image.fromarray(to_bytes(translate(from_bytes(_as_array(picture))))[0].numpy())
-        profile = profile_of(picture) if isinstance(picture, Image.Image) else read_profile(Path(picture))
+        profile = profile_of(picture) if isinstance(picture, Image.Image) else read_profile(picture)
         if profile is not None:
             painted.info["icc_profile"] = profile
         return painted
@@ -141,8 +144,8 @@ def _as_batch(picture: Tensor, channels: int) -> AnyImages:
     return picture if picture.ndim == 4 else picture[None]
 
 
-def _as_array(picture: str | Path | Image.Image) -> np.ndarray:
+def _as_array(picture: Path | Image.Image) -> np.ndarray:
     """uint8 (h, w, 3), upright."""
     if isinstance(picture, Image.Image):
         return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
-    return read_picture(Path(picture))
+    return read_picture(picture)

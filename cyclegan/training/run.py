@@ -28,7 +28,7 @@ from torch.utils.tensorboard.summary import hparams
 from tqdm import tqdm
 
 from cyclegan.config import difference
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, printable
 from cyclegan.images import grid, to_bytes, write
 from cyclegan.protocols import Losses, Preview
 from cyclegan.training.checkpoint import list_checkpoints
@@ -205,7 +205,7 @@ class Run:
         path.unlink(missing_ok=True)
         if bad:
             self.say(f"left out  {len(bad)} of the pictures, listed in {path}: {bad[0]}")
-            replace_text(path, "".join(f"{line}\n" for line in bad))
+            replace_text(path, printable("".join(f"{line}\n" for line in bad)))
 
     def raise_alarm(self, step: int, sentence: str) -> None:
         """To the screen and TensorBoard."""

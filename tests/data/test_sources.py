@@ -1,11 +1,13 @@
 """Which pictures are trained on, tested on and kept aside."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from cyclegan.data.cache import PictureCache
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.sources import Sources, _leave_out_bad, find_sources, hold_out
 from cyclegan.errors import UserError
@@ -129,3 +131,34 @@ def test_validation_pictures_are_taken_from_the_good_ones(config):
     kept = find_sources(replace(config, validation=0.2, on_bad_picture="skip"))
     assert bad not in kept.train_x + kept.validation_x + kept.test_x
     assert len(kept.train_x) + len(kept.validation_x) + len(kept.test_x) == count - 1
+
+
+NOT_UTF8 = os.fsdecode(b"caf\xe9")  # as an old archive leaves it
+
+
+def test_names_that_are_not_utf8_are_divided_and_cached_like_others(tmp_path):
+    folder = tmp_path / NOT_UTF8
+    folder.mkdir()
+    for i in range(8):
+        Image.new("RGB", (16, 16)).save(folder / f"{NOT_UTF8}{i}.png")
+        (tmp_path / "y").mkdir(exist_ok=True)
+        Image.new("RGB", (16, 16)).save(tmp_path / "y" / f"{i}.png")
+    sources = find_sources(UnpairedConfig(x=folder, y=tmp_path / "y", load_size=16, crop_size=16, validation=0.2))
+    assert len(sources.train_x) + len(sources.validation_x) + len(sources.test_x) == 8
+    assert (sources.x, sources.domain) == ("caf\N{REPLACEMENT CHARACTER}", "caf\N{REPLACEMENT CHARACTER}2y")
+    cache = PictureCache(tmp_path / "cache")
+    assert len({cache.path(path, "16") for path in sources.train_x}) == len(sources.train_x)
+
+
+def test_a_training_tells_what_it_skips(config):
+    (config.x / "film.mts").touch()
+    (config.y / "notes.txt").touch()
+    assert find_sources(config).skipped.startswith("skipped: 1 .mts, 1 .txt (name films one by one")
+
+
+def test_a_training_on_a_folder_of_films_is_refused_as_such(tmp_path):
+    for side in ("x", "y"):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "film.mp4").touch()
+    with pytest.raises(UserError, match="only films there, no images"):
+        find_sources(UnpairedConfig(x=tmp_path / "x", y=tmp_path / "y", load_size=16, crop_size=16))

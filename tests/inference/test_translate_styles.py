@@ -15,6 +15,9 @@ from cyclegan.inference.load import load
 from cyclegan.inference.options import Options
 from cyclegan.inference.translate import translate
 from cyclegan.pictures import read_picture, write_picture
+from cyclegan.pixels.files import read_raster, write_raster
+from cyclegan.pixels.kind import RGB
+from cyclegan.pixels.raster import Raster
 
 DESCRIPTION = 0x010E
 
@@ -40,6 +43,35 @@ def test_snapshots_of_an_optimization_lie_beside_its_result(gatys, photos, out):
     assert difference(*snapshots) > 0
     with Image.open(out / "photo" / "step-00002.png") as picture:
         assert "step 2 of 4: content " in picture.getexif()[DESCRIPTION]
+
+
+def test_pictures_of_one_stem_have_snapshots_of_their_own(gatys, photos, out):
+    paths = [draw(photos / name) for name in ("sea.png", "sea.jpg", "sky.png")]
+    translate(load(gatys, "cpu", [draw(photos / "style.png")]), paths, out, how=Options(every=4))
+    folders = ("sea-png", "sea-jpg", "sky")
+    assert files_below(out).keys() == {p.name for p in paths} | {f"{f}/step-00004.png" for f in folders}
+    for path, folder in zip(paths, folders, strict=True):
+        last = read_picture(out / folder / "step-00004.png")
+        assert difference(read_picture(out / path.name), last) <= (60 if path.suffix == ".jpg" else 3)
+
+
+def test_snapshots_that_would_share_a_folder_are_refused(gatys, photos, out):
+    paths = [draw(photos / name) for name in ("sea.png", "sea.jpg", "sea-png.png")]
+    with pytest.raises(UserError, match=r"snapshots of 2 images would go to .*sea-png; rename one of these"):
+        translate(load(gatys, "cpu", [paths[0]]), paths, out, how=Options(every=4))
+    assert len(translate(load(gatys, "cpu", [paths[0]]), paths, out).done) == 3
+
+
+def test_snapshots_keep_alpha_and_bits(gatys, photos, out):
+    random = np.random.default_rng(0)
+    values, alpha = (random.integers(0, 65536, (18, 24, c), dtype=np.uint16) for c in (3, 1))
+    write_raster(photos / "deep.png", Raster(values=values, alpha=alpha[..., 0]), "")
+    translate(load(gatys, "cpu", [draw(photos / "style.png")]), [photos / "deep.png"], out, how=Options(every=4))
+    last, result = (read_raster(out / name, RGB) for name in ("deep/step-00004.png", "deep.png"))
+    assert last.values.dtype == np.uint16
+    assert difference(last.values, result.values) < 3 * 257
+    assert len(np.unique(last.values)) > 256
+    assert np.array_equal(last.alpha, alpha[..., 0])
 
 
 def test_a_network_has_no_pictures_on_the_way(painter, photos, out):

@@ -257,5 +257,5 @@ def _guidance(mask: Mask | None, features: Tensor) -> Mask | None:
         return None
     pooled = adaptive_avg_pool2d(mask.to(features), (features.shape[2], features.shape[3]))
     if not pooled.any():
-        raise UserError("a mask is empty; mark what belongs to the region with values up to 1")
+        raise UserError("masks: one is empty; mark what belongs to the region with values up to 1")
     return pooled / pooled.mean()

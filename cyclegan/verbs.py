@@ -39,6 +39,8 @@ def translate(
     loaded = load_trained(checkpoint, **loading)
     for damage in loaded.damages:
         print(f"passed over: {damage}", file=sys.stderr)
+    for note in loaded.notes:
+        print(f"note: {note}", file=sys.stderr)
     report = translate_all(loaded, pictures, out, to, how, frames=frames)
     say_skipped(pictures, arrays=not loaded.kinds_to(to).source.is_rgb)
     count, kind = len(report.done) + len(report.bad), "files" if report.notes else "pictures"

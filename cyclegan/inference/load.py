@@ -9,7 +9,7 @@ Reads      a run folder (its newest whole checkpoint), a checkpoint folder, a re
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,17 +17,17 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from cyclegan.config import dump, parse
 from cyclegan.config import load as read_config
 from cyclegan.errors import UserError
-from cyclegan.functional.color import luma
 from cyclegan.images import read
 from cyclegan.inference.compiling import compiled
 from cyclegan.inference.graph import read_graph
 from cyclegan.inference.loaded import Loaded
+from cyclegan.inference.masks import read_masks
 from cyclegan.methods import build
+from cyclegan.methods.adain import AdaIN, enlarged
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.methods.settings import DirectedConfig, MethodConfig
 from cyclegan.networks.frozen import frozen
@@ -57,7 +57,7 @@ def load(
     device     auto, cpu, cuda or mps.
     style      The example pictures of a method that paints after examples; without any, it is given them by `after`.
     weights    How much of each style, where several are mixed; by default they are equal.
-    masks      Instead, a grey picture for each style: white where it goes.
+    masks      Instead, a grey picture for each style: white where it goes, black or transparent elsewhere.
     overrides  Other settings than those of the file or of the training, as in ["alpha=0.5"].
     precision  Of a trained generator: float32, bfloat16 (twice as fast where the device has it, about one level of 255
                off), or auto, which takes bfloat16 there. Gatys and AdaIN have a setting of their own for it.
@@ -133,13 +133,15 @@ def _loaded(
     method: Any, about: Mapping[str, Any], examples: "_Examples", device: torch.device, damages: Sequence[DamagedError]
 ) -> Loaded:
     networks = _networks(method, about) if isinstance(method, Trainable) else nn.ModuleDict()
-    translators = examples.translators(method, about, device)
+    styles = examples.pictures(method, about, device)
+    translators = examples.translators(method, about, styles, device)
     return Loaded(
         about=about,
         networks=dict(networks.to(device).eval()),
         translators={side: one for side, one in translators.items() if _is_whole(one)},
         pretrained=method.pretrained if isinstance(method, Stylizer) else {},
         damages=tuple(damages),
+        notes=tuple(examples.notes(method, styles)),
         stylizer=method if isinstance(method, Stylizer) else None,
     )
 
@@ -174,24 +176,30 @@ class _Examples(NamedTuple):
     weights: Sequence[float | int] | None
     masks: Sequence[str | Path]
 
-    def translators(self, method: Any, about: Mapping[str, Any], device: torch.device) -> Mapping[str, Translator]:
+    def pictures(self, method: Any, about: Mapping[str, Any], device: torch.device) -> list[Float[Tensor, "1 3 _ _"]]:
+        """The styles, for a method that takes some."""
+        if any(self) and not isinstance(method, Stylizer):
+            raise UserError(f"--style: this model has learned to translate to {about['y']}; it takes no example")
+        return [read(Path(os.path.expanduser(path))).to(device) for path in self.style]
+
+    def translators(
+        self, method: Any, about: Mapping[str, Any], styles: Sequence[Tensor], device: torch.device
+    ) -> Mapping[str, Translator]:
         """side -> what translates to it; a Stylizer is bound to its examples."""
         if not isinstance(method, Stylizer):
-            if any(self):
-                raise UserError(f"--style: this model has learned to translate to {about['y']}; it takes no example")
             return {about[side]: translator for side, translator in method.translators.items()}
         if not any(self):
             return {}
-        styles = [read(Path(os.path.expanduser(path))).to(device) for path in self.style]
-        return {about["y"]: method.bind(*styles, weights=self.weights, masks=self._masks(device))}
+        masks = read_masks(self.masks).to(device) if self.masks else None
+        return {about["y"]: method.bind(*styles, weights=self.weights, masks=masks)}
 
-    def _masks(self, device: torch.device) -> Float[Tensor, "_ _ _"] | None:
-        """The luma of the pictures in 0 … 1, all with the size of the first."""
-        if not self.masks:
-            return None
-        lumas = [luma(read(Path(os.path.expanduser(path)))).add(1).div(2)[None] for path in self.masks]
-        size = lumas[0].shape[2:]
-        return torch.cat([interpolate(mask, size, mode="area")[0] for mask in lumas]).to(device)
+    def notes(self, method: Any, styles: Sequence[Tensor]) -> Iterator[str]:
+        """Which styles are too small for the method, and what becomes of them."""
+        for path, style in zip(self.style, styles, strict=True):
+            larger = enlarged(style) if isinstance(method, AdaIN) else style
+            if larger is not style:
+                sizes = [f"{image.shape[3]}×{image.shape[2]}" for image in (style, larger)]
+                yield f"{path}: {sizes[0]} px is too small for a style; enlarged to {sizes[1]} px"
 
 
 def _find_release(path: Path) -> tuple[Path, list[DamagedError]]:

@@ -40,6 +40,7 @@ class Loaded:
     translators: Mapping[str, Translator]  # side -> what translates to it
     pretrained: Mapping[str, str]  # the weights of others that it looks through: name, sha256 and more; or nothing
     damages: tuple[DamagedError, ...]  # newer checkpoints that were passed over
+    notes: tuple[str, ...] = ()  # what was changed of the styles
     stylizer: Stylizer | None = None  # a method that paints after examples
 
     @property

@@ -110,7 +110,8 @@ class Gatys:
         descent = Descent(self.config, sizes, watch and show, every)
         for size in sizes:
             objective = Objective(self.config, self.features, resize(p, size), examples)
-            image = descent.run(objective, resize(image, size))
+            moved = descent.run(objective, resize(image, size))
+            image = moved if descent.value_at_start else image  # all losses were 0: no need to lose detail
         return self._finished(image, content)
 
     def prepare(self, device: torch.device) -> None:
@@ -219,6 +220,8 @@ class Objective:
         total = sum(example.weight for example in examples)
         if not total > 0:
             raise UserError("no style: give at least one picture with a weight above 0")
+        if min(example.weight for example in examples) < 0:
+            raise UserError("weights: none may be negative, or the loss would be")
         for group in _by_region(examples):
             share = sum(example.weight for example in group)
             textures = [self._textures(example, content) for example in group]
@@ -254,5 +257,5 @@ def _guidance(mask: Mask | None, features: Tensor) -> Mask | None:
         return None
     pooled = adaptive_avg_pool2d(mask.to(features), (features.shape[2], features.shape[3]))
     if not pooled.any():
-        raise UserError("a mask is empty; mark what belongs to the region with values up to 1")
+        raise UserError("masks: one is empty; mark what belongs to the region with values up to 1")
     return pooled / pooled.mean()

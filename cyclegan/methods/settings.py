@@ -1,5 +1,6 @@
 """The settings of every method, with the paper's values as defaults; free of PyTorch, so that mistakes show at once."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Literal, SupportsInt
@@ -212,6 +213,9 @@ class GatysConfig:
             unknown = [tap for tap in getattr(self, layers) if not re.fullmatch(r"relu([12]_[12]|[345]_[1-4])", tap)]
             if unknown or not getattr(self, layers):
                 raise ValueError(f"{layers}: {unknown[0] if unknown else 'none'} is no layer; use relu1_1 … relu5_4")
+            for layer, weight in getattr(self, layers).items():
+                if not 0 <= weight < math.inf:
+                    raise ValueError(f"{layers}: {layer}: must be at least 0 and finite")
         if self.coarsest is not None:
             at_least(16, self, "coarsest")
         if not self.learning_rate > 0:

@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folders import files_below
-from little import write_gatys
+from little import write_adain, write_gatys
 from photos import difference, draw
 from PIL import Image
 
 from cyclegan import __version__
+from cyclegan.cli import main
 from cyclegan.errors import UserError
+from cyclegan.images import read
 from cyclegan.inference.load import load
 from cyclegan.inference.options import Options
 from cyclegan.inference.translate import translate
@@ -112,3 +114,29 @@ def test_controls_that_cannot_be_meant_are_refused(gatys, photos, controls, said
     path = draw(photos / "photo.png")
     with pytest.raises(UserError, match=said):
         load(gatys, "cpu", [path, path], **controls)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (24, 8)])
+def test_a_tiny_style_of_adain_is_enlarged_and_that_is_noted_with_its_name(photos, tmp_path, size):
+    tiny, usual = draw(photos / "tiny.png", size), draw(photos / "usual.png", (32, 32))
+    loaded = load(write_adain(tmp_path), "cpu", [usual, tiny])
+    width, height = (64 * side // min(size) for side in size)
+    said = f"{size[0]}×{size[1]} px is too small for a style; enlarged to {width}×{height} px"
+    assert loaded.notes == (f"{tiny}: {said}",)
+    assert loaded(usual).size == (32, 32)
+
+
+def test_a_tiny_style_is_noted_on_the_command_line(photos, tmp_path, out, capsys):
+    tiny, usual = draw(photos / "tiny.png", (8, 8)), draw(photos / "usual.png", (32, 32))
+    assert main(["translate", str(write_adain(tmp_path)), str(usual), "--style", str(tiny), "--out", str(out)]) == 0
+    assert f"note: {tiny}: 8×8 px is too small" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("write", [write_adain, lambda folder: write_gatys(folder, steps=2)])
+def test_tiny_contents_and_styles_keep_their_size(photos, tmp_path, write):
+    method, usual = load(write(tmp_path), "cpu"), draw(photos / "usual.png", (16, 24))
+    for size in ((1, 1), (1, 9), (3, 2), (8, 8)):
+        tiny = draw(photos / "tiny.png", size)
+        for content, style in ((tiny, usual), (usual, tiny), (tiny, tiny)):
+            with Image.open(content) as picture:
+                assert method.after(read(style))(content).size == picture.size

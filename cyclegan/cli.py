@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
         ("evaluate", _add_evaluate, "score a run, or translations that any program made"),
         ("compare", _add_compare, "the same pictures through many translators: one wall, one table"),
         ("export", _add_export, "write a trained generator as .onnx or .pt2, or as a release for the hub"),
-        ("import", _add_import, "make a release of weights that pytorch-CycleGAN-and-pix2pix has trained"),
+        ("import", _add_import, "make a release of a generator of pytorch-CycleGAN-and-pix2pix, CUT or PyTorch-GAN"),
         ("data", _add_data, "list, fetch and check data sets"),
         ("serve", _add_serve, "a page in the browser, and an HTTP endpoint, for pictures one at a time"),
         ("show", _add_show, "print the resolved settings of an experiment or of a run"),
@@ -145,8 +145,9 @@ def _add_import(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("file", type=_path, help="horse2zebra.pth, or checkpoints/<name>/latest_net_G_A.pth")
     verb.add_argument("--x", help="what goes in, by name: horse; by default what the file name says")
     verb.add_argument("--y", help="what comes out: zebra")
+    verb.add_argument("--key", help="of a file that holds several generators, the name of one: netG_A")
     verb.add_argument("--out", type=_path, required=True, help="runs/horse2zebra.safetensors, or a new folder")
-    verb.set_defaults(run=lambda options: _verbs().convert(options.file, options.out, x=options.x, y=options.y))
+    verb.set_defaults(run=lambda given: _verbs().convert(given.file, given.out, x=given.x, y=given.y, key=given.key))
 
 
 def _add_data(verb: argparse.ArgumentParser) -> None:

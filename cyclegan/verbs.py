@@ -65,11 +65,11 @@ def export(checkpoint: Path, out: Path, *, to: str | None, pixels: str | None) -
     return 0
 
 
-def convert(file: Path, out: Path, *, x: str | None, y: str | None) -> int:
-    """Make a release of a generator that the authors' PyTorch code has trained."""
+def convert(file: Path, out: Path, *, x: str | None, y: str | None, key: str | None = None) -> int:
+    """Make a release of a generator that another project has trained."""
     from cyclegan.inference.official import convert
 
-    print(convert(file, out, x, y))
+    print(convert(file, out, x, y, key))
     return 0
 
 

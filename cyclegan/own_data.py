@@ -51,5 +51,7 @@ def _settle(path: Path, x: Path, y: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_text(path, "".join(f"# {reason}\n" for reason in reasons) + text)
     other = command("train", path, "--set", "name=other")
-    print(f"\n{path.read_text()}\nsaved as {path}: to train otherwise, change it there, and begin another run with")
+    print(
+        f"\n{path.read_text(encoding='utf-8')}\nsaved as {path}: to train otherwise, change it there, and begin another run with"
+    )
     print(f"  {other}\n")

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import permutations
+from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from cyclegan.data.cards import FOLDERS
-from cyclegan.data.duplicates import pairs, shapes
+from cyclegan.data.duplicates import nearest, repeated, shapes
 from cyclegan.errors import UserError
 from cyclegan.pictures import FORMATS, BadPictureError, find_pictures, open_picture, passed_over, read_picture
 
@@ -37,7 +37,7 @@ class Look:
     mode: str  # as stored: "RGB", "L", "CMYK", …
     transparent: bool
     grey: bool
-    shape: np.ndarray  # see cyclegan.data.duplicates
+    shape: np.ndarray  # float32; see cyclegan.data.duplicates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +67,10 @@ class Report:
 
     def notes(self) -> Iterator[str]:
         """What is allowed and may yet disappoint."""
-        for (one, other), twins in sorted(self._twins().items()):
-            where = f"twice in {one}" if one == other else f"in both {one} and {other}"
-            yield f"{_many(len(twins))} {where}: {_some(f'{a.path} = {b.path}' for a, b in twins)}"
+        for where, part, twins in self._near_duplicates():
+            counted = f"{len(twins):,} of {_many(len(self.looks[part]))}"
+            named = _some(f"{a.path} = {b.path}" for a, b in twins)
+            yield f"near duplicates{where}: {counted} in {part} could be left out: {named}"
         small = [look for look in self.all_looks if min(look.width, look.height) < SMALL]
         if small:
             named = _some(f"{look.path} ({look.width}×{look.height})" for look in small)
@@ -81,14 +82,17 @@ class Report:
             if clear:
                 yield f"{_many(clear)} of {len(of_part)} in {part} with an alpha channel, to be laid on white"
 
-    def _twins(self) -> dict[tuple[str, str], list[tuple[Look, Look]]]:
-        """Parts → the pictures of the one that are nearly the same as one of the other."""
-        looks = self.all_looks
-        part_of = [part for part, of_part in self.looks.items() for _ in of_part]
-        found: dict[tuple[str, str], list[tuple[Look, Look]]] = {}
-        for i, j in pairs(np.stack([look.shape for look in looks])) if looks else ():
-            found.setdefault((part_of[i], part_of[j]), []).append((looks[i], looks[j]))
-        return found
+    def _near_duplicates(self) -> Iterator[tuple[str, str, list[tuple[Look, Look]]]]:
+        """(where, part, its pictures that could be left out, each with the one it resembles, that one first)."""
+        every = {part: np.stack([look.shape for look in looks]) for part, looks in self.looks.items() if looks}
+        for part, of_part in every.items():
+            looks = self.looks[part]
+            if found := repeated(of_part):
+                yield "", part, [(looks[first], looks[again]) for again, first in found.items()]
+        for one, other in combinations(every, 2):
+            if found := nearest(every[other], every[one]):
+                looks = [(self.looks[one][first], self.looks[other][again]) for again, first in found.items()]
+                yield f" in both {one} and {other}", other, looks
 
     def __str__(self) -> str:
         """Some lines for people."""

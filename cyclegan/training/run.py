@@ -164,7 +164,7 @@ class Run:
             "waiting_for_data": self.waited / seconds,
             "judging": (self.judged - self.judged_before) / seconds,
         }
-        with (self.folder / "log.jsonl").open("a") as file:
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8", newline="\n") as file:
             record = {"step": step, "loss": loss, "learning_rate": learning_rate, "speed": speed}
             file.write(json.dumps(record) + "\n")
         scalars = {f"loss/{name}": value for name, value in loss.items()}

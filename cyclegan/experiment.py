@@ -163,7 +163,7 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
         device=device,
         about=about(experiment, sources, pixels),
         judge=judge,
-        data=Identity((sources.x, sources.train_x), (sources.y, sources.train_y)),
+        data=Identity((sources.x, sources.train_x), (sources.y, sources.train_y), run.moved),
     )
 
 

@@ -6,7 +6,7 @@ twice (in one folder, on both sides, in training and test), small ones, and how 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import combinations, permutations
@@ -86,13 +86,15 @@ class Report:
         """(where, part, its pictures that could be left out, each with the one it resembles, that one first)."""
         every = {part: np.stack([look.shape for look in looks]) for part, looks in self.looks.items() if looks}
         for part, of_part in every.items():
-            looks = self.looks[part]
             if found := repeated(of_part):
-                yield "", part, [(looks[first], looks[again]) for again, first in found.items()]
+                yield "", part, self._pairs(found, part, part)
         for one, other in combinations(every, 2):
             if found := nearest(every[other], every[one]):
-                looks = [(self.looks[one][first], self.looks[other][again]) for again, first in found.items()]
-                yield f" in both {one} and {other}", other, looks
+                yield f" in both {one} and {other}", other, self._pairs(found, one, other)
+
+    def _pairs(self, found: Mapping[int, int], one: str, other: str) -> list[tuple[Look, Look]]:
+        """Pictures of two parts by their positions; `found` has those of the second first."""
+        return [(self.looks[one][first], self.looks[other][again]) for again, first in found.items()]
 
     def __str__(self) -> str:
         """Some lines for people."""

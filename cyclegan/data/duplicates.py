@@ -48,7 +48,8 @@ def repeated(pictures: Float32[np.ndarray, "n pixels"]) -> dict[int, int]:
     All others stay: no two of them are nearly the same, so that these are the pictures that could be left out.
     """
     found: dict[int, int] = {}
-    staying, positions = np.empty_like(pictures), []  # the first len(positions) rows are in use
+    staying = np.empty_like(pictures)
+    positions: list[int] = []  # of the first rows of `staying`; the others are not in use
     for start, block in _blocks(pictures):
         before = block @ staying[: len(positions)].T > NEAR
         within = block @ block.T > NEAR

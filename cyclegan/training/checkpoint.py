@@ -30,7 +30,7 @@ from cyclegan.training.durable import PARTIAL, flush, flush_folder, patiently
 
 FORMAT = 1  # of what a release says of itself; raised when an older library could no longer read it
 MANIFEST_BYTES = 10_000  # many times what a manifest has
-YOUNGER = {"data"}  # parts that the checkpoints of older versions lack
+YOUNGER = {"data"}  # parts that the checkpoints of older versions lack; these are given an empty state
 MESSAGE = 200  # characters of what another library says of a file
 
 
@@ -126,8 +126,7 @@ class Checkpoint:
         try:
             state = _fill(metadata["tree"], tensors)
             for name, part in self.parts.items():
-                if name in state or name not in YOUNGER:
-                    part.load_state_dict(state[name])
+                part.load_state_dict(state.get(name, {}) if name in YOUNGER else state[name])
         except (AttributeError, LookupError, RecursionError, RuntimeError, TypeError, ValueError) as error:
             raise DamagedError(
                 f"{file}: is whole but no state of this run ({_one_line(error)}); move the checkpoints away"

@@ -88,7 +88,8 @@ def train(
             run.advance(progress.step)
             last = progress.step == config.steps
             if progress.step % config.log_every == 0 or last:
-                run.log(progress.step, distributed.averaged(losses), rate, optimizers.terms)
+                charts = getattr(method, "charts", optimizers.terms)  # a method without options has no need of them
+                run.log(progress.step, distributed.averaged(losses), rate, charts)
             if writes and (progress.step % config.sample_every == 0 or last):
                 with ema.in_place(), run.judging():
                     preview = method.preview(to(held_out, device))

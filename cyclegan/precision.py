@@ -38,9 +38,7 @@ def _require_cuda(device: torch.device, key: str) -> None:
         raise UserError(f"{key}: no CUDA device here; use cpu or auto")
     count = torch.cuda.device_count()
     if device.index is not None and device.index >= count:
-        raise UserError(
-            f"{key}: no {device} here, the last of {count} CUDA devices is cuda:{count - 1}; use one of them"
-        )
+        raise UserError(f"{key}: no {device} here; use cuda, or one of cuda:0 … cuda:{count - 1}")
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:

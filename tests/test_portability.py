@@ -101,10 +101,11 @@ VERBS = ("train", "translate", "evaluate", "compare", "export", "import", "data"
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_help_is_printed_in_any_encoding(encoding):
     for arguments in (["--help"], *([verb, "--help"] for verb in VERBS)):
-        with written(encoding) as (out, _), pytest.raises(SystemExit) as ended:
-            cli.main(arguments)
-        assert ended.value.code == 0
-        assert out.getvalue().startswith(b"usage: cyclegan")
+        with written(encoding) as (out, _):
+            with pytest.raises(SystemExit) as ended:
+                cli.main(arguments)
+            assert ended.value.code == 0
+            assert out.getvalue().startswith(b"usage: cyclegan")
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

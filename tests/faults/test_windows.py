@@ -79,7 +79,7 @@ def test_a_run_is_trained_continued_exported_and_used(place, monkeypatch, capsys
     assert main(["export", str(run), "--out", "released"]) == 0
     assert main(["translate", "released", "summer", "--out", "again"]) == 0
     assert not [held for held in held_open() if held.startswith(str(place))]
-    figure("W1", "trained, stopped, continued, translated and exported; 0 files left open")
+    figure("O1", "trained, stopped, continued, translated and exported; 0 files left open")
 
 
 def test_a_checkpoint_that_is_being_read_is_removed_later(place):

@@ -19,6 +19,7 @@ from cyclegan.inference.options import Options
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
+    _print_anything()
     options = parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -36,6 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno is None:  # said by a library, and not by the system: a bug of ours
             raise
         return _fail(refused(error))
+
+
+def _print_anything() -> None:
+    """Replace characters that the terminal, file or pipe cannot show (arrows in cp1252, names that are not UTF-8)."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # that of a notebook has none
+            stream.reconfigure(errors="replace")
 
 
 def _fail(error: UserError) -> int:

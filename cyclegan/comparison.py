@@ -39,9 +39,9 @@ from cyclegan.training.run import training_hours
 
 def compare(config: CompareConfig) -> Comparison:
     """Build every translator, then run them all on the same pictures."""
+    device = choose_device(config.device)
     images = locate_images(config.images, config.count)
     entries = {name: _entry(translator, images, config.device) for name, translator in config.translators.items()}
-    device = choose_device(config.device)
     targets = Targets(*(locate_images(places) if places else [] for places in (config.targets, config.held_out)))
     return compare_entries(entries, images, device, config.size, config.timed, config.metrics, targets, config.fetch)
 

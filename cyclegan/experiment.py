@@ -97,7 +97,7 @@ def carry_out(path: Path, overrides: Sequence[str]) -> Path:
     from cyclegan.training.run import Run, SilentRun
 
     folder = RUNS / sources.domain / experiment.name
-    joined = distributed.joined(choose_device(experiment.training.device))
+    joined = distributed.joined(choose_device(experiment.training.device, "training.device"))
     with joined as device, enough_memory(lambda: f"{path}: {LESS_MEMORY}"):
         if distributed.rank() > 0:
             _train(experiment, sources, SilentRun(folder), device)
@@ -165,7 +165,7 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
         device=device,
         about=about(experiment, sources, pixels),
         judge=judge,
-        data=Identity((sources.x, sources.train_x), (sources.y, sources.train_y)),
+        data=Identity((sources.x, sources.train_x), (sources.y, sources.train_y), run.moved),
     )
 
 
@@ -202,11 +202,11 @@ def show(path: Path, overrides: Sequence[str]) -> int:
     from cyclegan.precision import choose_device
     from cyclegan.training.plan import describe, forecast
 
-    device = choose_device(experiment.training.device)
     try:
+        device = choose_device(experiment.training.device, "training.device")
         with only_what_is_here():
             method = build(experiment.method, experiment.channels).to(device)
-    except UserError as error:  # it needs weights that are not here yet; to show it is no reason to fetch them
+    except UserError as error:  # it needs a device or weights that are not here; to show it is no reason to fetch them
         print(f"# no forecast: {error}")
         return 0
     shapes = [(experiment.data.batch_size, count, *2 * [experiment.data.crop_size]) for count in experiment.channels]

@@ -6,11 +6,11 @@ twice (in one folder, on both sides, in training and test), small ones, and how 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import permutations
+from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from cyclegan.data.cards import FOLDERS
-from cyclegan.data.duplicates import pairs, shapes
+from cyclegan.data.duplicates import nearest, repeated, shapes
 from cyclegan.errors import UserError
 from cyclegan.pictures import BadPictureError
 from cyclegan.pixels.files import read_raster
@@ -45,7 +45,7 @@ class Look:
     transparent: bool
     grey: bool
     frames: int = 1  # or pages; the first is read
-    shape: np.ndarray  # see cyclegan.data.duplicates
+    shape: np.ndarray  # float32; see cyclegan.data.duplicates
     peak: int | None = None  # the highest value of 16 bits whose range is not declared
 
 
@@ -76,9 +76,10 @@ class Report:
 
     def notes(self) -> Iterator[str]:
         """What is allowed and may yet disappoint."""
-        for (one, other), twins in sorted(self._twins().items()):
-            where = f"twice in {one}" if one == other else f"in both {one} and {other}"
-            yield f"{_many(len(twins))} {where}: {_some(f'{a.path} = {b.path}' for a, b in twins)}"
+        for where, part, twins in self._near_duplicates():
+            counted = f"{len(twins):,} of {_many(len(self.looks[part]))}"
+            named = _some(f"{a.path} = {b.path}" for a, b in twins)
+            yield f"near duplicates{where}: {counted} in {part} could be left out: {named}"
         small = [look for look in self.all_looks if min(look.width, look.height) < SMALL]
         if small:
             named = _some(f"{look.path} ({look.width}×{look.height})" for look in small)
@@ -104,14 +105,19 @@ class Report:
                 values = f"the values of {_many(len(peaks))} of 16 bits in {part}"
                 yield f"{values} use 0…{max(peaks)} of 65,535: declare {key}, as [0, {top}]"
 
-    def _twins(self) -> dict[tuple[str, str], list[tuple[Look, Look]]]:
-        """Parts → the pictures of the one that are nearly the same as one of the other."""
-        looks = self.all_looks
-        part_of = [part for part, of_part in self.looks.items() for _ in of_part]
-        found: dict[tuple[str, str], list[tuple[Look, Look]]] = {}
-        for i, j in pairs(np.stack([look.shape for look in looks])) if looks else ():
-            found.setdefault((part_of[i], part_of[j]), []).append((looks[i], looks[j]))
-        return found
+    def _near_duplicates(self) -> Iterator[tuple[str, str, list[tuple[Look, Look]]]]:
+        """(where, part, its pictures that could be left out, each with the one it resembles, that one first)."""
+        every = {part: np.stack([look.shape for look in looks]) for part, looks in self.looks.items() if looks}
+        for part, of_part in every.items():
+            if found := repeated(of_part):
+                yield "", part, self._pairs(found, part, part)
+        for one, other in combinations(every, 2):
+            if found := nearest(every[other], every[one]):
+                yield f" in both {one} and {other}", other, self._pairs(found, one, other)
+
+    def _pairs(self, found: Mapping[int, int], one: str, other: str) -> list[tuple[Look, Look]]:
+        """Pictures of two parts by their positions; `found` has those of the second first."""
+        return [(self.looks[one][first], self.looks[other][again]) for again, first in found.items()]
 
     def __str__(self) -> str:
         """Some lines for people."""

@@ -2,7 +2,8 @@
 
 Told by    relative name and size, of every training picture of each side. The contents are not read, which would take
            as long as a pass over the data: a picture that is replaced by one of the same name and size is not noticed.
-Relative   to the folder that holds all of a side, so that data may be moved.
+Relative   to the folder that holds all of a side, so that data may be moved: a run whose settings name other folders
+           than before is continued if these hold the same pictures.
 """
 
 import hashlib
@@ -21,8 +22,12 @@ from cyclegan.errors import UserError
 class Identity:
     """The training pictures of X and Y, as they are now; restored from a checkpoint, they must be the same."""
 
-    def __init__(self, x: tuple[str, Sequence[Path]], y: tuple[str, Sequence[Path]]) -> None:
-        """Each side by what it is called, and its files."""
+    def __init__(self, x: tuple[str, Sequence[Path]], y: tuple[str, Sequence[Path]], moved: Sequence[str] = ()) -> None:
+        """Each side by what it is called, and its files; `moved` tells which settings name another folder than before.
+
+        A checkpoint without an identity, as older versions wrote, is continued only where nothing has moved.
+        """
+        self.moved = f" ({', '.join(moved)})" if moved else ""
         self.names = {"x": x[0], "y": y[0]}
         self.told = {"x": _told(x[1]), "y": _told(y[1])}
 
@@ -32,14 +37,23 @@ class Identity:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Raise UserError unless they are those of the run."""
+        if not state:
+            return self._require_unmoved()
         for side, told in self.told.items():
             if state[side]["sha256"] == sha256_of(told):
                 continue
             then, now = set(state[side]["pictures"].tolist()), set(digests(told).tolist())
             raise UserError(
                 f"{self.names[side]}: holds other pictures than this run has learned from: {len(now - then):,} came "
-                f"and {len(then - now):,} went, by name and size; bring the old ones back, or give the run a name of "
-                "its own (--set name=…)"
+                f"and {len(then - now):,} went, by name and size{self.moved}; bring the old ones back, or give the "
+                "run a name of its own (--set name=…)"
+            )
+
+    def _require_unmoved(self) -> None:
+        if self.moved:
+            raise UserError(
+                f"data: a checkpoint this old does not tell its pictures, and they may be others now{self.moved}; "
+                "continue with the old folders, or give the run a name of its own (--set name=…)"
             )
 
 

@@ -54,7 +54,7 @@ def load(
 ) -> Loaded:
     """What a run folder, a checkpoint folder, a released file or the settings of a method hold.
 
-    device     auto, cpu, cuda or mps.
+    device     auto, cpu, cuda, cuda:1 or mps.
     style      The example pictures of a method that paints after examples; without any, it is given them by `after`.
     weights    How much of each style, where several are mixed; by default they are equal.
     masks      Instead, a grey picture for each style: white where it goes, black or transparent elsewhere.
@@ -66,6 +66,7 @@ def load(
     path = Path(os.path.expanduser(path))
     examples = _Examples(style, weights, masks)
     chosen = choose_device(device)
+    dtype = choose_precision(precision, chosen)
     match path.suffix:
         case ".yaml" | ".yml":
             loaded = _load_settings(path, chosen, examples, overrides)
@@ -76,7 +77,6 @@ def load(
             raise UserError(f"{path}: reading a .pt2 can run code of its author; give the .onnx or the release instead")
         case _:
             loaded = _load_release(path, chosen, examples, overrides)
-            dtype = choose_precision(precision, chosen)
             if dtype != torch.float32:
                 loaded = replace(loaded, translators=_frozen(loaded.translators, dtype))
     return compiled(loaded) if compile else loaded

@@ -16,6 +16,7 @@ Differs    from the paper: L_PatchNCE is the mean over layers and places, as in 
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,7 @@ class CUT(nn.Module):
     """G: X → Y, judged by D; H projects what the encoder of G sees."""
 
     Batch = UnpairedBatch
+    charts: ClassVar = {"generator": ["gan", "nce_."], "discriminator": ["D"]}  # as of CycleGAN
 
     def __init__(self, config: CUTConfig, channels: tuple[int, int] = (3, 3)) -> None:
         super().__init__()

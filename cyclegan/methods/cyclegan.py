@@ -17,7 +17,7 @@ Differs    from the paper: the identity loss is on for every domain, as in the a
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,10 @@ class CycleGAN(nn.Module):
     """G: X → Y and F: Y → X, judged by D_Y and D_X, held together by the cycle."""
 
     Batch = UnpairedBatch
+    charts: ClassVar = {  # group of parameters -> patterns of the losses it may have, whatever the settings
+        "generators": ["gan_.", "cycle_.", "identity_."],
+        "discriminators": ["D_.", "r1_.", "gp_."],
+    }
     round: Tensor  # the number of rounds played
 
     def __init__(self, config: CycleGANConfig, channels: tuple[int, int] = (3, 3)) -> None:

@@ -88,7 +88,7 @@ def train(
             run.advance(progress.step)
             last = progress.step == config.steps
             if progress.step % config.log_every == 0 or last:
-                run.log(progress.step, distributed.averaged(losses), rate, optimizers.terms)
+                run.log(progress.step, distributed.averaged(losses), rate, _charts(method, optimizers))
             if writes and (progress.step % config.sample_every == 0 or last):
                 with ema.in_place(), run.judging():
                     preview = method.preview(to(held_out, device))
@@ -103,6 +103,11 @@ def train(
                 checkpoint.save(progress.step)
             if stopping:
                 raise StoppedError(stopping)
+
+
+def _charts(method: Trainable, optimizers: Optimizers) -> Mapping[str, list[str]]:
+    """Patterns of the losses of each chart: those of the method, or the names that its optimizers have seen."""
+    return getattr(method, "charts", optimizers.terms)
 
 
 def to(batch: Any, device: torch.device) -> Any:

@@ -136,8 +136,11 @@ def test_a_picture_that_is_there_twice_is_told_wherever_its_copies_are(tmp_path)
     photograph(photos / "again.jpg", 1, size=(160, 128))
     photograph(paintings / "photo.jpg", 2)
     twice, across = sorted(check(photos, paintings).notes(), key=lambda note: "both" in note)
-    assert twice == f"1 picture twice in {photos}: {photos / '1.png'} = {photos / 'again.jpg'}"
-    assert across == f"1 picture in both {photos} and {paintings}: {photos / '2.png'} = {paintings / 'photo.jpg'}"
+    pair = f"{photos / '1.png'} = {photos / 'again.jpg'}"
+    assert twice == f"near duplicates: 1 of 5 pictures in {photos} could be left out: {pair}"
+    pair = f"{photos / '2.png'} = {paintings / 'photo.jpg'}"
+    both = f"both {photos} and {paintings}: 1 of 5 pictures in {paintings} could be left out"
+    assert across == f"near duplicates in {both}: {pair}"
 
 
 def test_training_and_test_pictures_are_compared_too(tmp_path):
@@ -145,14 +148,24 @@ def test_training_and_test_pictures_are_compared_too(tmp_path):
         photograph(tmp_path / part / "0.png", number)
     photograph(tmp_path / "testB" / "leak.png", 1)
     (note,) = check(tmp_path).notes()
-    assert note == f"1 picture in both trainB and testB: {tmp_path}/trainB/0.png = {tmp_path}/testB/leak.png"
+    pair = f"{tmp_path}/trainB/0.png = {tmp_path}/testB/leak.png"
+    assert note == f"near duplicates in both trainB and testB: 1 of 2 pictures in testB could be left out: {pair}"
 
 
 def test_many_copies_are_counted_and_the_first_named(tmp_path):
     for i in range(5):
         photograph(tmp_path / f"{i}.png", 1)
     (note,) = check(tmp_path).notes()
-    assert note.startswith(f"10 pictures twice in {tmp_path.name}: {tmp_path}/0.png = {tmp_path}/1.png, ")
+    counted = f"4 of 5 pictures in {tmp_path.name} could be left out"
+    assert note.startswith(f"near duplicates: {counted}: {tmp_path}/0.png = {tmp_path}/1.png, ")
+    assert note.endswith(f"{tmp_path}/4.png")
+
+
+def test_more_copies_than_are_named_are_cut_short(tmp_path):
+    for i in range(7):
+        photograph(tmp_path / f"{i}.png", 1)
+    (note,) = check(tmp_path).notes()
+    assert ": 6 of 7 pictures in" in note
     assert note.endswith(", …")
 
 

@@ -13,7 +13,7 @@ from cyclegan.config import dump, load
 from cyclegan.data.cards import find_domain, list_domains, locate
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.sources import find_sources
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, expanded
 from cyclegan.evaluation.settings import CompareConfig
 from cyclegan.experiment import RUNS, score
 from cyclegan.inference.options import Options
@@ -120,7 +120,7 @@ def check_data(targets: Sequence[str]) -> int:
 
 def _folder_or_domain(name: str) -> Path:
     """The folder of that name, else that of the domain; what looks like a path is never taken for a domain."""
-    folder = Path(os.path.expanduser(name))
+    folder = expanded(name)
     if folder.is_dir():
         return folder
     if folder.exists() or str(folder) != name or "/" in name or os.sep in name:

@@ -8,7 +8,6 @@ Reads      a run folder (its newest whole checkpoint), a checkpoint folder, a re
            exported .onnx file. Not .pt2: to read one is to run what its author has written into it.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from torch.nn.functional import interpolate
 
 from cyclegan.config import dump, parse
 from cyclegan.config import load as read_config
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, expanded
 from cyclegan.functional.color import luma
 from cyclegan.images import read
 from cyclegan.inference.compiling import compiled
@@ -63,7 +62,7 @@ def load(
                off), or auto, which takes bfloat16 there. Gatys and AdaIN have a setting of their own for it.
     compile    The generators, frozen: a minute or two at the first pictures, then faster.
     """
-    path = Path(os.path.expanduser(path))
+    path = expanded(path)
     examples = _Examples(style, weights, masks)
     chosen = choose_device(device)
     match path.suffix:
@@ -182,14 +181,14 @@ class _Examples(NamedTuple):
             return {about[side]: translator for side, translator in method.translators.items()}
         if not any(self):
             return {}
-        styles = [read(Path(os.path.expanduser(path))).to(device) for path in self.style]
+        styles = [read(expanded(path)).to(device) for path in self.style]
         return {about["y"]: method.bind(*styles, weights=self.weights, masks=self._masks(device))}
 
     def _masks(self, device: torch.device) -> Float[Tensor, "_ _ _"] | None:
         """The luma of the pictures in 0 … 1, all with the size of the first."""
         if not self.masks:
             return None
-        lumas = [luma(read(Path(os.path.expanduser(path)))).add(1).div(2)[None] for path in self.masks]
+        lumas = [luma(read(expanded(path))).add(1).div(2)[None] for path in self.masks]
         size = lumas[0].shape[2:]
         return torch.cat([interpolate(mask, size, mode="area")[0] for mask in lumas]).to(device)
 

@@ -168,5 +168,5 @@ def test_examples_are_the_first_pictures_of_a_folder_or_those_of_scikit_image(tm
     assert list(examples) == ["1-boat"]
     assert pixels(examples["1-boat"]).shape == (15, 22, 3)
     assert {"coffee", "chelsea"} <= read_examples(None).keys()
-    with pytest.raises(UserError, match="no images there"):
+    with pytest.raises(UserError, match="no such folder"):
         read_examples(tmp_path / "empty")

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from cyclegan import __version__
-from cyclegan.errors import StoppedError, UserError, refused
+from cyclegan.errors import StoppedError, UserError, expanded, refused
 from cyclegan.inference.options import Options
 
 
@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_train(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("experiment", type=_path, nargs="?", help="experiments/cyclegan/photo2painting.yaml")
+    verb.add_argument("experiment", type=expanded, nargs="?", help="experiments/cyclegan/photo2painting.yaml")
     verb.add_argument("--x", type=_folder, help="instead of a file: a folder of pictures to translate from …")
     verb.add_argument("--y", type=_folder, help="… and one to translate to; a recipe is chosen, shown and saved")
     _add_set(verb)
@@ -83,14 +83,14 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_translate(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("checkpoint", type=_path, help="runs/photo2painting/cyclegan, or experiments/gatys/best.yaml")
-    verb.add_argument("pictures", type=_path, nargs="+", help="pictures, films, or folders of pictures")
+    verb.add_argument("checkpoint", type=expanded, help="runs/photo2painting/cyclegan, or experiments/gatys/best.yaml")
+    verb.add_argument("pictures", type=expanded, nargs="+", help="pictures, films, or folders of pictures")
     verb.add_argument("--frames", action="store_true", help="folders are films; their pictures are the frames")
     verb.add_argument("--to", help="the side to translate to, by name: painting")
-    verb.add_argument("--style", type=_path, nargs="+", default=[], help="example pictures, for Gatys and AdaIN")
+    verb.add_argument("--style", type=expanded, nargs="+", default=[], help="example pictures, for Gatys and AdaIN")
     verb.add_argument("--weights", type=float, nargs="+", help="how much of each of several styles")
-    verb.add_argument("--masks", type=_path, nargs="+", default=[], help="for each style, white where it goes")
-    verb.add_argument("--out", type=_path, required=True, help="folder for the results; names and tree are kept")
+    verb.add_argument("--masks", type=expanded, nargs="+", default=[], help="for each style, white where it goes")
+    verb.add_argument("--out", type=expanded, required=True, help="folder for the results; names and tree are kept")
     verb.add_argument(
         "--strength", type=float, default=Options.strength, metavar="0…1", help="how much of the translation"
     )
@@ -107,13 +107,13 @@ def _add_translate(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_evaluate(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("folders", type=_path, nargs="+", help="runs, as of several seeds, or a folder of pictures")
+    verb.add_argument("folders", type=expanded, nargs="+", help="runs, as of several seeds, or a folder of pictures")
     verb.add_argument("--domain", help="of pictures: whose test pictures they translate: photo2monet")
     verb.add_argument("--to", help="of pictures: the side they are translated to, by name: monet")
-    verb.add_argument("--sources", type=_path, help="instead of a domain: what the pictures were made from")
-    verb.add_argument("--targets", type=_path, help="and real pictures of what they should look like")
-    verb.add_argument("--held-out", type=_path, help="and more of these, that nobody trained on")
-    verb.add_argument("--out", type=_path, help="folder for the report; by default beside the run")
+    verb.add_argument("--sources", type=expanded, help="instead of a domain: what the pictures were made from")
+    verb.add_argument("--targets", type=expanded, help="and real pictures of what they should look like")
+    verb.add_argument("--held-out", type=expanded, help="and more of these, that nobody trained on")
+    verb.add_argument("--out", type=expanded, help="folder for the report; by default beside the run")
     verb.add_argument("--count", type=_count, metavar="PICTURES", help="at most so many, evenly spaced")
     verb.add_argument("--metrics", nargs="+", help="only these: patch-swd kid-inception ms-ssim lpips ...")
     verb.add_argument("--fetch", action="store_true", help="download the weights that metrics lack")
@@ -134,15 +134,15 @@ def _add_evaluate(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_compare(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("comparison", type=_path, help="experiments/compare/baselines.yaml")
+    verb.add_argument("comparison", type=expanded, help="experiments/compare/baselines.yaml")
     _add_set(verb)
     verb.set_defaults(run=lambda options: _verbs().compare(options.comparison, options.set))
 
 
 def _add_export(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("checkpoint", type=_path, help="runs/photo2painting/cyclegan")
+    verb.add_argument("checkpoint", type=expanded, help="runs/photo2painting/cyclegan")
     verb.add_argument("--to", help="the side to translate to, by name: painting")
-    verb.add_argument("--out", type=_path, required=True, help="painting.onnx, .pt2, .safetensors, or a new folder")
+    verb.add_argument("--out", type=expanded, required=True, help="painting.onnx, .pt2, .safetensors, or a new folder")
     verb.add_argument("--pixels", choices=("uint8", "float32"), help="of a graph, by default uint8; both are 0 … 255")
     verb.set_defaults(
         run=lambda options: _verbs().export(options.checkpoint, options.out, to=options.to, pixels=options.pixels)
@@ -150,11 +150,11 @@ def _add_export(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_import(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("file", type=_path, help="horse2zebra.pth, or checkpoints/<name>/latest_net_G_A.pth")
+    verb.add_argument("file", type=expanded, help="horse2zebra.pth, or checkpoints/<name>/latest_net_G_A.pth")
     verb.add_argument("--x", help="what goes in, by name: horse; by default what the file name says")
     verb.add_argument("--y", help="what comes out: zebra")
     verb.add_argument("--key", help="of a file that holds several generators, the name of one: netG_A")
-    verb.add_argument("--out", type=_path, required=True, help="runs/horse2zebra.safetensors, or a new folder")
+    verb.add_argument("--out", type=expanded, required=True, help="runs/horse2zebra.safetensors, or a new folder")
     verb.set_defaults(run=lambda given: _verbs().convert(given.file, given.out, x=given.x, y=given.y, key=given.key))
 
 
@@ -173,10 +173,12 @@ def _add_data(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_serve(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("checkpoints", type=_path, nargs="+", help="as of translate; the first is the default")
-    verb.add_argument("--examples", type=_path, metavar="FOLDER", help="pictures to try, instead of the embedded ones")
+    verb.add_argument("checkpoints", type=expanded, nargs="+", help="as of translate; the first is the default")
     verb.add_argument(
-        "--styles", type=_path, metavar="FOLDER", help="style images to try, instead of the embedded ones"
+        "--examples", type=expanded, metavar="FOLDER", help="pictures to try, instead of the embedded ones"
+    )
+    verb.add_argument(
+        "--styles", type=expanded, metavar="FOLDER", help="style images to try, instead of the embedded ones"
     )
     verb.add_argument("--host", default="127.0.0.1", help="whom to listen to; by default to this machine only")
     verb.add_argument(
@@ -202,7 +204,7 @@ def _add_serve(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_show(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("experiment", type=_path, help="a YAML file or a run folder")
+    verb.add_argument("experiment", type=expanded, help="a YAML file or a run folder")
     _add_set(verb)
     verb.set_defaults(run=lambda options: _experiment().show(options.experiment, options.set))
 
@@ -245,12 +247,7 @@ def _folder(text: str) -> Path:
     """Not the empty name of a variable that nobody has set, which would be this folder."""
     if not text:
         raise argparse.ArgumentTypeError("is empty; name a folder of pictures")
-    return _path(text)
-
-
-def _path(text: str) -> Path:
-    """Expand ~, which a shell leaves alone within quotes and after `=`."""
-    return Path(os.path.expanduser(text))
+    return expanded(text)
 
 
 def _verbs() -> ModuleType:

@@ -1,8 +1,7 @@
 """Strict YAML → frozen dataclasses: a file either means exactly what it says, or one line tells what is wrong.
 
-Types      bool, int, float, str, Path, Literal, X | None, tuple[T, ...], tuple[T, T], dict[str, T], dataclasses, and
-           unions of dataclasses told apart by their `name: Literal[...]`. Defaults are those of the dataclasses.
-Paths      ~ is expanded. Bytes of a name that is not UTF-8 are written as Python has them: "caf\\uDCE9".
+Types      bool, int, float, str, Path (~ is expanded), Literal, X | None, tuple[T, ...], tuple[T, T], dict[str, T],
+           dataclasses, and unions of these told apart by their `name: Literal[...]`. Defaults are the dataclasses'.
 Errors     `file:line:column: dotted.path: what is wrong`, or `--set a.b=c: a.b: what is wrong`. What is not YAML comes
            first, then the first mistake in file order; what a mapping lacks comes after what is wrong in it.
 Differs    from PyYAML: 2e-4 and 1e3 are floats; no, yes, on, off, 08 and .nan are text; a key given twice, an alias, an
@@ -12,7 +11,6 @@ Differs    from PyYAML: 2e-4 and 1e3 are floats; no, yes, on, off, 08 and .nan a
 import dataclasses
 import difflib
 import math
-import os
 import re
 import types
 from collections.abc import Iterator, Sequence
@@ -21,13 +19,10 @@ from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin,
 
 import yaml
 
-from cyclegan.errors import ConfigError
+from cyclegan.errors import ConfigError, expanded
 
 T = TypeVar("T")
-
-MAX_BYTES = 200_000
-MAX_DEPTH = 20
-UNHOLDABLE = "contains a character that no file can hold"
+MAX_BYTES, MAX_DEPTH = 200_000, 20
 NULL, BOOL, INT, FLOAT, STR, MERGE, MAP = (
     f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "merge", "map")
 )
@@ -92,7 +87,7 @@ class _Loader(yaml.SafeLoader):
         if len(self.path) > MAX_DEPTH + 1:
             _refuse(event, self.path, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.ScalarEvent) and re.search("[\0\ud800-\udc7f\udd00-\udfff]", event.value):
-            _refuse(event, self.path, UNHOLDABLE)
+            _refuse(event, self.path, "contains a character that no file can hold")
         node = super().compose_node(parent, index)
         self.path.pop()
         return node
@@ -258,11 +253,9 @@ def _scalar(node: yaml.Node, kind: Any, path: Sequence[str]) -> Any:
     if type(value) is not kind and (type(value), kind) not in ((int, float), (str, Path)):
         remedy = "; put it in quotes" if kind in (str, Path) and node.tag in (BOOL, INT, FLOAT) else ""
         _refuse(node, path, f"expected {EXPECTED[kind]}, got {_show(node)}{remedy}")
-    if kind is Path:
-        return Path(os.path.expanduser(value))
-    if kind is str and re.search("[\udc80-\udcff]", value):  # bytes of file names
-        _refuse(node, path, UNHOLDABLE)
-    return kind(value)
+    if kind is str and re.search("[\udc80-\udcff]", value):  # a byte that is not UTF-8, which paths may have
+        _refuse(node, path, "contains a character that no file can hold")
+    return expanded(value) if kind is Path else kind(value)
 
 
 def _value(node: yaml.Node, path: Sequence[str]) -> Any:

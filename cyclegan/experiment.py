@@ -141,10 +141,8 @@ def _train(experiment: Experiment, sources: Sources, run: "Run", device: "torch.
     run.say(f"images    {sources.x} {len(sources.train_x):,}, {sources.y} {len(sources.train_y):,}")
     if not experiment.is_usual:
         run.say(f"kinds     {sources.x} {pixels[0]}, {sources.y} {pixels[1]}; samples are in false color")
-    if sources.skipped:
-        run.say(sources.skipped)
     run.leave_out([str(bad) for bad in sources.left_out])
-    lines = describe(method, first, training, device, done=run.steps_done())
+    lines = [*filter(None, [sources.skipped]), *describe(method, first, training, device, done=run.steps_done())]
     if distributed.size() > 1:
         lines.append(f"processes {distributed.size()}, which share out every batch of {data.batch_size}; each of them:")
     for line in lines + forecast(method, first, training, device, done=run.steps_done(), buffered=buffered):

@@ -14,7 +14,7 @@ from cyclegan.config import dump, load
 from cyclegan.data.cards import find_domain, list_domains, locate
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.sources import find_sources, kinds_of_sides
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, expanded
 from cyclegan.evaluation.settings import CompareConfig
 from cyclegan.experiment import RUNS, Experiment, score
 from cyclegan.inference.options import Options
@@ -135,7 +135,7 @@ def check_data(targets: Sequence[str]) -> int:
     from cyclegan.data.check import check
 
     if len(targets) == 1 and Path(targets[0]).suffix in (".yaml", ".yml"):
-        config = replace(load(Path(os.path.expanduser(targets[0])), Experiment).data, on_bad_picture="error")
+        config = replace(load(expanded(targets[0]), Experiment).data, on_bad_picture="error")
         folders = (config.x, config.y) if config.domain is None else (locate(find_domain(config.domain)),)
         report = check(*folders, kinds=kinds_of_sides(config, find_sources(config)))
     else:
@@ -146,7 +146,7 @@ def check_data(targets: Sequence[str]) -> int:
 
 def _folder_or_domain(name: str) -> Path:
     """The folder of that name, else that of the domain; what looks like a path is never taken for a domain."""
-    folder = Path(os.path.expanduser(name))
+    folder = expanded(name)
     if folder.is_dir():
         return folder
     if folder.exists() or str(folder) != name or "/" in name or os.sep in name:

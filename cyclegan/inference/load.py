@@ -8,7 +8,6 @@ Reads      a run folder (its newest whole checkpoint), a checkpoint folder, a re
            exported .onnx file. Not .pt2: to read one is to run what its author has written into it.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 
 from cyclegan.config import dump, parse
 from cyclegan.config import load as read_config
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, expanded
 from cyclegan.images import read
 from cyclegan.inference.compiling import compiled
 from cyclegan.inference.graph import read_graph
@@ -63,7 +62,7 @@ def load(
                off), or auto, which takes bfloat16 there. Gatys and AdaIN have a setting of their own for it.
     compile    The generators, frozen: a minute or two at the first pictures, then faster.
     """
-    path = Path(os.path.expanduser(path))
+    path = expanded(path)
     examples = _Examples(style, weights, masks)
     chosen = choose_device(device)
     dtype = choose_precision(precision, chosen)
@@ -180,7 +179,7 @@ class _Examples(NamedTuple):
         """The styles, for a method that takes some."""
         if any(self) and not isinstance(method, Stylizer):
             raise UserError(f"--style: this model has learned to translate to {about['y']}; it takes no example")
-        return [read(Path(os.path.expanduser(path))).to(device) for path in self.style]
+        return [read(expanded(path)).to(device) for path in self.style]
 
     def translators(
         self, method: Any, about: Mapping[str, Any], styles: Sequence[Tensor], device: torch.device

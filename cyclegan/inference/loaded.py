@@ -3,7 +3,6 @@
 Images     any size in, the same size out; tensors (n, 3, h, w) or (3, h, w), RGB in [-1, 1].
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from cyclegan import __version__
 from cyclegan.config import parse
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, expanded
 from cyclegan.images import from_bytes, to_bytes
 from cyclegan.inference.original import USUAL, Kinds
 from cyclegan.methods.settings import MethodConfig
@@ -124,7 +123,7 @@ class Loaded:
             return translate(batch.float()).to(picture)[0 if picture.ndim == 3 else slice(None)]
         self.require_rgb("a picture", to)
         if not isinstance(picture, Image.Image):
-            picture = Path(os.path.expanduser(picture))
+            picture = expanded(picture)
         painted = Image.fromarray(to_bytes(translate(from_bytes(_as_array(picture))))[0].numpy())
         profile = profile_of(picture) if isinstance(picture, Image.Image) else read_profile(picture)
         if profile is not None:

@@ -1,6 +1,5 @@
 """Masks of styles, read from image files: white where a style goes, black or transparent elsewhere."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, expanded
 from cyclegan.functional.color import luma
 from cyclegan.images import from_values, opacity
 from cyclegan.pixels.files import read_raster
@@ -18,7 +17,7 @@ from cyclegan.pixels.kind import RGB
 
 def read_masks(paths: Sequence[str | Path]) -> Float[Tensor, "_ _ _"]:
     """(masks, h, w) in 0…1, all resized to the size of the first. Raises UserError for an empty one."""
-    masks = [read_mask(Path(os.path.expanduser(path))) for path in paths]
+    masks = [read_mask(expanded(path)) for path in paths]
     size = masks[0].shape[2:]
     return torch.cat([interpolate(mask, size, mode="area")[0] for mask in masks])
 

@@ -2,6 +2,8 @@
 
 Types      bool, int, float, str, Path, Literal, X | None, tuple[T, ...], tuple[T, T], dict[str, T], dataclasses, and
            unions of dataclasses told apart by their `name: Literal[...]`. Defaults are those of the dataclasses.
+           Annotated[Any, Variants(...)] is an open union: only the module of the given name is imported, after all
+           other keys of its mapping have been read.
 Errors     `file:line:column: dotted.path: what is wrong`, or `--set a.b=c: a.b: what is wrong`. What is not YAML comes
            first, then the first mistake in file order; what a mapping lacks comes after what is wrong in it.
 Differs    from PyYAML: 2e-4 and 1e3 are floats; no, yes, on, off, 08 and .nan are text; a key given twice, an alias, an
@@ -14,8 +16,9 @@ import math
 import re
 import types
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path, PurePath
-from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -36,6 +39,18 @@ UNQUOTED = {  # what a scalar without quotes is, if not text
     MERGE: r"<<",
 }
 EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Variants:
+    """An open union of dataclasses, told apart by `name`; the first is the default."""
+
+    table: dict[str, str]  # name -> "module:dataclass"
+
+    def __getitem__(self, name: str) -> Any:
+        """The dataclass of a name; imports its module."""
+        module, _, attribute = self.table[name].partition(":")
+        return getattr(import_module(module), attribute)
 
 
 def load(path: Path, kind: type[T] | types.UnionType, overrides: Sequence[str] = ()) -> T:
@@ -165,6 +180,8 @@ def _build(node: yaml.Node, kind: Any, path: Sequence[str], default: Any = None)
     origin, arguments = get_origin(kind), get_args(kind)
     if dataclasses.is_dataclass(kind):
         return _dataclass(node, kind, path, default)
+    if _is_open(kind):
+        return _variant(node, arguments[1], path, default)
     if origin in (Union, types.UnionType):
         return _union(node, arguments, path, default)
     if origin is Literal:
@@ -178,10 +195,11 @@ def _build(node: yaml.Node, kind: Any, path: Sequence[str], default: Any = None)
 
 def _dataclass(node: yaml.Node, kind: Any, path: Sequence[str], default: Any) -> Any:
     base = default if type(default) is kind else kind
-    hints, values, nodes = get_type_hints(kind), {}, {}
-    for key, item in _entries(node, path, known=hints):
+    hints, values, nodes = get_type_hints(kind, include_extras=True), {}, {}
+    known = {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+    for key, item in _open_last(_entries(node, path, known), known):
         nodes[key] = item
-        values[key] = _build(item, hints[key], (*path, key), getattr(base, key, None))
+        values[key] = _build(item, known[key], (*path, key), getattr(base, key, None))
     for field in dataclasses.fields(kind):
         if base is kind and field.name not in values and field.default is field.default_factory is dataclasses.MISSING:
             _refuse(node, (*path, field.name), "missing")
@@ -189,9 +207,24 @@ def _dataclass(node: yaml.Node, kind: Any, path: Sequence[str], default: Any) ->
         return kind(**values) if base is kind else dataclasses.replace(default, **values)
     except ValueError as error:
         name, _, problem = str(error).partition(": ")
-        if name not in hints:
+        if name not in known:
             _refuse(node, path, _short(str(error), 300))
         _refuse(nodes.get(name, node), (*path, name), _short(problem, 300))
+
+
+def _is_open(kind: Any) -> bool:
+    return get_origin(kind) is Annotated and isinstance(get_args(kind)[1], Variants)
+
+
+def _open_last(entries: Iterator[tuple[str, yaml.Node]], kinds: dict[str, Any]) -> Iterator[tuple[str, yaml.Node]]:
+    """Entries in file order, those of open unions last: their modules may take seconds to import."""
+    waiting = []
+    for key, item in entries:
+        if _is_open(kinds[key]):
+            waiting.append((key, item))
+        else:
+            yield key, item
+    yield from waiting
 
 
 def _entries(node: yaml.Node, path: Sequence[str], known: dict | None = None) -> Iterator[tuple[str, yaml.Node]]:
@@ -231,6 +264,14 @@ def _union(node: yaml.Node, kinds: Sequence[Any], path: Sequence[str], default: 
         _refuse(node, (*path, "name"), f"missing; one of {', '.join(by_name)}")
     kind = by_name[_literal(given[0], list(by_name), (*path, "name"))] if given else type(default)
     return _build(node, kind, path, default)
+
+
+def _variant(node: yaml.Node, variants: Variants, path: Sequence[str], default: Any) -> Any:
+    """The dataclass of the given name, else of the default's, else the first."""
+    first = getattr(default, "name", next(iter(variants.table)))
+    given = [item for key, item in _children(_mapping(node, path)) if key == "name"]
+    name = _literal(given[0], list(variants.table), (*path, "name")) if given else first
+    return _build(node, variants[name], path, default)
 
 
 def _tuple(node: yaml.Node, kinds: tuple[Any, ...], path: Sequence[str]) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from cyclegan.data.check import Report, remedy
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import UserError
-from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.settings import OptimizerConfig, TrainingConfig
 

@@ -61,7 +61,8 @@ class Card:
     source: str  # the page that describes it
     sides: dict[str, str]  # A: monet, B: photo
     counts: dict[str, int]  # pictures in trainA trainB testA testB
-    paired_test: bool = False  # the test pictures of the two sides correspond by file name
+    paired: bool = False  # the training images of the two sides correspond by file name
+    paired_test: bool = False  # the test images of the two sides correspond by file name
     margin: int = 0  # pixels of border not scored
     archive: Archive | None = None
     made: Made | None = None
@@ -73,8 +74,9 @@ class Card:
             raise ValueError("sides: small letters and _ only, for they are joined by 2 to name the domains")
         if set(self.counts) != set(FOLDERS) or min(self.counts.values()) < 0:
             raise ValueError(f"counts: must be those of {' '.join(FOLDERS)}")
-        if self.paired_test and self.counts["testA"] != self.counts["testB"]:
-            raise ValueError("paired_test: testA and testB do not hold the same number of pictures")
+        for name, part in (("paired", "train"), ("paired_test", "test")):
+            if getattr(self, name) and self.counts[f"{part}A"] != self.counts[f"{part}B"]:
+                raise ValueError(f"{name}: {part}A and {part}B do not hold the same number of pictures")
         if self.margin < 0:
             raise ValueError("margin: must be at least 0")
         if (self.archive is None) == (self.made is None):

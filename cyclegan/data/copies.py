@@ -5,17 +5,16 @@ write belongs to that stream: the one that computes has to wait until it is writ
 only when that one has read it.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
-from cyclegan.data.batches import Batch
 
 
 class Copy(NamedTuple):
     """A batch that may still be on its way."""
 
-    batch: Batch
+    batch: Any
     done: torch.cuda.Event | None  # none: it is there, or stays on the CPU
 
 
@@ -26,7 +25,7 @@ class Copies:
         self.device = device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
-    def begin(self, batch: Batch) -> Copy:
+    def begin(self, batch: Any) -> Copy:
         """Start to copy; any thread may call it, and goes on at once, as the copied memory is pinned."""
         if self._stream is None:
             return Copy(batch, None)
@@ -34,7 +33,7 @@ class Copies:
             there = type(batch)(*(images.pin_memory().to(self.device, non_blocking=True) for images in batch))
             return Copy(there, self._stream.record_event())
 
-    def end(self, copy: Copy) -> Batch:
+    def end(self, copy: Copy) -> Any:
         """The batch, for the stream that computes: it waits for the copy, and this thread for nothing."""
         if copy.done is not None:
             computing = torch.cuda.current_stream(self.device)

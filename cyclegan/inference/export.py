@@ -169,11 +169,11 @@ def placed(out: Path) -> Iterator[Path]:
 
 
 def _arrow(loaded: Loaded, to: str | None) -> str:
-    """photo → painting, or both ways."""
-    if to is None and len(loaded.translators) > 1:
-        return f"{loaded.x} ↔ {loaded.y}"
-    source, target = (loaded.x, loaded.y) if (to or loaded.to) == loaded.y else (loaded.y, loaded.x)
-    return f"{source} → {target}"
+    """photo → painting, or photo ↔ painting where both are targets."""
+    targets = loaded.targets if to is None else [to]
+    if len(targets) == 2 and [loaded.source(target) for target in targets] == targets[::-1]:
+        return " ↔ ".join(targets[::-1])
+    return ", ".join(f"{loaded.source(target)} → {target}" for target in targets)
 
 
 def _megabytes(out: Path) -> str:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from cyclegan.errors import UserError
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.protocols import Images
+from cyclegan.release import read_description
 
 KINDS = {"uint8": torch.uint8, "float32": torch.float32}
 INPUT, OUTPUT = "image", "translated"
@@ -118,10 +119,8 @@ def required(*packages: str) -> Any:
 def _described(text: str) -> Mapping[str, Any] | None:
     """The description, if it has all that a reader goes by."""
     try:
-        about = json.loads(text)
-        fits = (
-            about["to"] in (about["x"], about["y"]) and about["pixels"] in KINDS and {"method", "step"} <= about.keys()
-        )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        about = read_description(json.loads(text), "graph")
+        fits = about["to"] in about["targets"] and about["pixels"] in KINDS
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UserError):
         return None
     return cast(Mapping[str, Any], about) if fits else None

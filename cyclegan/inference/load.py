@@ -20,22 +20,21 @@ from torch.nn.functional import interpolate
 
 from cyclegan.config import dump, parse
 from cyclegan.config import load as read_config
+from cyclegan.data.spec import DataSpec
 from cyclegan.errors import UserError
 from cyclegan.functional.color import luma
 from cyclegan.images import read
 from cyclegan.inference.compiling import compiled
 from cyclegan.inference.graph import read_graph
 from cyclegan.inference.loaded import Loaded
-from cyclegan.methods import build
+from cyclegan.methods import AnyMethodConfig, MethodConfig
 from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.methods.settings import DirectedConfig, MethodConfig
 from cyclegan.networks.frozen import frozen
-from cyclegan.pixels.kind import kinds_of
 from cyclegan.precision import choose_device, choose_precision
-from cyclegan.protocols import Stylizer, Trainable, Translator
-from cyclegan.training.checkpoint import FORMAT, DamagedError, list_checkpoints, newest_checkpoint, read_release, verify
+from cyclegan.protocols import Mixes, Stylizes, Trainable, Translates, Translator
+from cyclegan.release import BadDescriptionError, describe, read_description, read_spec
+from cyclegan.training.checkpoint import DamagedError, list_checkpoints, newest_checkpoint, read_release, verify
 
-KNOWN = {"format": int, "method": str, "x": str, "y": str, "step": int}  # what a description must say
 RELEASE = "release.safetensors"
 WEIGHTS = "model.safetensors"  # of a folder for the hub
 
@@ -93,7 +92,7 @@ def _load_release(path: Path, device: torch.device, examples: "_Examples", overr
     file, damages = _find_release(path)
     tensors, said = read_release(file, str(device))
     about = _checked(said, file)
-    method = _described(about, file, overrides)
+    method, spec = _described(about, file, overrides)
     try:
         networks = _networks(method, about)
         kinds = {name: tensor.dtype for name, tensor in networks.state_dict().items()}
@@ -104,41 +103,50 @@ def _load_release(path: Path, device: torch.device, examples: "_Examples", overr
         raise DamagedError(
             f"{file}: its weights do not fit the method it describes; take another checkpoint"
         ) from error
-    return _loaded(method, about, examples, device, damages)
+    return _loaded(method, about, spec, examples, device, damages)
 
 
-def _described(about: Mapping[str, Any], file: Path, overrides: Sequence[str]) -> Any:
-    """The method of a description, whose networks have no weights yet."""
-    config: MethodConfig = parse(about["method"], MethodConfig, f"{file}: method", overrides)
+def _described(about: Mapping[str, Any], file: Path, overrides: Sequence[str]) -> tuple[Any, DataSpec]:
+    """Build the method of a description, whose networks have no weights yet."""
+    config: MethodConfig = parse(about["method"], AnyMethodConfig, f"{file}: method", overrides)
     try:
-        x, y = kinds_of(about)
+        spec = read_spec(about)
         with torch.device("meta"):  # no time for random weights that the saved ones replace
-            return build(config, (x.channels, y.channels))
+            return config.build(spec, train=False), spec
     except ValueError as error:
         raise DamagedError(f"{file}: its description is contradictory ({error}); take another checkpoint") from error
 
 
 def _load_settings(path: Path, device: torch.device, examples: "_Examples", overrides: Sequence[str]) -> Loaded:
-    """A method that needs no training of ours: Gatys, or AdaIN with its public decoder."""
-    config: MethodConfig = read_config(path, MethodConfig, overrides)
-    if isinstance(config, DirectedConfig):
+    """Load a method that needs no training of ours: Gatys, or AdaIN with its public decoder."""
+    config: MethodConfig = read_config(path, AnyMethodConfig, overrides)
+    spec = DataSpec(names={"x": "content", "y": "style"})
+    method = config.build(spec)
+    if not isinstance(method, Stylizes):
         raise UserError(f"{path}: {config.name} has to be trained; give the folder of a run")
-    about = {"format": FORMAT, "method": dump(config), "x": "content", "y": "style", "step": 0, "domain": None}
-    return _loaded(build(config), about, examples, device, [])
+    about = describe(spec, ["style"], method=dump(config), step=0, domain=None)
+    return _loaded(method, about, spec, examples, device, [])
 
 
 def _loaded(
-    method: Any, about: Mapping[str, Any], examples: "_Examples", device: torch.device, damages: Sequence[DamagedError]
+    method: Any,
+    about: Mapping[str, Any],
+    spec: DataSpec,
+    examples: "_Examples",
+    device: torch.device,
+    damages: Sequence[DamagedError],
 ) -> Loaded:
     networks = _networks(method, about) if isinstance(method, Trainable) else nn.ModuleDict()
     translators = examples.translators(method, about, device)
     return Loaded(
         about=about,
+        spec=spec,
         networks=dict(networks.to(device).eval()),
-        translators={side: one for side, one in translators.items() if _is_whole(one)},
-        pretrained=method.pretrained if isinstance(method, Stylizer) else {},
+        translators={target: one for target, one in translators.items() if _is_whole(one)},
+        pretrained=method.pretrained if isinstance(method, Stylizes) else {},
         damages=tuple(damages),
-        stylizer=method if isinstance(method, Stylizer) else None,
+        stylizer=method if isinstance(method, Stylizes) else None,
+        mixer=method if isinstance(method, Mixes) else None,
     )
 
 
@@ -161,8 +169,9 @@ def _load_graph(path: Path, changed: Sequence[str]) -> Loaded:
     if not path.is_file():
         raise UserError(f"{path}: does not exist; `cyclegan export` writes one")
     about, translator = read_graph(path)
+    about = _checked(about, path)
     translators = {about["to"]: translator}
-    return Loaded(about=_checked(about, path), networks={}, translators=translators, pretrained={}, damages=())
+    return Loaded(about=about, spec=read_spec(about), networks={}, translators=translators, pretrained={}, damages=())
 
 
 class _Examples(NamedTuple):
@@ -173,15 +182,17 @@ class _Examples(NamedTuple):
     masks: Sequence[str | Path]
 
     def translators(self, method: Any, about: Mapping[str, Any], device: torch.device) -> Mapping[str, Translator]:
-        """side -> what translates to it; a Stylizer is bound to its examples."""
-        if not isinstance(method, Stylizer):
+        """Target -> what translates to it; a method that stylizes is bound to its examples."""
+        if not isinstance(method, Stylizes):
             if any(self):
-                raise UserError(f"--style: this model has learned to translate to {about['y']}; it takes no example")
-            return {about[side]: translator for side, translator in method.translators.items()}
+                targets = " or ".join(about["targets"])
+                raise UserError(f"--style: this model has learned to translate to {targets}; it takes no style image")
+            return method.translators if isinstance(method, Translates) else {}
         if not any(self):
             return {}
         styles = [read(Path(path)).to(device) for path in self.style]
-        return {about["y"]: method.bind(*styles, weights=self.weights, masks=self._masks(device))}
+        bound = method.bind(*styles, weights=self.weights, masks=self._masks(device))
+        return dict.fromkeys(list(about["targets"])[:1], bound)
 
     def _masks(self, device: torch.device) -> Float[Tensor, "_ _ _"] | None:
         """The luma of the pictures in 0 … 1, all with the size of the first."""
@@ -213,13 +224,8 @@ def _find_release(path: Path) -> tuple[Path, list[DamagedError]]:
 
 
 def _checked(about: Any, file: Path) -> Mapping[str, Any]:
-    """The description of a release, if it is one that we can read."""
-    if not isinstance(about, Mapping) or "format" not in about:
-        raise UserError(f"{file}: does not describe itself; give a run folder or the {RELEASE} of a checkpoint")
-    wrong = [key for key, kind in KNOWN.items() if type(about.get(key)) is not kind]
-    if "format" not in wrong and about["format"] > FORMAT:
-        written_by = f"cyclegan {about.get('library')} in format {about['format']}"
-        raise UserError(f"{file}: was written by {written_by}, newer than this library; update cyclegan")
-    if wrong:
-        raise DamagedError(f"{file}: its description lacks {', '.join(wrong)}; take another checkpoint")
-    return about
+    """The description of a release, in format 2."""
+    try:
+        return read_description(about, file)
+    except BadDescriptionError as error:
+        raise DamagedError(str(error)) from error

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from cyclegan import __version__
 from cyclegan.config import parse
+from cyclegan.data.spec import DataSpec
 from cyclegan.errors import UserError
 from cyclegan.images import from_bytes, to_bytes
 from cyclegan.inference.original import USUAL, Kinds
-from cyclegan.methods.settings import MethodConfig
+from cyclegan.methods import AnyMethodConfig, MethodConfig
 from cyclegan.pictures import read_picture, to_rgb
 from cyclegan.pixels.files import profile_of, read_profile
-from cyclegan.pixels.kind import kinds_of
-from cyclegan.protocols import AnyImages, Stylizer, Translator
+from cyclegan.protocols import AnyImages, Masks, Mixes, Stylizes, Translator
 from cyclegan.training.checkpoint import DamagedError
 
 SIGNED = ("seed", "sha256", "decoder")  # of a network of others, what its pictures say of it
@@ -32,29 +32,30 @@ ROUNDING = 1e-3  # what resampling and half precision may add to the range of a 
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """A trained method, ready to translate between the two sides it has learned."""
+    """A model ready to translate to the targets it has learned."""
 
-    about: Mapping[str, Any]  # the description: domain, sides, method, seed, step
+    about: Mapping[str, Any]  # the description: see cyclegan.release
+    spec: DataSpec
     networks: Mapping[str, nn.Module]  # averaged weights, in evaluation mode
-    translators: Mapping[str, Translator]  # side -> what translates to it
+    translators: Mapping[str, Translator]  # target -> what translates to it
     pretrained: Mapping[str, str]  # the weights of others that it looks through: name, sha256 and more; or nothing
     damages: tuple[DamagedError, ...]  # newer checkpoints that were passed over
-    stylizer: Stylizer | None = None  # a method that paints after examples
+    stylizer: Stylizes | None = None  # a method that takes style images
+    mixer: Mixes | None = None  # a method that mixes its targets
 
     @property
-    def x(self) -> str:
-        """The name of side X."""
-        return self.about["x"]
+    def targets(self) -> list[str]:
+        """Names of the targets, the default first."""
+        return list(self.translators or self.about["targets"])
 
-    @property
-    def y(self) -> str:
-        """The name of side Y."""
-        return self.about["y"]
+    def source(self, to: str | None = None) -> str:
+        """Name of what is translated to a target, by default the first."""
+        return self.spec.names[self.spec.direction(to or self.to)[0]]
 
     @property
     def signature(self) -> str:
         """What made a picture, in ASCII, as it is written into the file."""
-        config: MethodConfig = parse(self.about["method"], MethodConfig, "method")
+        config: MethodConfig = parse(self.about["method"], AnyMethodConfig, "method")
         made_by = [f"cyclegan {__version__}", config.name]
         if self.step:
             made_by.append(f"{self.about.get('domain')}, {self.step} steps")
@@ -66,10 +67,9 @@ class Loaded:
         return "; ".join(made_by).encode("ascii", "replace").decode()
 
     def kinds_to(self, to: str | None = None) -> Kinds:
-        """The kinds of picture that a translation to a side takes and gives."""
-        x, y = kinds_of(self.about)
-        side = to or (self.to if self.translators else self.y)
-        return Kinds(y, x) if side == self.x else Kinds(x, y)
+        """Pixel formats that a translation to a target takes and gives."""
+        source, target = (self.spec.formats[field] for field in self.spec.direction(to or self.to))
+        return Kinds(source, target)
 
     def require_rgb(self, what: str, to: str | None = None) -> None:
         """Say that this is for 8-bit RGB on both sides, unless it is."""
@@ -85,8 +85,8 @@ class Loaded:
 
     @property
     def to(self) -> str:
-        """The side it translates to where none is named: Y, or the only one."""
-        return self.y if self.y in self.translators else next(iter(self.translators))
+        """The target where none is named: the first."""
+        return self.targets[0]
 
     def translator(self, to: str | None = None) -> Translator:
         """What translates to a side; for images on any device."""
@@ -103,8 +103,16 @@ class Loaded:
     def after(self, *styles: Float[Tensor, "1 3 _ _"]) -> "Loaded":
         """The same method, painting after other examples."""
         if self.stylizer is None:
-            raise UserError(f"style: this model has learned to translate to {self.y}; it takes no example")
-        return replace(self, translators={self.y: self.stylizer.bind(*styles)})
+            raise UserError(f"style: this model has learned to translate to {self.to}; it takes no style image")
+        return replace(self, translators={self.to: self.stylizer.bind(*styles)})
+
+    def mixed(self, weights: Mapping[str, float], masks: Masks | None = None) -> "Loaded":
+        """A copy whose one target is a mixture; see cyclegan.protocols.Mixes."""
+        if self.mixer is None:
+            raise UserError("--to: this model mixes no targets; name one of them")
+        for target in weights:
+            self.translator(target)
+        return replace(self, translators={" + ".join(weights): self.mixer.mixed(weights, masks)})
 
     @overload
     def __call__(self, picture: str | Path | Image.Image, to: str | None = None) -> Image.Image: ...

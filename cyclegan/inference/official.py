@@ -16,18 +16,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cyclegan import __version__
 from cyclegan.config import dump
+from cyclegan.data.spec import DataSpec
 from cyclegan.errors import UserError
 from cyclegan.inference.export import placed
 from cyclegan.inference.release import save_release
-from cyclegan.methods.players import build_generator
-from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.networks.build import build_generator
 from cyclegan.networks.settings import GeneratorConfig, UnetConfig
 from cyclegan.networks.weights import hash_file, read_tensors
-from cyclegan.pixels.kind import RGB, described
 from cyclegan.provenance import commit
-from cyclegan.training.checkpoint import FORMAT
+from cyclegan.release import describe
 
 STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 
@@ -41,18 +40,14 @@ def convert(file: Path, out: Path, x: str | None = None, y: str | None = None) -
         raise UserError(f"{file}: does not exist; give a .pth file of pytorch-CycleGAN-and-pix2pix")
     config, network = read_generator(file)
     about = {
-        "format": FORMAT,
-        "library": __version__,
-        "domain": None,  # whatever the names of its sides, the file does not say which pictures it has seen
-        "x": x,
-        "y": y,
-        "kinds": described(RGB, RGB),
+        "domain": None,  # whatever the names, the file does not say which images it was trained on
         "method": dump(CycleGANConfig(generator=config)),
         "networks": ["G"],
         "commit": commit(),
         "step": 0,  # the file does not say how many
         "imported": {"file": file.name, "sha256": hash_file(file)},
     }
+    about = describe(DataSpec(names={"x": x, "y": y}), [y], **about)
     with placed(out) as partial:
         save_release(partial, {"G": network}, about)
     return f"{out}: {x} → {y}, {_said(config)} of {config.base_channels} channels at full size"

@@ -11,13 +11,11 @@ Differs    for AdaIN, which has a strength of its own: its α (Eq. 14 there) is 
 Shows      both pictures where the translation has moved an edge; CycleGAN mostly leaves edges where they are.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cyclegan.errors import UserError
 from cyclegan.images import blend
-from cyclegan.methods.adain import BoundAdaIN
-from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.protocols import AnyImages, Translator, Watchable
+from cyclegan.protocols import AnyImages, Scales, Translator, Watchable
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,6 @@ def at_strength(translator: Translator, strength: float) -> Translator:
     match translator:
         case Watchable():
             raise UserError("strength: this model optimizes towards a style; say how much by --set style_weight=...")
-        case NetworkTranslator(network=BoundAdaIN() as network):
-            return replace(translator, network=network.weakened(strength))
+        case Scales():
+            return translator.scaled(strength)
     return Blended(translator, strength)

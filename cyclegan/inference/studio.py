@@ -140,7 +140,5 @@ def read_examples(folder: Path | None, size: int = SIZE) -> dict[str, bytes]:
 
 
 def _directions(loaded: Loaded) -> list[tuple[str, str]]:
-    """(from, to) for each side that it translates to, the one that is meant by default first."""
-    sides = loaded.translators or (loaded.y,)  # what paints after examples has a translator only with one
-    both = (loaded.x, loaded.y), (loaded.y, loaded.x)
-    return [(start, to) for start, to in both if to in sides]
+    """(from, to) for each target, the default first."""
+    return [(loaded.source(target), target) for target in loaded.targets]

@@ -16,22 +16,22 @@ TINY = 1e-16
 
 def r1_penalty(D: Critic, y: AnyImages) -> Float[Tensor, ""]:
     """½ E‖∇D(y)‖² on real images, D the mean score (Mescheder et al. 2018, Eq. 9)."""
-    return 0.5 * _squared_slopes(D, y).mean()
+    return 0.5 * _squared_gradient_norm(D, y).mean()
 
 
-def slope_penalty(D: Critic, x: AnyImages) -> Float[Tensor, ""]:
+def gradient_penalty(D: Critic, x: AnyImages) -> Float[Tensor, ""]:
     """E[(‖∇D(x̂)‖₂ − 1)²], D the mean score, of x̂ between real and fake (Gulrajani et al. 2017, Eq. 3)."""
-    lengths = (_squared_slopes(D, x) + TINY).sqrt()  # the root of 0 has no gradient
+    lengths = (_squared_gradient_norm(D, x) + TINY).sqrt()  # the root of 0 has no gradient
     return (lengths - 1).square().mean()
 
 
-def between(real: Float[Tensor, "n c h w"], fake: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+def interpolate(real: Float[Tensor, "n c h w"], fake: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """x̂ = ε real + (1 − ε) fake, with an ε ~ U[0, 1] for each pair (Gulrajani et al. 2017, Alg. 1)."""
     share = distributed.draws(len(real), 1).to(real)[:, :, None, None]
     return torch.lerp(fake, real, share)
 
 
-def _squared_slopes(D: Critic, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+def _squared_gradient_norm(D: Critic, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
     images = images.detach().requires_grad_()
     with torch.autocast(images.device.type, enabled=False):  # as a gradient of a gradient wants it
         (slopes,) = torch.autograd.grad(D(images).mean(dim=(1, 2, 3)).sum(), images, create_graph=True)

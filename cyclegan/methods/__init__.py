@@ -1,24 +1,41 @@
-"""One file per paper. `build` turns settings into the method they describe; imports no PyTorch until then."""
+"""One file per paper: docstring, settings, class. The table holds strings: only the named method is imported."""
 
-from importlib import import_module
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
-from cyclegan.methods.settings import AdaINConfig, CUTConfig, CycleGANConfig, DirectedConfig, GatysConfig, MethodConfig
+from cyclegan.config import Variants
 
-METHODS = {
-    CycleGANConfig: ("cyclegan.methods.cyclegan", "CycleGAN"),
-    CUTConfig: ("cyclegan.methods.cut", "CUT"),
-    AdaINConfig: ("cyclegan.methods.adain", "AdaIN"),
-    GatysConfig: ("cyclegan.methods.gatys", "Gatys"),
-}
+if TYPE_CHECKING:
+    from cyclegan.data.spec import DataSpec
+    from cyclegan.training.settings import TrainingConfig
+
+METHODS = Variants(  # method.name -> its settings, which build it
+    {
+        "cyclegan": "cyclegan.methods.cyclegan:CycleGANConfig",
+        "cut": "cyclegan.methods.cut:CUTConfig",
+        "adain": "cyclegan.methods.adain:AdaINConfig",
+        "gatys": "cyclegan.methods.gatys:GatysConfig",
+    }
+)
 
 
-def build(config: MethodConfig, channels: tuple[int, int] = (3, 3)) -> Any:
-    """The method of a settings object, untrained if it is one that learns; for images of so many channels, X's and Y's.
+class MethodConfig(Protocol):
+    """Settings of a method: a frozen dataclass whose field `name` is its key in METHODS."""
 
-    Raises ValueError where it cannot be for these.
-    """
-    config.require_channels(*channels)
-    module, name = METHODS[type(config)]
-    method = getattr(import_module(module), name)
-    return method(config, channels) if isinstance(config, DirectedConfig) else method(config)
+    name: Any
+    learns_from: ClassVar[tuple[str, ...]]  # kinds of data (data.name); () for what learns nothing
+    remedies: ClassVar[Mapping[str, str]]  # failure mode, or "memory" -> what helps with this method
+
+    def check(self, spec: "DataSpec", training: "TrainingConfig", processes: int = 1) -> None:
+        """Raise ValueError for data, training or a number of processes that this method cannot do with."""
+        ...
+
+    def build(self, spec: "DataSpec", train: bool = True) -> Any:
+        """The method for such data, with fresh weights; see cyclegan.protocols for what it may be.
+
+        train  False: released weights follow, and nothing is trained: no loss networks, no buffers.
+        """
+        ...
+
+
+AnyMethodConfig = Annotated[Any, METHODS]  # a field or a file that holds the settings of one

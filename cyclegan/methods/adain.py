@@ -14,24 +14,28 @@ Differs    from the authors' code: nothing is added to the variance of the conte
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy, deepcopy
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, mse_loss
 
-from cyclegan.data.batches import StyledBatch
+from cyclegan.data.batches import UnpairedBatch
+from cyclegan.data.spec import DataSpec
 from cyclegan.errors import UserError
 from cyclegan.functional.color import match_colors
 from cyclegan.functional.statistics import FLAT, TINY, adain, match_mean_std, mean_std
 from cyclegan.losses.adain import LAMBDA_STYLE, adain_content_loss, adain_style_loss
 from cyclegan.methods.bind import NetworkTranslator, require_fitting_controls
-from cyclegan.methods.settings import AdaINConfig
+from cyclegan.methods.checks import check_crop, check_recompute, check_rgb, check_schedule
 from cyclegan.networks.adain_decoder import AdaINDecoder, load_decoder
+from cyclegan.networks.settings import at_least
 from cyclegan.networks.vgg import VGGFeatures, load_vgg
 from cyclegan.precision import choose_precision
 from cyclegan.protocols import Images, Losses, Minimize, Preview
+from cyclegan.training.settings import TrainingConfig
 
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 TARGET = "relu4_1"  # f: what is normalized and decoded
@@ -39,6 +43,47 @@ STRIDE = 8  # pixels of a side for one position of f
 
 Style: TypeAlias = Float[Tensor, "_ 3 _ _"]  # one picture for all contents, or one for each
 Features: TypeAlias = Float[Tensor, "n 512 h w"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaINConfig:
+    """AdaIN (Huang & Belongie 2017)."""
+
+    learns_from: ClassVar = ("unpaired",)  # X are the contents, Y the styles
+    remedies: ClassVar = {
+        "change": "raise lambda_style or alpha",
+        "diversity": "go back to an earlier checkpoint, or lower the learning rate",
+        "checkerboard": "train longer",
+        "memory": "set training.accumulate to a divisor of data.batch_size in a new run (--set name=...), or a smaller "
+        "data.crop_size",
+    }
+
+    name: Literal["adain"] = "adain"
+    encoder: Literal["normalised", "normalised_torchvision", "torchvision", "caffe", "random"] = "normalised"
+    decoder: Literal["untrained", "public"] = "untrained"  # to start from; public: a released one, ready to stylize
+    loss: Literal["original", "port"] = "original"  # style loss: sum over the channels, λ 1e-2; or mean over them, λ 10
+    lambda_style: float | None = None  # λ of Eq. (11); null: that of the loss
+    alpha: float = 1.0  # how much style, where nothing else is asked for: 0 … 1 (Eq. 14)
+    keep_color: bool = False  # recolor the styles first, to the mean and covariance of the content's colors
+    precision: Literal["float32", "bfloat16", "auto"] = "auto"  # of stylizing; auto: bfloat16 where it is native
+
+    def __post_init__(self) -> None:
+        if self.lambda_style is not None:
+            at_least(0, self, "lambda_style")
+        if not 0 <= self.alpha <= 1:
+            raise ValueError("alpha: must lie in 0…1")
+
+    def check(self, spec: DataSpec, training: TrainingConfig, processes: int = 1) -> None:
+        """Raise ValueError for crops, channels or training that do not fit."""
+        check_rgb(spec, self.name)
+        check_crop(spec, STRIDE, 2 * STRIDE)
+        check_recompute(training, None)
+        check_schedule(spec, training)
+
+    def build(self, spec: DataSpec, train: bool = True) -> "AdaIN":
+        """The frozen encoder, and a decoder: the public one, or an untrained one."""
+        return AdaIN(self, released=not train)
+
 
 
 class Statistics(NamedTuple):
@@ -49,21 +94,22 @@ class Statistics(NamedTuple):
 
 
 class AdaIN(nn.Module):
-    """The frozen encoder f and the decoder g."""
+    """The frozen encoder f and the decoder g. Stylizes."""
 
-    Batch = StyledBatch
+    examples_are = "mixed"
 
-    def __init__(self, config: AdaINConfig) -> None:
+    def __init__(self, config: AdaINConfig, released: bool = False) -> None:
+        """`released`: the weights of the decoder follow."""
         super().__init__()
         self.config = config
         self.lambda_style = LAMBDA_STYLE[config.loss] if config.lambda_style is None else config.lambda_style
         self.decoder = AdaINDecoder()
-        if config.decoder == "public" and not next(self.decoder.parameters()).is_meta:  # meta: a checkpoint follows
+        if config.decoder == "public" and not released:
             self.decoder = load_decoder()
         with torch.device("cpu"):  # no checkpoint holds these weights
             self.encoder = load_vgg(config.encoder, TAPS, padding="reflect", ceil=True)
 
-    def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
+    def parameter_groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
         """The decoder alone."""
         return {"decoder": self.decoder.parameters()}
 
@@ -79,11 +125,11 @@ class AdaIN(nn.Module):
         """The inverse of state_dict."""
         self.decoder.load_state_dict(state["decoder"])
 
-    def training_step(self, batch: StyledBatch, minimize: Minimize) -> Losses:
-        """One round of Eq. (11): decode features with exchanged statistics so that encoding gives them back."""
+    def training_step(self, batch: UnpairedBatch, minimize: Minimize) -> Losses:
+        """One iteration of Eq. (11): decode features with exchanged statistics so that encoding gives them back."""
         with torch.no_grad():
-            style = self.encode(batch.style)
-            t = adain(self.encode(batch.content)[TARGET], style[TARGET])
+            style = self.encode(batch.y)
+            t = adain(self.encode(batch.x)[TARGET], style[TARGET])
         found = self.encode(self.decoder(t))
         losses = {
             "content": adain_content_loss(found[TARGET], t),  # f(g(t)) ≈ t
@@ -93,16 +139,16 @@ class AdaIN(nn.Module):
         return losses
 
     @torch.no_grad()
-    def preview(self, batch: StyledBatch) -> Preview:
+    def preview(self, batch: UnpairedBatch) -> Preview:
         """Each content in the style beside it and copied (α = 0), the losses, and how good the copies are."""
         content, style = batch
         copy = self.stylize(content, style, alpha=0.0)
         pictures = {"c": content, "s": style, "T(c, s)": self.stylize(content, style), "g(f(c))": copy}
-        health = {
-            **{f"{name}, held out": loss for name, loss in self.training_step(batch, _stay).items()},
+        numbers = {
+            **{f"{name}, held out": loss for name, loss in self.training_step(batch, _no_update).items()},
             "PSNR c, g(f(c))": 10 * torch.log10(4 / mse_loss(copy, content)),
         }
-        return Preview({"stylized": pictures}, {name: float(value) for name, value in health.items()})
+        return Preview({"stylized": pictures}, numbers={name: float(value) for name, value in numbers.items()})
 
     def stylize(
         self,
@@ -139,7 +185,7 @@ class AdaIN(nn.Module):
         encoder = self.encoder.computing_in(dtype, device)
         decoder = deepcopy(self.decoder).to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         network = BoundAdaIN(encoder, decoder, styles, alpha, weights, masks, keep_color)
-        return NetworkTranslator(network, STRIDE, local=False)
+        return AdaINTranslator(network, STRIDE, local=False)
 
     @property
     def pretrained(self) -> Mapping[str, str]:
@@ -149,6 +195,16 @@ class AdaIN(nn.Module):
     def encode(self, images: Images) -> dict[str, Tensor]:
         """The features at all taps; f(c) is the last."""
         return self.encoder(images.contiguous(memory_format=torch.channels_last))  # a fifth faster on a CPU
+
+
+class AdaINTranslator(NetworkTranslator):
+    """AdaIN bound to its styles; scales α (Eq. 14) instead of blending pixels."""
+
+    network: "BoundAdaIN"
+
+    def scaled(self, strength: float) -> "AdaINTranslator":
+        """A Translator whose α is multiplied by the strength."""
+        return replace(self, network=self.network.scaled(strength))
 
 
 class BoundAdaIN(nn.Module):
@@ -187,11 +243,11 @@ class BoundAdaIN(nn.Module):
             t = _exchange_in_regions(features, styles, _shares(self.masks, features))
         return self.decoder(features.lerp(t, self.alpha)).clamp(-1, 1).to(images.dtype)
 
-    def weakened(self, factor: float) -> "BoundAdaIN":
-        """The same, its α multiplied."""
-        weaker = copy(self)
-        weaker.alpha = factor * self.alpha
-        return weaker
+    def scaled(self, strength: float) -> "BoundAdaIN":
+        """A copy whose α is multiplied by the strength (Eq. 14)."""
+        scaled = copy(self)
+        scaled.alpha = strength * self.alpha
+        return scaled
 
     @torch.no_grad()
     def statistics_of(self, style: Style) -> Statistics:
@@ -228,5 +284,5 @@ def _recolored(style: Style, contents: Images) -> Style:
     return torch.cat([match_colors(one, content, "pca") for one, content in pairs])
 
 
-def _stay(player: str, losses: Losses) -> None:
+def _no_update(group: str, losses: Losses) -> None:
     """Minimizes nothing."""

@@ -15,49 +15,108 @@ Differs    from the paper: L_PatchNCE is the mean over layers and places, as in 
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import chain
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.losses.adversarial import GAMES
+from cyclegan.data.spec import DataSpec
+from cyclegan.losses.adversarial import GAN_LOSSES, read_scores
 from cyclegan.losses.contrastive import patch_nce
 from cyclegan.methods.bind import NetworkTranslator, evaluating
-from cyclegan.methods.players import build_discriminator, build_resnet
-from cyclegan.methods.settings import CUTConfig
+from cyclegan.methods.checks import LESS_MEMORY, check_batches, check_crop, check_recompute, check_schedule
+from cyclegan.networks.build import build_discriminator, build_resnet
 from cyclegan.networks.patch_head import PatchHead
+from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, at_least, at_most
 from cyclegan.protocols import AnyImages, Losses, Minimize, Preview
+from cyclegan.training.settings import TrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class CUTConfig:
+    """CUT (Park et al. 2020); FastCUT has lambda_nce 10, lambda_identity 0 and flip true."""
+
+    learns_from: ClassVar = ("unpaired",)
+    remedies: ClassVar = {
+        "change": "lower lambda_nce or lambda_identity, and see whether D learns",
+        "luma": "raise lambda_nce, take generator.start=identity, or begin again with another seed",
+        "diversity": "go back to an earlier checkpoint, lower the learning rate, or raise lambda_nce",
+        "checkerboard": "train longer, or take generator.upsampling=resize",
+        "overfit": "give it more images, or D fewer layers",
+        "saturation": "lower the learning rate, or give D fewer layers",
+        "memory": LESS_MEMORY,
+    }
+
+    name: Literal["cut"] = "cut"
+    generator: GeneratorConfig = GeneratorConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    gan: Literal["lsgan", "vanilla", "nonsaturating", "minimax", "hinge"] = "lsgan"  # losses/adversarial.py
+    lambda_nce: float = 1.0  # λ_X of Eq. (5)
+    lambda_identity: float = 1.0  # λ_Y; 0 switches the term off
+    patches: int = 256  # places of each layer that are compared
+    head_width: int = 256  # of the MLPs H
+    temperature: float = 0.07  # τ
+    flip: bool = False  # mirror x at random and what is seen of G(x) back: flip-equivariance, of FastCUT
+
+    def __post_init__(self) -> None:
+        at_least(0, self, "lambda_nce", "lambda_identity")
+        at_least(1, self, "head_width")
+        at_least(2, self, "patches")
+        at_most(16384, self, "head_width", "patches")
+        if not self.temperature > 0:
+            raise ValueError("temperature: must be above 0")
+        if self.generator.blocks < 1:
+            raise ValueError("generator: blocks must be at least 1, as patches are compared there")
+
+    def check(self, spec: DataSpec, training: TrainingConfig, processes: int = 1) -> None:
+        """Raise ValueError for crops, channels, training or processes that do not fit."""
+        x, y = spec.channels("x", "y")
+        if x != y:  # the encoder of G looks at both sides
+            raise ValueError(
+                f"data: {x} and {y} channels differ; cut takes the same for both, cyclegan does not need it"
+            )
+        check_crop(spec, self.generator.stride, max(self.generator.smallest, self.discriminator.smallest))
+        check_batches(training, processes, self.generator, self.discriminator)
+        check_recompute(training, self.generator)
+        check_schedule(spec, training)
+
+    def build(self, spec: DataSpec, train: bool = True) -> "CUT":
+        """Generator, discriminator and heads, untrained."""
+        return CUT(self, spec)
+
 
 
 class CUT(nn.Module):
     """G: X → Y, judged by D; H projects what the encoder of G sees."""
 
-    Batch = UnpairedBatch
-
-    def __init__(self, config: CUTConfig, channels: tuple[int, int] = (3, 3)) -> None:
+    def __init__(self, config: CUTConfig, spec: DataSpec) -> None:
         super().__init__()
+        channels = spec.channels("x", "y")
         self.config = config
-        self.gan = GAMES[config.gan]
+        self.spec = spec
+        self.gan = GAN_LOSSES[config.gan]
         self.G = build_resnet(config.generator, *channels)
         self.D = build_discriminator(config.discriminator, channels[1])
         self.H = nn.ModuleList(PatchHead(channels, config.head_width) for channels in self.G.channels_seen)
 
-    def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """The two sides of the game; the heads are on the generator's."""
+    def parameter_groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
+        """The generator with the heads, and the discriminator."""
         return {"generator": chain(self.G.parameters(), self.H.parameters()), "discriminator": self.D.parameters()}
 
     def networks(self) -> Mapping[str, nn.Module]:
-        """The generator: what a user keeps."""
+        """The generator, which is released."""
         return {"G": self.G}
 
     @property
     def translators(self) -> Mapping[str, NetworkTranslator]:
-        """To Y alone."""
-        return {"y": NetworkTranslator(self.G, self.G.stride, self.G.smallest)}
+        """G to the name of Y."""
+        return {self.spec.names["y"]: NetworkTranslator(self.G, self.G.stride, self.G.smallest)}
 
     def training_step(self, batch: UnpairedBatch, minimize: Minimize) -> Losses:
-        """One round of Eq. (5): the discriminator moves, then generator and heads."""
+        """One iteration of Eq. (5): update the discriminator, then generator and heads."""
         x, y = batch
         lambda_x, lambda_y = self.config.lambda_nce, self.config.lambda_identity
         mirrored = self.config.flip and bool(torch.rand(()) < 0.5)
@@ -88,13 +147,12 @@ class CUT(nn.Module):
 
     @torch.no_grad()
     def preview(self, batch: UnpairedBatch) -> Preview:
-        """The translation, what becomes of targets, and how the game stands."""
+        """The translation, G of targets, and the scores of the discriminator."""
         x, y = batch
-        translate = self.translators["y"].translate
+        translate = self.translators[self.spec.names["y"]].translate
         fake = translate(x)
         pictures = {"x_to_y": {"x": x, "G(x)": fake}, "identity": {"y": y, "G(y)": translate(y)}}
         with evaluating(self):  # in training mode a spectral norm would refine its vectors, which are state
-            scores = {"D real": self.D(y), "D fake": self.D(fake)}
-        assert self.gan.realness is not None  # of every game but wgan-gp
-        health = {name: float(self.gan.realness(score).mean()) for name, score in scores.items()}
-        return Preview(pictures, health, translations={"G(x)": (x, fake)})
+            scores = {"D": (self.D(y), self.D(fake))}
+        translations = {"G(x)": (x, fake)}
+        return Preview(pictures, **read_scores(scores, self.gan.probability_real), translations=translations)

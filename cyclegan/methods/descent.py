@@ -19,7 +19,6 @@ from torch.nn.functional import interpolate
 from tqdm import tqdm
 
 from cyclegan.errors import NotFiniteError
-from cyclegan.methods.settings import GatysConfig
 from cyclegan.protocols import Images, Losses
 
 Size: TypeAlias = tuple[int, int]  # height, width
@@ -97,9 +96,11 @@ def _at_size_of(image: Images, moment: Tensor) -> Tensor:
 class Descent:
     """Minimizes objectives of growing size, one after the other."""
 
-    def __init__(self, config: GatysConfig, sizes: list[Size], watch: Watch | None, every: int) -> None:
-        self.optimizer = LBFGS() if config.optimizer == "lbfgs" else Adam(config.learning_rate, config.averaging)
-        self.steps = {size: config.refine_steps for size in sizes} | {sizes[0]: config.steps}
+    def __init__(
+        self, optimizer: "LBFGS | Adam", steps: Mapping[Size, int], watch: Watch | None, every: int
+    ) -> None:
+        self.optimizer = optimizer
+        self.steps = steps
         self.report = Report(self.steps, watch, every)
         self.value_at_start = 0.0
 

@@ -13,15 +13,17 @@ Differs    from the paper by default: see GatysConfig; experiments/gatys/paper.y
            setting the style picture keeps its aspect when it is resized: to the content's area, not to its sides.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from cyclegan.data.spec import DataSpec
 from cyclegan.errors import UserError
 from cyclegan.functional.color import luma, match_colors, match_luma, with_luma
 from cyclegan.losses.perceptual import (
@@ -37,11 +39,12 @@ from cyclegan.losses.perceptual import (
 )
 from cyclegan.losses.regularization import total_variation
 from cyclegan.methods.bind import require_fitting_controls
-from cyclegan.methods.descent import Descent, Glance, Watch, pyramid, resize
-from cyclegan.methods.settings import GatysConfig
+from cyclegan.methods.descent import LBFGS, Adam, Descent, Glance, Size, Watch, pyramid, resize
+from cyclegan.networks.settings import at_least
 from cyclegan.networks.vgg import load_vgg
 from cyclegan.precision import choose_precision
 from cyclegan.protocols import Images, Losses
+from cyclegan.training.settings import TrainingConfig
 
 Picture: TypeAlias = Float[Tensor, "1 3 _ _"]
 Mask: TypeAlias = Float[Tensor, "1 1 _ _"]  # in [0, 1]: how much a place belongs to the region; resized as need be
@@ -49,6 +52,70 @@ Features: TypeAlias = dict[str, Float[Tensor, "1 _ _ _"]]  # by layer
 
 
 Distance: TypeAlias = Callable[..., Float[Tensor, ""]]  # of the texture of an image from a target
+
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatysConfig:
+    """Gatys, Ecker, Bethge 2016; the defaults are not the paper's but those that look best."""
+
+    learns_from: ClassVar = ()
+    remedies: ClassVar[dict[str, str]] = {}
+
+    name: Literal["gatys"] = "gatys"
+    weights: Literal["torchvision", "caffe", "normalised", "normalised_torchvision", "random"] = "torchvision"
+    pooling: Literal["max", "average"] = "max"
+    padding: Literal["zero", "reflect", "replicate"] = "replicate"
+
+    content_layers: dict[str, float] = field(default_factory=lambda: {"relu4_2": 1.0})
+    style_layers: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STYLE_LAYERS, 0.2))  # w_l of Eq. (5)
+    content_weight: float = 1.0  # α of Eq. (7)
+    style_weight: float = 10.0  # β of Eq. (7)
+    tv_weight: float = 0.0  # total variation; not in the paper
+    style_loss: Literal["gram", "wasserstein"] = "wasserstein"
+    form: Literal["sum", "mean", "relative"] = "relative"  # relative: distances in units of the target's from 0
+
+    init: Literal["content", "style", "noise"] = "content"
+    optimizer: Literal["lbfgs", "adam"] = "adam"
+    learning_rate: float = 0.02  # Adam's, of a range of 2
+    averaging: float = 0.99  # of Adam's iterates; 0: the last one
+    coarsest: int | None = 128  # px of the longer side at the first size, each next √2 larger; null: one size
+    steps: int = 500  # at the first size
+    refine_steps: int = 250  # at each later one
+
+    color: Literal["style", "luminance", "cholesky", "pca", "sym"] = "style"  # all others keep the content's colors
+    style_scale: float = 1.0  # side of the style picture; 1: as many pixels as the content
+    precision: Literal["float32", "bfloat16", "auto"] = "auto"  # of the network; losses are in float32
+    seed: int = 0  # of the noise
+
+    def __post_init__(self) -> None:
+        at_least(0, self, "content_weight", "style_weight", "tv_weight", "averaging")
+        at_least(1, self, "steps", "refine_steps")
+        for layers in ("content_layers", "style_layers"):
+            unknown = [tap for tap in getattr(self, layers) if not re.fullmatch(r"relu([12]_[12]|[345]_[1-4])", tap)]
+            if unknown or not getattr(self, layers):
+                raise ValueError(f"{layers}: {unknown[0] if unknown else 'none'} is no layer; use relu1_1 … relu5_4")
+        if self.coarsest is not None:
+            at_least(16, self, "coarsest")
+        if not self.learning_rate > 0:
+            raise ValueError("learning_rate: must be above 0")
+        if not self.style_scale > 0:
+            raise ValueError("style_scale: must be above 0")
+        if self.averaging >= 1:
+            raise ValueError("averaging: must be below 1")
+        if self.style_loss == "wasserstein" and self.form == "sum":
+            raise ValueError("form: sum is defined for style_loss gram only; use mean")
+
+    def check(self, spec: DataSpec, training: TrainingConfig, processes: int = 1) -> None:
+        """Raise ValueError: there is nothing to train."""
+        raise ValueError("method: gatys learns nothing; translate with experiments/gatys/best.yaml and --style instead")
+
+    def build(self, spec: DataSpec, train: bool = True) -> "Gatys":
+        """VGG-19 with its weights."""
+        return Gatys(self)
+
 
 
 class Example(NamedTuple):
@@ -61,7 +128,9 @@ class Example(NamedTuple):
 
 
 class Gatys:
-    """Optimizes pixels under a frozen VGG-19. A Stylizer."""
+    """Optimizes pixels under a frozen VGG-19. Stylizes."""
+
+    examples_are = "mixed"
 
     def __init__(self, config: GatysConfig) -> None:
         self.config = config
@@ -107,11 +176,19 @@ class Gatys:
         p, examples = self._in_its_colors(content, examples)
         image = self._start(p, examples)
         sizes = pyramid((p.shape[2], p.shape[3]), self.config.coarsest)
-        descent = Descent(self.config, sizes, watch and show, every)
+        descent = Descent(self._optimizer(), self._steps(sizes), watch and show, every)
         for size in sizes:
             objective = Objective(self.config, self.features, resize(p, size), examples)
             image = descent.run(objective, resize(image, size))
         return self._finished(image, content)
+
+    def _optimizer(self) -> LBFGS | Adam:
+        config = self.config
+        return LBFGS() if config.optimizer == "lbfgs" else Adam(config.learning_rate, config.averaging)
+
+    def _steps(self, sizes: Sequence[Size]) -> dict[Size, int]:
+        """Steps at each size."""
+        return {size: self.config.refine_steps for size in sizes} | {sizes[0]: self.config.steps}
 
     def prepare(self, device: torch.device) -> None:
         """Bring the network to a device and to what it computes in there."""

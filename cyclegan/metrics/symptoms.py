@@ -45,54 +45,49 @@ def overfit(trained: float, held_out: float, fake: float) -> float:
     return (trained - held_out) / (trained - fake) if trained - fake > TELLS_APART else 0.0
 
 
-class Alarm(NamedTuple):
-    """When a symptom is one, and what to say."""
+class FailureMode(NamedTuple):
+    """From where on a number means that training fails, and what it means."""
 
     title: str
     when: Callable[[float], bool]
-    meaning: str  # and what helps
+    meaning: str
 
 
-ALARMS = {
-    "change": Alarm(
+FAILURE_MODES = {
+    "change": FailureMode(
         "identity",
         lambda levels: levels < 1.0,
-        "levels of 255 is all that changes; lower lambda_identity or lambda_cycle, and see whether D learns",
+        "levels of 255 is all that changes",
     ),
-    "luma": Alarm(
+    "luma": FailureMode(
         "color inversion",
         lambda correlation: correlation < -0.25,
-        "is the correlation of light and dark with the source: they have changed places, and the cycle hides it; raise "
-        "lambda_identity from the start, take generator.start=identity, or begin again with another seed",
+        "is the correlation of light and dark with the source: they have changed places",
     ),
-    "diversity": Alarm(
+    "diversity": FailureMode(
         "mode collapse",
         lambda ratio: ratio < 0.2,
-        "times as different as their sources are the translations; go back to an earlier checkpoint, lower the "
-        "learning rate, or raise lambda_cycle",
+        "times as different as their sources are the translations",
     ),
-    "checkerboard": Alarm(
+    "checkerboard": FailureMode(
         "checkerboard",
         lambda power: power > 60.0,
-        "times the power of its neighbors has a frequency of the pixel grid; train longer, or take "
-        "generator.upsampling=resize, and generator.ends=conv7 where that is shuffle",
+        "times the power of its neighbors has a frequency of the pixel grid",
     ),
-    "copying": Alarm(
+    "copying": FailureMode(
         "copying",
         lambda share: share > 0.05,
-        "of the translations are pictures that were trained on; use more pictures, or a smaller generator",
+        "of the translations are training images",
     ),
-    "overfit": Alarm(
+    "overfit": FailureMode(
         "learned by heart",
         lambda share: share > 0.75,
-        "of what a discriminator tells apart are the pictures of its training themselves; set method.augment, raise "
-        "lambda_r1, or show it more pictures",
+        "of what the discriminator tells apart are its training images themselves",
     ),
-    "saturation": Alarm(
+    "saturation": FailureMode(
         "saturated discriminator",
         lambda gap: gap > 0.9,
-        "of 1 separates its scores of real and of translated pictures, so that the generator learns nothing from it; "
-        "raise lambda_r1, lower the learning rate, or give it fewer layers",
+        "of 1 separates its scores of real and of translated images, so that the generator learns nothing from it",
     ),
 }
 
@@ -118,10 +113,14 @@ def symptoms(sources: Pictures, translations: Pictures, trained: Pictures = ()) 
     return found
 
 
-def alarms(found: Mapping[str, float]) -> dict[str, str]:
-    """Those symptoms that are alarming: title → the number, what it means and what helps."""
-    raised = {name: ALARMS[name] for name, value in found.items() if name in ALARMS and ALARMS[name].when(value)}
-    return {alarm.title: f"{found[name]:.2f} {alarm.meaning}" for name, alarm in raised.items()}
+def failures(found: Mapping[str, float], remedies: Mapping[str, str]) -> dict[str, str]:
+    """Failure modes by title -> the number, what it means, and what helps with the method, if it says so."""
+    modes = {name: FAILURE_MODES[name] for name in found if name in FAILURE_MODES}
+    failed = {name: mode for name, mode in modes.items() if mode.when(found[name])}
+    return {
+        mode.title: "; ".join(filter(None, (f"{found[name]:.2f} {mode.meaning}", remedies.get(name))))
+        for name, mode in failed.items()
+    }
 
 
 def diversity(translations: Pictures, sources: Pictures) -> float:

@@ -8,8 +8,7 @@ RGB        of no declared range is the usual kind, and the lenient one: greys, p
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,23 +77,8 @@ class Kind:
 RGB = Kind()
 
 
-def described(x: Kind, y: Kind) -> dict[str, dict[str, Any]]:
-    """What a released file says of the kinds of its sides."""
-    return {side: {**asdict(kind), "range": list(kind.bounds)} for side, kind in (("x", x), ("y", y))}
-
-
-def kinds_of(about: Mapping[str, Any]) -> tuple[Kind, Kind]:
-    """Of X and Y, as a released file describes them; an older one has RGB. Raises ValueError for what is no kind."""
-    said = about.get("kinds", {"x": {}, "y": {}})
-    try:
-        x, y = (Kind(**{**said[side], "range": _declared(**said[side])}) for side in ("x", "y"))
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError("kinds: must give channels, type and range of x and y") from error
-    return x, y
-
-
-def _declared(type: str = "uint8", range: Any = None, **rest: Any) -> tuple[float, float] | None:
-    """The range, if it is another than that of the type."""
+def declared_range(type: str = "uint8", range: Any = None, **rest: Any) -> tuple[float, float] | None:
+    """Return the range if it differs from the full range of the type."""
     if range is None:
         return None
     low, high = map(float, range)

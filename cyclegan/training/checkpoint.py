@@ -28,7 +28,6 @@ from cyclegan import distributed
 from cyclegan.errors import NoSpaceError, NotFiniteError, UserError
 from cyclegan.training.durable import PARTIAL, flush
 
-FORMAT = 1  # of what a release says of itself; raised when an older library could no longer read it
 MANIFEST_BYTES = 10_000  # many times what a manifest has
 YOUNGER = {"data"}  # parts that the checkpoints of older versions lack
 MESSAGE = 200  # characters of what another library says of a file

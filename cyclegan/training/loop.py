@@ -58,7 +58,7 @@ def train(
 ) -> None:
     """Train any method: schedule, step, report, sample, judge, save. Run it again to resume; `more` is saved, too."""
     precision = choose_precision(config.precision, device)
-    optimizers = Optimizers(method.players(), config.optimizer, config.accumulate)
+    optimizers = Optimizers(method.parameter_groups(), config.optimizer, config.accumulate)
     in_parts = Parts(config.accumulate, config.cuda_graphs)
     ema = EMA(method.networks(), config.ema)
     progress, schedule, alarms = Progress(), Schedule(config, device), Alarms()
@@ -77,7 +77,7 @@ def train(
     with run.recording(progress.step, config.steps, device), stop_requests() as stop, progress.named_in_errors():
         while progress.step < config.steps:
             seed_step(seed, progress.step)
-            rate = optimizers.begin(progress.step, schedule.factor(progress.step))
+            rate = optimizers.set_learning_rates(progress.step, schedule.factor(progress.step))
             with run.waiting_for_data(), checkpoint.saved_on_error(progress.step):
                 batch = to(batches.batch_at(progress.step), device)
             with autocast(precision, device), postmortem(run.folder, progress.step, method, batches.names_at):
@@ -85,7 +85,7 @@ def train(
             ema.update()
             progress.step += 1
 
-            run.advance(progress.step)
+            run.advance(progress.step, count_images(batch))
             last = progress.step == config.steps
             if progress.step % config.log_every == 0 or last:
                 run.log(progress.step, distributed.averaged(losses), rate, optimizers.terms)
@@ -103,6 +103,11 @@ def train(
                 checkpoint.save(progress.step)
             if stopping:
                 raise StoppedError(stopping)
+
+
+def count_images(batch: Any) -> int:
+    """Number of images of a batch, over all fields and processes; whole numbers are no images."""
+    return distributed.size() * sum(len(field) for field in batch if field.is_floating_point())
 
 
 def to(batch: Any, device: torch.device) -> Any:

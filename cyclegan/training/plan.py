@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from cyclegan import distributed
+from cyclegan.data.buffer import ImageBuffer
 from cyclegan.errors import NoSpaceError
 from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Losses, Trainable
@@ -76,12 +77,12 @@ def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torc
     """
     copied = copy.deepcopy(method)
     recompute_blocks(copied, config.recompute)
-    parameters = {player: list(owned) for player, owned in copied.players().items()}
+    parameters = {group: list(owned) for group, owned in copied.parameter_groups().items()}
     precision = choose_precision(config.precision, device)
     kept = _Kept(copied, batch)
 
-    def differentiate(player: str, losses: Losses) -> None:
-        sum(losses.values()).backward(inputs=parameters[player])  # type: ignore[union-attr]
+    def differentiate(group: str, losses: Losses) -> None:
+        sum(losses.values()).backward(inputs=parameters[group])  # type: ignore[union-attr]
         kept.free()
 
     parts = Parts(config.accumulate, config.cuda_graphs)
@@ -108,7 +109,7 @@ def describe(
     """What will happen, line by line: where, in which precision, to which networks, on which batches."""
     precision = str(choose_precision(config.precision, device)).removeprefix("torch.")
     networks = ", ".join(f"{name} {_count(net):,}" for name, net in method.networks().items())
-    sizes = " + ".join(str((distributed.size() * len(tensor), *tensor.shape[1:])) for tensor in batch)
+    sizes = " + ".join(str((distributed.size() * len(field), *field.shape[1:])) for field in batch)
     return [
         f"device    {device_name(device)}, {precision}",
         f"networks  {networks} parameters",
@@ -117,13 +118,13 @@ def describe(
 
 
 def forecast(
-    method: Trainable, batch: Any, config: TrainingConfig, device: torch.device, *, done: int = 0, buffered: int = 0
+    method: Trainable, batch: Any, config: TrainingConfig, device: torch.device, *, done: int = 0
 ) -> list[str]:
     """What it will take, by a rehearsal, line by line; with a warning where that would be days."""
     before = memory_in_use(device)
     found = rehearse(method, batch, config, device)
     seconds = found.seconds * (config.steps - done)
-    disk = (config.keep + 1) * checkpoint_bytes(method, batch, buffered) / 1e6
+    disk = (config.keep + 1) * checkpoint_bytes(method, batch) / 1e6
     memory = "" if before is None else f"{(before + found.kept + state_bytes(method)) / 1e6:,.0f} MB of memory, "
     speed = f"{found.flops / found.seconds / 1e9:,.0f} GFLOP/s{', not compiled' * config.compile}"
     lines = [
@@ -151,15 +152,17 @@ def memory_in_use(device: torch.device) -> int | None:
 
 def state_bytes(method: Trainable) -> int:
     """What comes to the weights: gradients, two moments of Adam, the average and its copy in use."""
-    learned = sum(parameter.numel() for owned in method.players().values() for parameter in owned)
+    learned = sum(parameter.numel() for owned in method.parameter_groups().values() for parameter in owned)
     return 4 * (3 * learned + 2 * sum(_count(network) for network in method.networks().values()))
 
 
-def checkpoint_bytes(method: Trainable, batch: Any, buffered: int) -> int:
-    """About what one checkpoint weighs: weights, two moments of Adam, the average twice, and the buffered images."""
-    learned = [p.numel() for owned in method.players().values() for p in owned]
+def checkpoint_bytes(method: Trainable, batch: Any) -> int:
+    """Approximate size of a checkpoint: weights, two moments of Adam, the average twice, and the buffered images."""
+    learned = [p.numel() for owned in method.parameter_groups().values() for p in owned]
     kept = [p.numel() for network in method.networks().values() for p in network.parameters()]
-    images = sum(tensor[0].numel() for tensor in batch) * buffered
+    assert isinstance(method, torch.nn.Module)
+    buffered = sum(module.size for module in method.modules() if isinstance(module, ImageBuffer))
+    images = buffered * sum(field[0].numel() for field in batch) // len(batch)
     return 4 * (3 * sum(learned) + 2 * sum(kept) + images) + DESCRIBED * (3 * len(learned) + 2 * len(kept))
 
 

@@ -52,12 +52,10 @@ class Run:
         folder: Path,
         config: str,
         environment: Mapping[str, Any],
-        images_per_step: int,
         completed: Callable[[str], str] = str,
     ) -> None:
         """`completed` adds to the settings of an older run those that are younger, at their defaults."""
         self.folder = folder
-        self.images_per_step = images_per_step
         self.checkpoints = folder / "checkpoints"
         self._claim(config, completed)
         changed = note_launch(folder / "environment.json", self.steps_done(), environment)
@@ -115,6 +113,7 @@ class Run:
 
     def _tick(self, step: int) -> None:
         self.since, self.since_step, self.waited, self.judged_before = time.perf_counter(), step, 0.0, self.judged
+        self.images = 0  # since the last line of the log
 
     def _trim_log(self, step: int) -> int:
         """Keep the lines up to a step and return how many; a line that was cut off in the middle goes too."""
@@ -142,8 +141,9 @@ class Run:
             self.say(f"looking at the run takes {seconds:.1f} s each time, about {share:.1%} of the whole")
         self.looked = True
 
-    def advance(self, step: int) -> None:
-        """Show on a terminal that this step is done."""
+    def advance(self, step: int, images: int) -> None:
+        """Show on a terminal that this step is done, on so many images."""
+        self.images += images
         self.bar.update(step - self.bar.n)
         done = step - self.first[0]
         if done == 0:
@@ -160,7 +160,7 @@ class Run:
         loss = {name: value.item() for name, value in losses.items()}
         speed = {
             "steps_per_second": steps / seconds,
-            "images_per_second": steps * self.images_per_step / seconds,
+            "images_per_second": self.images / seconds,
             "waiting_for_data": self.waited / seconds,
             "judging": (self.judged - self.judged_before) / seconds,
         }
@@ -193,7 +193,10 @@ class Run:
             write(self.folder / "samples" / f"step-{step:08d}-{direction}.png", sheet)
             tag = f"samples/{direction}: {' | '.join(columns)}"
             self.board.add_image(tag, to_bytes(sheet)[0].numpy(), step, dataformats="HWC")
-        for name, value in (*preview.health.items(), *verdict.symptoms.items()):
+        for name, (real, fake) in preview.scores.items():
+            self.board.add_scalar(f"scores/{name} real", real, step)
+            self.board.add_scalar(f"scores/{name} fake", fake, step)
+        for name, value in (*preview.numbers.items(), *verdict.symptoms.items()):
             self.board.add_scalar(f"health/{name}", value, step)
         for name, value in verdict.validation.items():
             self.board.add_scalar(f"validation/{name}", value, step)
@@ -247,7 +250,7 @@ class SilentRun(Run):
         """Nothing is counted."""
         yield
 
-    def advance(self, step: int) -> None:
+    def advance(self, step: int, images: int) -> None:
         """Nothing is shown."""
 
     def log(self, step: int, losses: Losses, learning_rate: float, players: Mapping[str, list[str]]) -> None:

@@ -8,7 +8,6 @@ from torch import nn
 
 from cyclegan import distributed
 from cyclegan.errors import UserError
-from cyclegan.networks.layers import ResnetBlock
 from cyclegan.protocols import Losses, Minimize, Trainable
 
 
@@ -48,8 +47,8 @@ class Parts:
 def recompute_blocks(method: Trainable, recompute: bool) -> None:
     """Whether residual blocks keep only their inputs, and are computed a second time for the gradient."""
     assert isinstance(method, nn.Module)
-    blocks = [module for module in method.modules() if isinstance(module, ResnetBlock)]
+    blocks = [module for module in method.modules() if hasattr(module, "recompute")]
     if recompute and not blocks:
         raise UserError("training.recompute: is for residual blocks, of which this method has none; set it to false")
     for block in blocks:
-        block.recompute = recompute
+        block.recompute = recompute  # type: ignore[assignment]

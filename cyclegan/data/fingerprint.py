@@ -1,4 +1,4 @@
-"""Which pictures a run learns from: a part of its checkpoints, so that it is not continued with others by mistake.
+"""Fingerprint of the training images: a part of checkpoints, so that no run is continued with others by mistake.
 
 Told by    relative name and size, of every training picture of each side. The contents are not read, which would take
            as long as a pass over the data: a picture that is replaced by one of the same name and size is not noticed.
@@ -18,13 +18,13 @@ from torch import Tensor
 from cyclegan.errors import UserError
 
 
-class Identity:
-    """The training pictures of X and Y, as they are now; restored from a checkpoint, they must be the same."""
+class Fingerprint:
+    """Files of each image field, as they are now; restored from a checkpoint, they must be the same."""
 
-    def __init__(self, x: tuple[str, Sequence[Path]], y: tuple[str, Sequence[Path]]) -> None:
-        """Each side by what it is called, and its files."""
-        self.names = {"x": x[0], "y": y[0]}
-        self.told = {"x": _told(x[1]), "y": _told(y[1])}
+    def __init__(self, fields: Mapping[str, tuple[str, Sequence[Path]]]) -> None:
+        """`fields`: image field -> (what users call it, its files)."""
+        self.names = {field: name for field, (name, _) in fields.items()}
+        self.told = {field: _told(paths) for field, (_, paths) in fields.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Of each side a SHA-256 over all of its pictures, and 64 bits of each to count those that come and go."""

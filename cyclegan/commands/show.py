@@ -1,0 +1,34 @@
+"""`cyclegan show`: print the resolved settings of an experiment or a run, and what training it takes on this device."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cyclegan.config import dump, load
+from cyclegan.errors import UserError, enough_memory
+from cyclegan.experiment import Experiment
+
+
+def show(path: Path, overrides: Sequence[str]) -> int:
+    """Print settings as YAML, and a forecast as comments."""
+    experiment = load(path / "config.yaml" if path.is_dir() else path, Experiment, overrides)
+    print(dump(experiment), end="", flush=True)
+
+    from cyclegan.data.dataset import random_batch
+    from cyclegan.networks.weights import only_what_is_here
+    from cyclegan.precision import choose_device
+    from cyclegan.training.plan import describe, forecast
+
+    device = choose_device(experiment.training.device)
+    try:
+        with only_what_is_here():
+            method = experiment.method.build(experiment.data.spec).to(device)
+    except UserError as error:  # it needs weights that are not here yet; to show it is no reason to fetch them
+        print(f"# no forecast: {error}")
+        return 0
+    remedy = experiment.method.remedies.get("memory", "take a device that has more")
+    with enough_memory(lambda: f"{path}: a step needs more memory than there is; {remedy}"):
+        batch = random_batch(experiment.data, device)
+        lines = describe(method, batch, experiment.training, device)
+        for line in lines + forecast(method, batch, experiment.training, device):
+            print(f"# {line}")
+    return 0

@@ -1,0 +1,119 @@
+"""`cyclegan train`: say what will happen, train or continue, then score."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cyclegan.config import dump, load
+from cyclegan.errors import UserError, enough_memory
+from cyclegan.experiment import RUNS, Experiment, complete
+from cyclegan.provenance import commit, environment
+from cyclegan.release import describe
+
+if TYPE_CHECKING:
+    import torch
+
+    from cyclegan.data.dataset import Dataset
+    from cyclegan.training.run import Run
+
+
+def train(path: Path, overrides: Sequence[str]) -> Path:
+    """Train the experiment of a file, or continue it; returns the folder of the run."""
+    experiment = load(path, Experiment, overrides)
+
+    from cyclegan import distributed
+    from cyclegan.commands.evaluate import evaluate_run
+    from cyclegan.data.dataset import open_dataset
+    from cyclegan.evaluation.suite import WITHOUT_WEIGHTS
+    from cyclegan.precision import choose_device
+    from cyclegan.training.lock import locked
+    from cyclegan.training.run import Run, SilentRun
+
+    joined = distributed.joined(choose_device(experiment.training.device))
+    remedy = experiment.method.remedies.get("memory", "take a device that has more")
+    with joined as device, enough_memory(lambda: f"{path}: a step needs more memory than there is; {remedy}"):
+        require_processes(experiment, distributed.size())
+        dataset = open_dataset(experiment.data, experiment.seed, device, experiment.training.accumulate)
+        folder = RUNS / dataset.name / experiment.name
+        if distributed.rank() > 0:
+            _train(experiment, dataset, SilentRun(folder), device)
+            return folder
+        with locked(folder):
+            run = Run(folder, dump(experiment), environment(), complete)
+            _train(experiment, dataset, run, device)
+            run.add_hyperparameters(flat_settings(experiment), evaluate_run(folder, metrics=WITHOUT_WEIGHTS))
+    return folder
+
+
+def require_processes(experiment: Experiment, processes: int) -> None:
+    """Raise UserError for a method that several processes would not train as one does."""
+    try:
+        experiment.check(processes)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _train(experiment: Experiment, dataset: "Dataset", run: "Run", device: "torch.device") -> None:
+    from cyclegan import distributed
+    from cyclegan.evaluation.examiner import Validator
+    from cyclegan.protocols import Prepares, Translates
+    from cyclegan.training import loop
+    from cyclegan.training.plan import checkpoint_bytes, forecast, require_room
+    from cyclegan.training.plan import describe as describe_training
+    from cyclegan.training.seeding import seed_step
+
+    training = experiment.training
+    seed_step(experiment.seed, step=0)
+    method = experiment.method.build(dataset.spec).to(device)
+    if isinstance(method, Prepares) and not run.steps_done():
+        method.prepare({name: images.to(device) for name, images in dataset.styles().items()})
+    first = loop.to(dataset.stream.batch_at(0), device)
+
+    run.say(f"run       {run.folder}")
+    for line in dataset.describe():
+        run.say(line)
+    run.leave_out(dataset.skipped)
+    lines = describe_training(method, first, training, device, done=run.steps_done())
+    if distributed.size() > 1:
+        lines.append(f"processes {distributed.size()}, which share every batch of {experiment.data.batch_size}; each:")
+    for line in lines + forecast(method, first, training, device, done=run.steps_done()):
+        run.say(line)
+    if distributed.rank() == 0 and run.steps_done() < training.steps:  # one goes only when the next is there
+        require_room(run.folder, 2 * checkpoint_bytes(method, first))
+
+    targets = list(method.translators) if isinstance(method, Translates) else [dataset.spec.names["y"]]
+    loop.train(
+        method,
+        dataset.stream,
+        dataset.held_out("test"),
+        training,
+        run,
+        seed=experiment.seed,
+        device=device,
+        about=describe(
+            dataset.spec,
+            targets,
+            domain=dataset.name,
+            method=dump(experiment.method),
+            seed=experiment.seed,
+            ema=training.ema,
+            commit=commit(),
+            training_images=dict(dataset.counts),
+        ),
+        judge=Validator.of(method, dataset, experiment.method.remedies, device),
+        data=dataset.fingerprint,
+    )
+
+
+def flat_settings(experiment: Experiment) -> dict[str, bool | int | float | str]:
+    """Dotted names and values, for TensorBoard's table of hyper-parameters."""
+
+    def walk(value: Any, name: str) -> Iterator[tuple[str, bool | int | float | str]]:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                yield from walk(item, f"{name}.{key}" if name else key)
+        elif value is not None:
+            yield name, value if isinstance(value, bool | int | float | str) else str(value)
+
+    return dict(walk(asdict(experiment), ""))

@@ -1,0 +1,79 @@
+"""Data sets of two sides, X and Y: unpaired and paired ones differ in their samples alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from cyclegan.data.crops import read_images, spread
+from cyclegan.data.fingerprint import Fingerprint
+from cyclegan.data.folder import Room
+from cyclegan.data.paired import Paired
+from cyclegan.data.settings import SidesConfig
+from cyclegan.data.splits import Side, Split, find_splits
+from cyclegan.data.stream import CPU, Stream, collate
+from cyclegan.data.task import Task
+from cyclegan.data.unpaired import Unpaired
+from cyclegan.pixels.files import kind_of
+from cyclegan.protocols import Images
+
+SOURCES = {"unpaired": Unpaired, "paired": Paired}
+
+
+class SidesDataset:
+    """Training batches of X and Y, held-out ones, and what can be scored."""
+
+    def __init__(
+        self, config: SidesConfig, seed: int, device: torch.device = CPU, micro_batches: int = 1
+    ) -> None:
+        self.config = config
+        self.seed = seed
+        self.splits = find_splits(config)
+        self.name = self.splits.domain
+        self.skipped = [str(bad) for bad in self.splits.skipped]
+        formats = {
+            "x": kind_of(self.splits.x.train[0], config.channels_x, config.range_x, "data.range_x"),
+            "y": kind_of(self.splits.y.train[0], config.channels_y, config.range_y, "data.range_y"),
+        }
+        self.spec = replace(config.spec, formats=formats)
+        self.counts = {side.name: len(side.train) for side in self._sides}
+        self.fingerprint = Fingerprint({"x": (self.splits.x.name, self.splits.x.train), "y": (self.splits.y.name, self.splits.y.train)})
+        self.stream = Stream(self._source("train", Room(config.cache_mb * 2**20)), config, device, micro_batches)
+
+    @property
+    def _sides(self) -> Sequence[Side]:
+        return self.splits.x, self.splits.y
+
+    def _source(self, split: Split, memory: Room) -> Unpaired:
+        sides = [
+            read_images(getattr(side, split), self.config, memory, format)
+            for side, format in zip(self._sides, self.spec.formats.values(), strict=True)
+        ]
+        return SOURCES[self.config.name](sides, self.config, self.seed)
+
+    def held_out(self, split: Split, count: int = 4) -> Any:
+        """Central crops of `count` images of each side, spread evenly over the split: always the same ones."""
+        source = self._source(split, Room(0))
+        count = min(count, *(len(images) for images in source.sides))
+        indices = zip(*(spread(count, len(images)) for images in source.sides), strict=True)
+        return collate(source, [source.center(each) for each in indices])
+
+    def tasks(self, split: Split = "test") -> Sequence[Task]:
+        """X → Y and Y → X; none for a split without images."""
+        return self.splits.tasks(split) if getattr(self.splits.x, split) else []
+
+    def styles(self) -> Mapping[str, Images]:
+        """No style images: both sides are learned from."""
+        return {}
+
+    def describe(self) -> list[str]:
+        """Numbers of images, their pixel formats unless these are 8-bit RGB, and of validation."""
+        lines = [f"images    {', '.join(f'{name} {count:,}' for name, count in self.counts.items())}"]
+        if not self.spec.is_rgb8:
+            formats = zip(self.spec.names.values(), self.spec.formats.values(), strict=True)
+            lines.append(f"formats   {', '.join(f'{name} {format}' for name, format in formats)}; samples in false color")
+        if self.splits.x.validation:
+            counts = " + ".join(str(len(side.validation)) for side in self._sides)
+            lines.append(f"validates on {counts} images kept aside; the best weights go to best.safetensors")
+        return lines

@@ -1,0 +1,73 @@
+"""DataSpec: everything that a method is built for, known from the settings and written into every release.
+
+Needs no PyTorch, so that settings are checked against each other before it is imported.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from cyclegan.pixels.kind import RGB, Kind, declared_range
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """Kind of data, names and pixel formats of its image fields, crop size."""
+
+    kind: str = "unpaired"  # unpaired, paired, styles or glyphs
+    names: dict[str, str] = field(default_factory=lambda: {"x": "x", "y": "y"})  # image field -> what users call it
+    formats: dict[str, Kind] = field(default_factory=lambda: {"x": RGB, "y": RGB})  # image field -> pixel format
+    crop_size: int = 256  # px of the square crops that are trained on
+    styles: tuple[str, ...] = ()  # what an index of the batch counts: la_muse, mosaic, …; fonts
+    references: int = 0  # glyphs of each reference set
+    validated: bool = False  # some images are kept aside for validation
+
+    def channels(self, *fields: str) -> tuple[int, ...]:
+        """Numbers of channels of image fields, by default of all."""
+        return tuple(self.formats[name].channels for name in fields or self.formats)
+
+    def direction(self, target: str) -> tuple[str, str]:
+        """(image field that is translated, image field whose format translations have), for the name of a target.
+
+        Raises ValueError for a name that is no target of such data.
+        """
+        if self.kind == "glyphs":
+            return "content", "target"
+        if self.kind == "styles":
+            return "content", "content"
+        fields = {name: field for field, name in self.names.items()}
+        if target not in fields:
+            raise ValueError(f"targets: {target} is not one of {', '.join(fields)}")
+        return ("x" if fields[target] == "y" else "y"), fields[target]
+
+    @property
+    def is_rgb8(self) -> bool:
+        """True if all images are 8-bit RGB."""
+        return all(format.is_rgb for format in self.formats.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry "spec" of a release; `spec_from_json` is the inverse."""
+        formats = {name: format_as_json(format) for name, format in self.formats.items()}
+        return {**asdict(self), "formats": formats, "styles": list(self.styles)}
+
+
+def spec_from_json(value: Mapping[str, Any]) -> DataSpec:
+    """Read the entry "spec" of a release. Raises ValueError for anything else."""
+    try:
+        formats = {name: format_from_json(format) for name, format in value["formats"].items()}
+        return DataSpec(**{**value, "formats": formats, "styles": tuple(value["styles"])})
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError("spec: must give kind, names, formats, crop_size, styles and references") from error
+
+
+def format_as_json(format: Kind) -> dict[str, Any]:
+    """Channels, type and range of a pixel format."""
+    return {**asdict(format), "range": list(format.bounds)}
+
+
+def format_from_json(value: Mapping[str, Any]) -> Kind:
+    """Invert `format_as_json`. Raises ValueError for anything else."""
+    try:
+        return Kind(**{**value, "range": declared_range(**value)})
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError("a pixel format must give channels, type and range") from error

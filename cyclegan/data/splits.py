@@ -1,0 +1,229 @@
+"""Files of X and Y that a training reads, keeps for validation, and must never see: of a domain, or of any folders.
+
+Unreadable  files end the training that comes to one. Where they are to be skipped, every file is decoded before the
+            first step and the bad ones leave the lists, so that what is drawn remains a function of the step alone,
+            whatever reads it and however often it is resumed. More of them than data.most_bad are no accident: an error.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from cyclegan.data.cards import find_domain, folders, locate
+from cyclegan.data.check import look_at_all, require_apart
+from cyclegan.data.combined import split_combined
+from cyclegan.data.settings import PairedConfig, SidesConfig
+from cyclegan.data.task import Task
+from cyclegan.errors import UserError
+from cyclegan.pictures import BadPictureError, find_pictures
+
+TEST_SHARE = 20  # of the images of a plain folder, one in so many is kept from training …
+MIN_TEST = 4  # … or so many, of which a quarter may be: with fewer the scores of a discriminator are a matter of chance
+MIN_REFERENCES = 500  # test images of the target, to measure realism by them
+MAX_REFERENCES = 1000
+
+Split = Literal["train", "test", "validation"]
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """Image files of X or of Y."""
+
+    name: str  # what users call it: monet
+    train: list[Path]
+    test: list[Path]
+    validation: list[Path] = field(default_factory=list)  # neither trained on nor tested on
+
+    def without(self, bad: Iterable[Path]) -> "Side":
+        """Leave files out of training and test."""
+        gone = set(bad)
+        train, test = ([path for path in paths if path not in gone] for paths in (self.train, self.test))
+        return replace(self, train=train, test=test)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """Image files of both sides."""
+
+    domain: str  # name of the data, and of the folder of its runs: photo2monet
+    x: Side
+    y: Side
+    paired: frozenset[str] = frozenset()  # splits in which the images of X and Y correspond one to one
+    border: int = 0  # px of the border of a test image that are not scored
+    skipped: list[BadPictureError] = field(default_factory=list)  # unreadable files, and why
+
+    def tasks(self, split: Split = "test") -> list[Task]:
+        """X → Y and Y → X."""
+        return [self._task(source, target, split) for source, target in ((self.x, self.y), (self.y, self.x))]
+
+    def _task(self, source: Side, target: Side, split: Split) -> Task:
+        targets = getattr(target, split)
+        references, held_out = choose_references(target.train, targets) if split == "test" else (targets, ())
+        return Task(
+            name=f"{source.name}2{target.name}",
+            to=target.name,
+            sources=getattr(source, split),
+            truths=targets if split in self.paired else (),
+            references=references,
+            held_out=held_out,
+            fit=(source.train, target.train),
+            border=self.border,
+        )
+
+
+def choose_references(train: Sequence[Path], test: Sequence[Path]) -> tuple[Sequence[Path], Sequence[Path]]:
+    """(real images that realism is measured by, others for the reference row).
+
+    The test images of the target where there are 500 or more, else those of the training.
+    """
+    return (train, test) if len(test) < MIN_REFERENCES and train else (test, train)
+
+
+def find_splits(config: SidesConfig) -> Splits:
+    """Files of a domain, of two folders, or of a folder of combined images. Raises UserError if they are not there."""
+    paired = isinstance(config, PairedConfig)
+    if config.domain is not None:
+        splits = _of_domain(config.domain, paired)
+    elif isinstance(config, PairedConfig):
+        splits = _of_pairs(config)
+    else:
+        splits = _of_folders(config)
+    if config.on_bad_picture == "skip":
+        splits = _skip_unreadable(splits, config.most_bad)
+    return _with_validation(splits, config.validation) if config.validation else splits
+
+
+def _of_domain(name: str, paired: bool) -> Splits:
+    domain = find_domain(name)
+    card = domain.card
+    if paired and not card.paired:
+        raise UserError(f"data.domain: {name} has no pairs to train on; take data.name unpaired, or a card that has them")
+    files = {part: find_pictures(folder) for part, folder in folders(domain, locate(domain)).items()}
+    x, y = (
+        Side(name=getattr(domain, side), train=files[f"train_{side}"], test=files[f"test_{side}"]) for side in "xy"
+    )
+    if paired:
+        _require_aligned(name, x.train, y.train)
+    splits = frozenset({"train", "test", "validation"} if paired else {"test"} if card.paired_test else ())
+    return Splits(domain=name, x=x, y=y, paired=splits, border=card.margin)
+
+
+def _of_folders(config: SidesConfig) -> Splits:
+    x, y = (_folder(config, side) for side in ("x", "y"))
+    require_apart(x, y)
+    name_x, name_y = config.side_names
+    sides = []
+    for folder, side, name in ((x, "x", name_x), (y, "y", name_y)):
+        train, test = hold_out(find_pictures(folder, arrays=not config.is_usual(side)), folder)  # type: ignore[arg-type]
+        sides.append(Side(name=name, train=train, test=test))
+    return Splits(domain=f"{name_x}2{name_y}", x=sides[0], y=sides[1])
+
+
+def _of_pairs(config: PairedConfig) -> Splits:
+    """Pairs of two folders by relative name without suffix, or the halves of combined images."""
+    if config.combined is not None:
+        return _of_combined(config, config.combined)
+    x, y = (_folder(config, side) for side in ("x", "y"))
+    require_apart(x, y)
+    found = [
+        {path.relative_to(folder).with_suffix("").as_posix(): path for path in find_pictures(folder, not usual)}
+        for folder, usual in ((x, config.is_usual("x")), (y, config.is_usual("y")))
+    ]
+    alone = found[0].keys() ^ found[1].keys()
+    if alone:
+        raise UserError(
+            f"{x} and {y}: {len(alone)} images have no partner of the same name, {min(alone)} for one; "
+            "pairs are matched by name without suffix: rename or remove them"
+        )
+    names = [[path.relative_to(x).as_posix() for path in part] for part in hold_out([x / n for n in sorted(found[0])], x)]
+    train, test = ([[side[name] for name in part] for side in found] for part in names)
+    return _paired(config, train, test, "2".join(config.side_names))
+
+
+def _of_combined(config: PairedConfig, folder: Path) -> Splits:
+    """Halves of the images below a folder, or below its sub-folders train and test (and val)."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; data.combined names a folder of images A|B")
+    halves = split_combined(folder)
+    a, b = (("A", "B") if config.direction == "a2b" else ("B", "A"))
+    train, test = ([find_pictures(halves / f"{part}{side}") for side in (a, b)] for part in ("train", "test"))
+    if not test[0]:
+        partner = dict(zip(*train, strict=True))
+        train, test = ([x, [partner[path] for path in x]] for x in hold_out(train[0], halves))
+    return _paired(config, train, test, f"{folder.absolute().name}-{config.direction}")
+
+
+def _paired(config: PairedConfig, train: list[list[Path]], test: list[list[Path]], domain: str) -> Splits:
+    x, y = (
+        Side(name=name, train=train[i], test=test[i]) for i, name in enumerate(config.side_names)
+    )
+    return Splits(domain=domain, x=x, y=y, paired=frozenset({"train", "test", "validation"}))
+
+
+def _folder(config: SidesConfig, side: str) -> Path:
+    folder = getattr(config, side)
+    if folder is None or not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; data.x and data.y name two folders of images")
+    return folder
+
+
+def _require_aligned(name: str, x: Sequence[Path], y: Sequence[Path]) -> None:
+    """Refuse sides of a paired domain whose sorted names do not correspond (1_A.jpg and 1_B.jpg do)."""
+    stems = [[path.stem.removesuffix("_A").removesuffix("_B") for path in side] for side in (x, y)]
+    if stems[0] != stems[1]:
+        raise UserError(f"{name}: its training images do not correspond by name; fetch the data set anew")
+
+
+def _skip_unreadable(splits: Splits, most: float) -> Splits:
+    """Leave unreadable files out; of two images that correspond, both."""
+    bad: dict[Path, BadPictureError] = {}
+    for side in (splits.x, splits.y):
+        paths = [*side.train, *side.test]
+        found = {p: look for p, look in zip(paths, look_at_all(paths), strict=True) if isinstance(look, BadPictureError)}
+        if len(found) > most * len(paths):
+            raise UserError(
+                f"data.on_bad_picture: {len(found)} of {len(paths)} pictures of {side.name} cannot be read, "
+                f"above data.most_bad ({most:.0%}), as {next(iter(found.values()))}"
+            )
+        bad |= found
+    gone = set(bad)
+    for part in splits.paired - {"validation"}:
+        pairs = zip(getattr(splits.x, part), getattr(splits.y, part), strict=True)
+        gone.update(path for pair in pairs if not gone.isdisjoint(pair) for path in pair)
+    return replace(splits, x=splits.x.without(gone), y=splits.y.without(gone), skipped=list(bad.values()))
+
+
+def hold_out(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:
+    """(training images, test images): chosen by the hash of the name, so that an image added later moves few others."""
+    if len(paths) < 2:
+        raise UserError(f"{folder}: {len(paths)} readable pictures found, at least 2 are needed")
+    count = max(1, len(paths) // TEST_SHARE, min(MIN_TEST, len(paths) // 4))
+    return _divide(paths, count, lambda path: path.relative_to(folder).as_posix())
+
+
+def _with_validation(splits: Splits, share: float) -> Splits:
+    """Move a share of the training images to validation; pairs stay together."""
+    train_x, validation_x = keep_validation(splits.x.train, share)
+    if "train" in splits.paired:
+        partner = dict(zip(splits.x.train, splits.y.train, strict=True))
+        train_y, validation_y = ([partner[path] for path in part] for part in (train_x, validation_x))
+    else:
+        train_y, validation_y = keep_validation(splits.y.train, share)
+    x = replace(splits.x, train=train_x, validation=validation_x)
+    return replace(splits, x=x, y=replace(splits.y, train=train_y, validation=validation_y))
+
+
+def keep_validation(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Path]]:
+    """(for training, for validation), by a hash of the name that differs from that of `hold_out`."""
+    if not share:
+        return list(paths), []
+    count = min(max(1, round(share * len(paths))), len(paths) - 1)
+    return _divide(paths, count, lambda path: f"validation {path.name}")
+
+
+def _divide(paths: Sequence[Path], count: int, name: Callable[[Path], str]) -> tuple[list[Path], list[Path]]:
+    """(the others, the `count` paths whose names have the smallest SHA-256)."""
+    digests = {path: hashlib.sha256(name(path).encode(errors="surrogateescape")).digest() for path in paths}
+    taken = set(sorted(paths, key=digests.__getitem__)[:count])
+    return [path for path in paths if path not in taken], sorted(taken)

@@ -1,0 +1,103 @@
+"""Batches of any source, addressed by step; the next ones are read meanwhile.
+
+A source says what sample k of a run is: one tensor for each field of its batch, a function of (seed, k) alone. What is
+common to all kinds of data is here: reading ahead, time limits, shards of processes, copies to a GPU.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, wait
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from cyclegan import distributed
+from cyclegan.data.copies import Copies, Copy
+from cyclegan.data.readers import Readers
+from cyclegan.data.settings import ReadingConfig
+from cyclegan.errors import NoAnswerError
+
+AHEAD = 4  # batches, at least, that are read before they are asked for; one is one reader's work
+CPU = torch.device("cpu")
+
+
+class Source(Protocol):
+    """A kind of data: what sample k is."""
+
+    Batch: Any  # a NamedTuple class; its fields are those of a sample
+
+    def sample(self, k: int) -> Sequence[Tensor]:
+        """One tensor a field: images as uint8 or as floats in [-1, 1], or whole numbers (int64)."""
+        ...
+
+    def names(self, k: int) -> Sequence[str]:
+        """Where each of the tensors comes from: a file, a style."""
+        ...
+
+
+class Stream:
+    """Endless batches of a source."""
+
+    def __init__(
+        self,
+        source: Source,
+        config: ReadingConfig,
+        device: torch.device = CPU,
+        micro_batches: int = 1,
+    ) -> None:
+        """`micro_batches`: in how many a batch will be trained on, one after the other."""
+        self.source = source
+        self.config = config
+        self.micro_batches = micro_batches
+        self._readers = Readers(config.workers)
+        self._copies = Copies(device)
+        self._coming: dict[int, Future[Copy]] = {}
+        self._at: dict[int, int] = {}  # step of a batch that is being read -> the sample that the reader is at
+
+    def batch_at(self, step: int) -> Any:
+        """The batch of this step, images in [-1, 1], on the GPU, if it is for one; the next ones are read meanwhile.
+
+        Raises NoAnswerError if it takes longer than data.timeout.
+        """
+        for later in range(step, step + max(AHEAD, self.config.workers)):
+            if later not in self._coming:
+                self._coming[later] = self._readers.submit(self._assemble, later)
+        self._coming = {later: batch for later, batch in self._coming.items() if later >= step}
+        awaited = self._coming.pop(step)
+        if not wait([awaited], self.config.timeout).done:
+            raise NoAnswerError(
+                f"{self._reading(step)}: not read after {self.config.timeout:g} s; "
+                "when its drive answers again, the same command continues (or set data.timeout higher)"
+            )
+        return self._copies.end(awaited.result())
+
+    def names_at(self, step: int) -> Mapping[str, Sequence[str]]:
+        """Where the samples of this step come from, those of all processes, by field of the batch."""
+        columns = zip(*(self.source.names(k) for k in self._samples(step)), strict=True)
+        return dict(zip(self.source.Batch._fields, map(list, columns), strict=True))
+
+    def _reading(self, step: int) -> str:
+        """Files of the sample that the reader is at."""
+        return " or ".join(self.source.names(self._at[step])) if step in self._at else "an image"
+
+    def _samples(self, step: int) -> range:
+        return range(step * self.config.batch_size, (step + 1) * self.config.batch_size)
+
+    def _assemble(self, step: int) -> Copy:
+        samples = []
+        for number in distributed.share_in_parts(self.config.batch_size, self.micro_batches):
+            self._at[step] = self._samples(step)[number]
+            samples.append(self.source.sample(self._at[step]))
+        batch = collate(self.source, samples)
+        self._at.pop(step, None)
+        return self._copies.begin(batch)
+
+
+def collate(source: Source, samples: Sequence[Sequence[Tensor]]) -> Any:
+    """Stack samples into a batch, images scaled to [-1, 1]."""
+    return source.Batch(*(scale(torch.stack(field)) for field in zip(*samples, strict=True)))
+
+
+def scale(values: Tensor) -> Tensor:
+    """Bytes 0…255 → [-1, 1]; floats lie there already, and whole numbers are no images."""
+    return values.to(torch.float32).div(127.5).sub(1) if values.dtype == torch.uint8 else values

@@ -16,9 +16,9 @@ from tensorboard.summary.writer import event_file_writer
 from torch import nn
 
 from cyclegan.config import dump
-from cyclegan.methods import build
+from building import build
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.networks.sources import SOURCES, Source
 from cyclegan.training.checkpoint import Checkpoint, _fill, read_tensors

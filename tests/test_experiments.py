@@ -8,7 +8,7 @@ from cyclegan.config import dump, load, parse
 from cyclegan.data.cards import all_cards, find_domain
 from cyclegan.evaluation.settings import CompareConfig
 from cyclegan.experiment import Experiment
-from cyclegan.methods.settings import MethodConfig
+from cyclegan.methods import AnyMethodConfig as MethodConfig
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 COMPARISONS = sorted(FOLDER.glob("compare/*.yaml"))

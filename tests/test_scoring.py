@@ -11,7 +11,7 @@ from skimage import data
 
 from cyclegan.cli import main
 from cyclegan.config import load
-from cyclegan.data.sources import find_sources
+from cyclegan.data.splits import find_splits
 from cyclegan.errors import UserError
 from cyclegan.evaluation.compare import Targets
 from cyclegan.experiment import Experiment
@@ -101,7 +101,7 @@ def test_a_run_reports_its_last_weights_and_those_that_validated_best(place, cap
     assert set(best["validation"]) == {"G(x)", "F(y)"}
     assert f"cyclegan, best on validation, step {best['step']}" in printed
     assert "cyclegan, step 6" in printed
-    sources = find_sources(load(folder / "config.yaml", Experiment).data)
+    sources = find_splits(load(folder / "config.yaml", Experiment).data)
     kept = [set(paths) for paths in (sources.train_x, sources.validation_x, sources.test_x)]
     assert not kept[0] & kept[1] | kept[0] & kept[2] | kept[1] & kept[2]
     unpaired = json.loads((folder / "evaluation" / "evaluation.json").read_text())["directions"]["photos2paintings"]
@@ -177,7 +177,7 @@ def test_realism_is_measured_by_the_training_where_few_targets_are_held_out():
 def test_a_domain_can_be_read_from_either_side():
     from cyclegan.data.settings import UnpairedConfig
 
-    sources = find_sources(UnpairedConfig(domain="photo2tint"))
+    sources = find_splits(UnpairedConfig(domain="photo2tint"))
     assert task_of_domain(sources, None).name == "photo2tint"
     assert task_of_domain(sources, "photo").name == "tint2photo"
 

@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 
 from cyclegan import load
 from cyclegan.config import load as read_settings
-from cyclegan.data.sources import find_sources
+from cyclegan.data.splits import find_splits
 from cyclegan.evaluation.assessment import as_markdown
 from cyclegan.evaluation.evaluate import evaluate, translate_file
 from cyclegan.evaluation.rivals import oracles, rivals
@@ -40,7 +40,7 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("runs", type=Path, nargs="+")
     runs = options.parse_args().runs
-    sources = find_sources(read_settings(runs[0] / "config.yaml", Experiment).data)
+    sources = find_splits(read_settings(runs[0] / "config.yaml", Experiment).data)
     there = sources.directions()[0]
     learned = {
         f"{run.name}, {path.name}": load(path).translator(there.to) for run in runs for path in _checkpoints(run)

@@ -15,8 +15,8 @@ ROOT = PACKAGE.parent
 
 FLOORS = [  # from the ground up; what stands on one line are neighbors, which never import each other
     {"errors", "protocols"},
-    {"config", "distributed", "invocation", "pictures", "precision", "provenance", "threads"},
-    {"pixels"},
+    {"config", "distributed", "invocation", "pixels", "precision", "provenance", "threads"},
+    {"pictures"},
     {"images"},
     {"functional"},
     {"networks", "losses", "data"},

@@ -177,19 +177,28 @@ def _add_serve(verb: argparse.ArgumentParser) -> None:
 def _add_show(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("experiment", type=Path, help="a YAML file or a run folder")
     _add_set(verb)
-    verb.set_defaults(run=lambda options: _experiment().show(options.experiment, options.set))
+    verb.set_defaults(run=_show)
 
 
 def _train(options: argparse.Namespace) -> int:
     """A file, or two folders."""
     folders = (options.x, options.y)
     if options.experiment is not None and folders == (None, None):
-        return _experiment().train(options.experiment, options.set)
+        from cyclegan.commands.train import train
+
+        train(options.experiment, options.set)
+        return 0
     if options.experiment is None and None not in folders:
         from cyclegan.own_data import train_folders
 
         return train_folders(*folders, options.set)
     raise UserError("train: give either the YAML file of an experiment, or two folders: --x photos --y paintings")
+
+
+def _show(options: argparse.Namespace) -> int:
+    from cyclegan.commands.show import show
+
+    return show(options.experiment, options.set)
 
 
 def _translate(options: argparse.Namespace) -> int:
@@ -226,13 +235,6 @@ def _verbs() -> ModuleType:
     from cyclegan import verbs
 
     return verbs
-
-
-def _experiment() -> ModuleType:
-    """Likewise."""
-    from cyclegan import experiment
-
-    return experiment
 
 
 def _add_set(verb: argparse.ArgumentParser) -> None:

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from cyclegan.data.duplicates import near_duplicates
-from cyclegan.data.sources import Direction, Sources
+from cyclegan.data.splits import Splits, choose_references
+from cyclegan.data.task import Task as DataTask
 from cyclegan.errors import UserError
 from cyclegan.evaluation.assessment import as_markdown, assess
 from cyclegan.evaluation.compare import Targets
@@ -33,7 +34,6 @@ from cyclegan.pictures import find_pictures, read_picture, reduced
 from cyclegan.protocols import Translator
 
 SIZE = 256  # px of the longer side
-ENOUGH = 500  # test targets, to measure realism by them
 MOST = 1000  # targets that are looked at
 FITTED = 200  # training pictures of a side that rivals are fitted on
 CYCLES = 50  # test pictures that are translated there and back
@@ -59,14 +59,14 @@ class Task(NamedTuple):
     targets: Targets
 
 
-def task_of_domain(sources: Sources, to: str | None) -> Task:
+def task_of_domain(splits: Splits, to: str | None) -> Task:
     """The test pictures of a domain, to the side of that name, by default Y."""
-    sides = {direction.to: direction for direction in sources.directions()}
-    side = sources.y if to is None else to
-    if side not in sides:
-        raise UserError(f"--to: {sources.domain} has the sides {' and '.join(sides)}, not '{side}'")
-    found = sides[side]
-    return Task(found.name, found.test_sources, choose_targets(found.train_targets, found.truths))
+    tasks = {task.to: task for task in splits.tasks()}
+    side = splits.y.name if to is None else to
+    if side not in tasks:
+        raise UserError(f"--to: {splits.domain} has the sides {' and '.join(tasks)}, not '{side}'")
+    found = tasks[side]
+    return Task(found.name, found.sources, Targets(evenly(found.references, MOST), evenly(found.held_out, MOST)))
 
 
 def task_of_folders(sources: Path, targets: Path, held_out: Path | None) -> Task:
@@ -81,16 +81,11 @@ def task_of_folders(sources: Path, targets: Path, held_out: Path | None) -> Task
 
 
 def assess_run(
-    versions: Mapping[str, Loaded], sources: Sources, device: torch.device, asked: Asked
+    versions: Mapping[str, Loaded], tasks: Sequence[DataTask], device: torch.device, asked: Asked
 ) -> dict[str, Report]:
-    """The directions of a run; `versions` are its weights by the name of their row, the first is shown."""
-    directions = sources.directions()
+    """The tasks that a run has learned; `versions` are its weights by the name of their row, the first is shown."""
     learned = next(iter(versions.values())).translators
-    return {
-        there.name: _assess_direction(versions, there, back.to, sources, device, asked)
-        for there, back in zip(directions, directions[::-1], strict=True)
-        if there.to in learned
-    }
+    return {task.name: _assess_task(versions, task, device, asked) for task in tasks if task.to in learned}
 
 
 def assess_folder(folder: Path, task: Task, device: torch.device, asked: Asked) -> Report:
@@ -127,8 +122,7 @@ def over_runs(scores: Sequence[Mapping[str, float]]) -> str:
 
 def choose_targets(train: Sequence[Path], test: Sequence[Path]) -> Targets:
     """By whom realism is measured, and the others for the floor."""
-    few = len(test) < ENOUGH and bool(train)
-    references, held_out = (train, test) if few else (test, train)
+    references, held_out = choose_references(train, test)
     return Targets(evenly(references, MOST), evenly(held_out, MOST))
 
 
@@ -139,17 +133,18 @@ def evenly(items: Sequence[Item], count: int | None) -> list[Item]:
     return [items[i] for i in np.linspace(0, len(items) - 1, count).round().astype(int)]
 
 
-def _assess_direction(
-    versions: Mapping[str, Loaded], there: Direction, home: str, sources: Sources, device: torch.device, asked: Asked
-) -> Report:
-    paths, targets, removed, remembered = there.test_sources, there.truths, 0, 0
-    if not sources.paired_test:  # pairs were cut apart on purpose, and may be plain
-        paths, *counts_x = _unseen(paths, there.train_sources)
-        targets, *counts_y = _unseen(targets, there.train_targets)
+def _assess_task(versions: Mapping[str, Loaded], task: DataTask, device: torch.device, asked: Asked) -> Report:
+    train_sources, train_targets = task.fit
+    home = next(iter(versions.values())).source(task.to)
+    paths, removed, remembered = task.sources, 0, 0
+    targets = task.truths or (task.held_out if task.references == train_targets else task.references)
+    if not task.truths:  # pairs were cut apart on purpose, and may be plain
+        paths, *counts_x = _unseen(paths, train_sources)
+        targets, *counts_y = _unseen(targets, train_targets)
         removed, remembered = map(sum, zip(counts_x, counts_y, strict=True))
-    trivial = rivals(evenly(there.train_sources, FITTED), evenly(there.train_targets, FITTED))
-    runs = {name: loaded.translator(there.to) for name, loaded in versions.items()}
-    evaluation = _against_truth(trivial, runs, there, sources.margin) if sources.paired_test else None
+    trivial = rivals(evenly(train_sources, FITTED), evenly(train_targets, FITTED))
+    runs = {name: loaded.translator(task.to) for name, loaded in versions.items()}
+    evaluation = _against_truth(trivial, runs, task) if task.truths else None
 
     chosen = evenly(paths, asked.most)
     originals = _read(chosen)
@@ -158,8 +153,8 @@ def _assess_direction(
         name: [translate(translator, picture, str(path)) for picture, path in zip(originals, chosen, strict=True)]
         for name, translator in candidates.items()
     }
-    references, held_out = map(_read, choose_targets(there.train_targets, targets))
-    trained = _read(evenly(there.train_targets, MOST))
+    references, held_out = map(_read, choose_targets(train_targets, targets))
+    trained = _read(evenly(train_targets, MOST))
     suite = Suite(originals, references, trained, device=device, only=asked.only, fetch=asked.fetch)
     assessment = assess(suite, translations, held_out)
     cycles = {
@@ -179,19 +174,17 @@ def _assess_direction(
     )
 
 
-def _unseen(test: list[Path], train: list[Path]) -> tuple[list[Path], int, int]:
+def _unseen(test: Sequence[Path], train: Sequence[Path]) -> tuple[Sequence[Path], int, int]:
     """(test pictures that are not nearly training ones, how many were left out, how many stay for want of others)."""
     twins = near_duplicates(test, train)
     unseen = [path for path in test if path not in twins]
     return (unseen, len(twins), 0) if unseen else (test, 0, len(twins))
 
 
-def _against_truth(
-    trivial: Mapping[str, Translator], runs: Mapping[str, Translator], there: Direction, margin: int
-) -> Evaluation:
-    seeing = oracles(there.test_sources, there.truths, margin)
+def _against_truth(trivial: Mapping[str, Translator], runs: Mapping[str, Translator], task: DataTask) -> Evaluation:
+    seeing = oracles(task.sources, task.truths, task.border)
     candidates = {**trivial, **runs, **seeing}
-    return evaluate(candidates, there.test_sources, there.truths, margin, reference=list(trivial)[-1])
+    return evaluate(candidates, task.sources, task.truths, task.border, reference=list(trivial)[-1])
 
 
 def _read(paths: Sequence[Path]) -> Pictures:

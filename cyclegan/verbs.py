@@ -10,11 +10,12 @@ from typing import Any
 
 from cyclegan.config import dump, load
 from cyclegan.data.cards import find_domain, list_domains, locate
+from cyclegan.commands.evaluate import evaluate_run
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.sources import find_sources
+from cyclegan.data.splits import find_splits
 from cyclegan.errors import UserError
 from cyclegan.evaluation.settings import CompareConfig
-from cyclegan.experiment import RUNS, score
+from cyclegan.experiment import RUNS
 from cyclegan.inference.options import Options
 from cyclegan.provenance import environment
 
@@ -146,7 +147,7 @@ def evaluate(
             raise UserError(f"{option}: {folder} is a run, whose settings say that; give it with a folder of pictures")
         if out is not None and len(folders) > 1:
             raise UserError("--out: each run keeps its own report; give --out with one run")
-        scores = [score(each, out, count=count, metrics=metrics, fetch=fetch) for each in folders]
+        scores = [evaluate_run(each, out, limit=count, metrics=metrics, fetch=fetch) for each in folders]
         if len(scores) > 1:
             from cyclegan.scoring import over_runs
 
@@ -160,7 +161,7 @@ def evaluate(
     from cyclegan.scoring import Asked, assess_folder, task_of_domain, task_of_folders
 
     if domain is not None:
-        task = task_of_domain(find_sources(UnpairedConfig(domain=domain)), to)
+        task = task_of_domain(find_splits(UnpairedConfig(domain=domain)), to)
     elif sources is not None and targets is not None:
         task = task_of_folders(sources, targets, held_out)
     else:

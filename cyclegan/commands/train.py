@@ -56,7 +56,7 @@ def require_processes(experiment: Experiment, processes: int) -> None:
 
 def _train(experiment: Experiment, dataset: "Dataset", run: "Run", device: "torch.device") -> None:
     from cyclegan import distributed
-    from cyclegan.evaluation.examiner import Validator
+    from cyclegan.evaluation.validation import Validator
     from cyclegan.protocols import Prepares, Translates
     from cyclegan.training import loop
     from cyclegan.training.plan import checkpoint_bytes, forecast, require_room

@@ -16,7 +16,7 @@ from cyclegan.evaluation.bootstrap import CONFIDENCE
 from cyclegan.evaluation.instruments import Column, Pictures
 from cyclegan.evaluation.protocol import Number, require_comparable
 from cyclegan.evaluation.suite import Suite
-from cyclegan.metrics.symptoms import alarms
+from cyclegan.metrics.symptoms import failures
 
 FLOOR, CEILING = "real targets (floor)", "sources (ceiling)"
 QUESTIONS = {
@@ -145,7 +145,7 @@ def assess(suite: Suite, candidates: Mapping[str, Pictures], held_out: Pictures 
     return Assessment(
         columns=suite.columns,
         rows=rows | found,
-        alarms={row: alarms(numbers) for row, numbers in symptoms.items()},
+        alarms={row: failures(numbers, {}) for row, numbers in symptoms.items()},
         not_run=suite.not_run,
         sources=len(suite.sources),
         references=len(suite.references),

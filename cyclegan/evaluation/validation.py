@@ -1,7 +1,7 @@
 """Validation during training: failure modes, scores of discriminators, and a distance that chooses the best weights.
 
 Failures   of the translations of a preview, and of discriminators by their mean probabilities of real (see
-           cyclegan.metrics.symptoms). A discriminator's overfitting is told by training images beside held-out ones.
+           cyclegan.metrics.failure_modes). A discriminator's overfitting is told by training images beside held-out ones.
 Distance   of paired data, mean |translation − truth| of central crops of validation images. Of others, patch-SWD of
            their translations to validation images of the target: it needs no weights and follows the hidden truth
            (docs/evaluation.md). The sum over all targets chooses the best weights. At most 32 images a side, spread
@@ -18,7 +18,7 @@ import torch
 from cyclegan.data.splits import MIN_TEST
 from cyclegan.images import to_bytes
 from cyclegan.metrics.patches import Projected, project, swd
-from cyclegan.metrics.symptoms import failures, overfit, symptoms
+from cyclegan.metrics.failure_modes import failures, measure_failure_modes, overfit
 from cyclegan.protocols import AnyImages, Images, Preview, Translates, Translator
 from cyclegan.training.judging import Verdict
 
@@ -59,7 +59,7 @@ class Validator:
                 return Verdict(numbers, messages | {f"NaN, {title}": NAN}, {})
             if (sources.shape[1], translations.shape[1]) != (3, 3):
                 continue  # what is known of failure modes was seen in RGB
-            found = symptoms(*(list(to_bytes(images).numpy()) for images in (sources, translations)))
+            found = measure_failure_modes(*(list(to_bytes(images).numpy()) for images in (sources, translations)))
             numbers |= {f"{name} {title}": value for name, value in found.items()}
             messages |= {f"{mode}, {title}": text for mode, text in failures(found, self.remedies).items()}
         return Verdict(numbers, messages, {name: distance() for name, distance in self.distances.items()})

@@ -1,10 +1,10 @@
-"""Trivial translators that a learned one has to beat, and oracles that show what a simple map could reach at best.
+"""Baselines that a learned translator has to beat, and oracles that show what a simple map can reach at best.
 
-Rivals     identity; the Monge-Kantorovich color map; a 5×5 median, then that map. They are fitted on the unpaired
-           training images, as a learned translator is.
+Baselines  The Monge-Kantorovich color map; a 5×5 median, then that map. They are fitted on the unpaired training images,
+           as a learned translator is.
 Oracles    marked *: the best map of single colors and the best linear filter. They are fitted on the very test pairs
-           that are scored, on the pixels that are scored: nobody has to beat them, but who does has learned more than
-           colors (the table) or more than a filter (the convolution).
+           that are scored, on the pixels that are scored: a translator that beats them has learned more than colors
+           (the table) or more than a filter (the convolution).
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,32 +26,28 @@ BINS = 18  # of the color table, for each channel
 TAPS = 7  # of the linear filter, in each direction
 
 
-def rivals(sources: Sequence[Path], targets: Sequence[Path]) -> dict[str, Translator]:
-    """The rivals by name, fitted on training images of both sides."""
+def fit_baselines(sources: Sequence[Path], targets: Sequence[Path]) -> dict[str, Translator]:
+    """Baselines by name, fitted on training images of both sides."""
     target = color_moments(map(read, targets))
     plain = monge_kantorovich(color_moments(map(read, sources)), target)
     flat = monge_kantorovich(color_moments(median(read(path)) for path in sources), target)
-    return {
-        "identity": Identity(),
-        "Monge-Kantorovich": ColorMap(plain),
-        "median + Monge-Kantorovich": MedianColorMap(flat),
-    }
+    return {"Monge-Kantorovich": ColorMap(plain), "median + Monge-Kantorovich": MedianColorMap(flat)}
 
 
-def oracles(sources: Sequence[Path], truths: Sequence[Path], margin: int) -> dict[str, Translator]:
-    """The oracles by name, fitted on the test pairs, without `margin` pixels at their borders."""
+def fit_oracles(sources: Sequence[Path], truths: Sequence[Path], border: int) -> dict[str, Translator]:
+    """Oracles by name, fitted on the test pairs, without `border` pixels around them."""
     return {
-        "best per-pixel map*": fit_color_table(sources, truths, margin),
-        "best linear 7×7*": fit_linear_filter(sources, truths, margin),
+        "best per-pixel map*": fit_color_table(sources, truths, border),
+        "best linear 7×7*": fit_linear_filter(sources, truths, border),
     }
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Does nothing."""
+    """Translator that leaves images as they are."""
 
     def translate(self, images: Images) -> Images:
-        """The same images."""
+        """Return the images."""
         return images
 
 
@@ -105,26 +101,26 @@ def median(images: Images) -> Images:
     return torch.from_numpy(median_filter(images.cpu().numpy(), size=(1, 1, MEDIAN, MEDIAN))).to(images)
 
 
-def fit_color_table(sources: Sequence[Path], truths: Sequence[Path], margin: int) -> ColorTable:
+def fit_color_table(sources: Sequence[Path], truths: Sequence[Path], border: int) -> ColorTable:
     """For each bin the mean true color; a bin that never occurs keeps the color of its middle."""
     count, total = torch.zeros(BINS**3, 1, dtype=torch.float64), torch.zeros(BINS**3, 3, dtype=torch.float64)
     for source, truth in _pairs(sources, truths):
-        bins = _inside(_bins(source)[:, None], margin).flatten()
+        bins = _inside(_bins(source)[:, None], border).flatten()
         count.index_add_(0, bins, torch.ones(len(bins), 1, dtype=torch.float64))
-        total.index_add_(0, bins, _columns(_inside(truth, margin)))
+        total.index_add_(0, bins, _columns(_inside(truth, border)))
     steps = torch.arange(BINS, dtype=torch.float64).add(0.5).mul(2 / BINS).sub(1)
     return ColorTable(torch.where(count > 0, total / count.clamp(min=1), torch.cartesian_prod(steps, steps, steps)))
 
 
-def fit_linear_filter(sources: Sequence[Path], truths: Sequence[Path], margin: int) -> LinearFilter:
+def fit_linear_filter(sources: Sequence[Path], truths: Sequence[Path], border: int) -> LinearFilter:
     """Least squares over all scored pixels, by the normal equations A w = b."""
     size = 3 * TAPS**2 + 1
     A, b = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, 3, dtype=torch.float64)
     for source, truth in _pairs(sources, truths):
         around = unfold(_widened(source), TAPS).unflatten(-1, source.shape[-2:])
-        seen = _columns(_inside(around, margin))
+        seen = _columns(_inside(around, border))
         seen = torch.cat([seen, torch.ones(len(seen), 1, dtype=torch.float64)], dim=1)
-        A, b = A + seen.mT @ seen, b + seen.mT @ _columns(_inside(truth, margin))
+        A, b = A + seen.mT @ seen, b + seen.mT @ _columns(_inside(truth, border))
     weights = torch.linalg.pinv(A, hermitian=True, rtol=1e-12) @ b  # grey pictures leave A singular
     return LinearFilter(weights[:-1].mT.reshape(3, 3, TAPS, TAPS), weights[-1])
 
@@ -140,9 +136,9 @@ def _bins(images: Images) -> Int[Tensor, "n h w"]:
     return (red * BINS + green) * BINS + blue
 
 
-def _inside(images: Tensor, margin: int) -> Tensor:
-    """Without the border."""
-    return images[..., margin : images.shape[-2] - margin, margin : images.shape[-1] - margin]
+def _inside(images: Tensor, border: int) -> Tensor:
+    """Leave the border out."""
+    return images[..., border : images.shape[-2] - border, border : images.shape[-1] - border]
 
 
 def _columns(images: Float[Tensor, "1 c h w"]) -> Float[Tensor, "hw c"]:

@@ -1,4 +1,4 @@
-"""What ails a generator: the ways in which they fail, as numbers, and from where on one of them is an alarm.
+"""Failure modes of generators and discriminators: numbers that show them, and thresholds.
 
 change        mean |translation − source| in levels of 255; next to nothing means that nothing is learned.
 luma          mean over pictures of Spearman's correlation of luma with the source; clearly negative means that light
@@ -92,8 +92,8 @@ FAILURE_MODES = {
 }
 
 
-def symptoms(sources: Pictures, translations: Pictures, trained: Pictures = ()) -> dict[str, float]:
-    """All but saturation; `copying` only where the pictures that were trained on are given.
+def measure_failure_modes(sources: Pictures, translations: Pictures, trained: Pictures = ()) -> dict[str, float]:
+    """Numbers of a generator: all but saturation and overfit; `copying` only where training images are given.
 
     Diversity needs two pictures or more, and translations of the sizes of their sources.
     """

@@ -67,9 +67,15 @@ class Splits:
             truths=targets if split in self.paired else (),
             references=references,
             held_out=held_out,
+            examples=[[style] for style in _examples(len(getattr(source, split)), targets)],
             fit=(source.train, target.train),
             border=self.border,
         )
+
+
+def _examples(count: int, targets: Sequence[Path]) -> list[Path]:
+    """One image of the target for each source, half the list away from its own position, where its truth may be."""
+    return [targets[(i + len(targets) // 2) % len(targets)] for i in range(count)] if targets else []
 
 
 def choose_references(train: Sequence[Path], test: Sequence[Path]) -> tuple[Sequence[Path], Sequence[Path]]:

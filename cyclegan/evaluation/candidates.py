@@ -1,4 +1,4 @@
-"""Translate the sources of a task with a translator, with a method that stylizes, or by reading finished translations."""
+"""Translations of the sources of a task: by a translator, by a method that stylizes, or read from files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,9 +26,13 @@ def translate(translator: Translator, picture: Picture, name: str, device: torch
     with torch.no_grad():
         translated = translator.translate(images)
     if translated.shape != images.shape:
-        raise UserError(f"{name}: {size_of(picture)}, but its translation has the shape {tuple(translated.shape)}")
+        raise UserError(
+            f"{name}: {size_of(picture)}, but its translation has the shape {tuple(translated.shape)}"
+        )
     if not translated.isfinite().all():
-        raise NotFiniteError(f"{name}: its translation is not finite; the weights are damaged or training diverged")
+        raise NotFiniteError(
+            f"{name}: its translation is not finite; the weights are damaged or training diverged"
+        )
     return to_bytes(translated)[0].numpy()
 
 
@@ -62,7 +66,9 @@ def require_translations(name: str, candidate: Candidate, task: Task) -> None:
                 "for one: they are matched by name; translate them, too"
             )
     elif isinstance(candidate, Stylizes) and not task.examples:
-        raise UserError(f"{name}: needs style images, and {task.name} has none; give a domain or data with styles")
+        raise UserError(
+            f"{name}: needs style images, and {task.name} has none; give a domain or data with styles"
+        )
 
 
 def size_of(picture: np.ndarray) -> str:
@@ -75,5 +81,7 @@ def _read_translation(found: Path | Picture, source: Picture, size: int | None) 
     if picture.shape != source.shape:
         sizes = f"{size_of(picture)} and {size_of(source)}"
         name = found if isinstance(found, Path) else "a translation"
-        raise UserError(f"{name}: its size and that of its source are {sizes} pixels, reduced; make them equal in size")
+        raise UserError(
+            f"{name}: its size and that of its source are {sizes} pixels, reduced; make them equal in size"
+        )
     return picture

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-
 Several: TypeAlias = Literal["mixed", "per_image", "shared out"]
 
 SEVERAL: dict[str, Several] = {"shared out": "per_image"}  # old value -> new one
@@ -92,7 +91,9 @@ class CompareConfig:
     timed: tuple[int, ...] = (256, 512)  # px of the squares that are timed
     translators: dict[str, TranslatorConfig]  # title of the row -> translator
     metrics: tuple[str, ...] = ()  # beside the costs: names of cyclegan.metrics.table, or [all]
-    targets: tuple[Path, ...] = ()  # real images that realism is measured by: of the training, if few are held out
+    targets: tuple[
+        Path, ...
+    ] = ()  # real images that realism is measured by: of the training, if few are held out
     held_out: tuple[Path, ...] = ()  # real images that were not trained on, for the reference row
     fetch: bool = False  # download the weights that metrics lack
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -50,7 +50,11 @@ def summary(comparison: Comparison) -> str:
     """Costs, errors, metrics and failure modes in Markdown, and how they were measured."""
     parts, metrics = [as_markdown(table(comparison)), *failed(comparison)], comparison.metrics
     if metrics:
-        parts += [in_markdown(metrics.tables()), *in_bold("Failure", metrics.messages()), *metrics.not_run_lines()]
+        parts += [
+            in_markdown(metrics.tables()),
+            *in_bold("Failure", metrics.messages()),
+            *metrics.not_run_lines(),
+        ]
     return "\n\n".join([*parts, *notes(comparison)])
 
 
@@ -68,7 +72,11 @@ def as_json(comparison: Comparison, provenance: Mapping[str, Any]) -> dict[str, 
 def table(comparison: Comparison) -> list[list[str]]:
     """Costs of each translator: head and rows, as text."""
     timed = comparison.timed
-    head = ["", *(f"s per image, {size} px" for size in timed), *(f"memory, {size} px" for size in timed[-1:])]
+    head = [
+        "",
+        *(f"s per image, {size} px" for size in timed),
+        *(f"memory, {size} px" for size in timed[-1:]),
+    ]
     head += ["parameters", "training images", "training hours", "style images", "pretrained weights"]
     return [head, *([name, *_cells(result, comparison)] for name, result in comparison.results.items())]
 
@@ -88,7 +96,10 @@ def failed(comparison: Comparison) -> list[str]:
 
 
 def _page(title: str, comparison: Comparison, shown: Mapping[str, Sequence[np.ndarray]]) -> str:
-    sections, metrics = [html.numbers(table(comparison)), html.messages(failed(comparison))], comparison.metrics
+    sections, metrics = (
+        [html.numbers(table(comparison)), html.messages(failed(comparison))],
+        comparison.metrics,
+    )
     if metrics:
         sections += [html.assessed(metrics), html.paragraphs(metrics.not_run_lines())]
     captions = [path.stem for path in comparison.images[:SHOWN]]

@@ -81,11 +81,15 @@ class _Evaluation:
         self.chosen = chosen
         self.task = task = chosen.task
         if not task.sources:
-            raise UserError(f"{task.name}: there are no test images to evaluate on; check the test folders of the data")
+            raise UserError(
+                f"{task.name}: there are no test images to evaluate on; check the test folders of the data"
+            )
         self.options = options
         self.pairs = Pairs(task) if task.truths else None
-        lists = (task.sources, task.references, subsample(task.fit[1], MAX_TRAINED))
-        self.data = EvaluationData(*([self._read(path) for path in paths] for paths in lists), options.device)
+        trained = subsample(task.fit[1], MAX_TRAINED)
+        self.data = EvaluationData(
+            self._read(task.sources), self._read(task.references), self._read(trained), options.device
+        )
         self.digests = digest(self.data.sources), digest(self.data.references)
         self.not_run: dict[str, str] = {}
         self.metrics = self._measurable(metrics)
@@ -123,8 +127,8 @@ class _Evaluation:
             kept_duplicates=self.chosen.kept_duplicates,
         )
 
-    def _read(self, path: Path) -> Picture:
-        return reduced(read_picture(path), self.options.size)
+    def _read(self, paths: Sequence[Path]) -> list[Picture]:
+        return [reduced(read_picture(path), self.options.size) for path in paths]
 
     def _measurable(self, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
         """Metrics that the task has the images for; those whose weights are not here are written down as not run."""
@@ -155,7 +159,8 @@ class _Evaluation:
         """Numbers of reduced images."""
         metrics = {name: metric for name, metric in self.metrics.items() if metric.table in tables}
         return {
-            name: self._number(name, self._measure(metric, pictures), len(pictures)) for name, metric in metrics.items()
+            name: self._number(name, self._measure(metric, pictures), len(pictures))
+            for name, metric in metrics.items()
         }
 
     def _measure(self, metric: Metric, pictures: Pictures) -> Raw:
@@ -178,7 +183,9 @@ class _Evaluation:
             resize=metric.resize,
         )
 
-    def _numbers_beside_truth(self, name: str, candidate: Candidate, pictures: Pictures = ()) -> dict[str, Number]:
+    def _numbers_beside_truth(
+        self, name: str, candidate: Candidate, pictures: Pictures = ()
+    ) -> dict[str, Number]:
         """Numbers of translations at full size; finished ones that are smaller are written down as not run."""
         metrics = {key: metric for key, metric in self.metrics.items() if metric.table == "truth"}
         if self.pairs is None or not metrics:
@@ -205,7 +212,7 @@ class _Evaluation:
     def _reference(self) -> dict[str, dict[str, Number]]:
         """Row of real images that were not trained on, where there are some."""
         metrics = [metric for metric in self.metrics.values() if metric.table == "realism"]
-        held_out = [self._read(path) for path in self.task.held_out] if metrics else []
+        held_out = self._read(self.task.held_out) if metrics else []
         return {REFERENCE: self._numbers(held_out, ["realism"])} if held_out else {}
 
     def _oracles(self) -> dict[str, dict[str, Number]]:
@@ -220,7 +227,8 @@ class _Evaluation:
 
     def _shown_truths(self) -> dict[int, Picture]:
         """Some truths by the position of their sources, evenly spaced."""
-        return {i: self._read(self.task.truths[i]) for i in subsample(range(len(self.task.truths)), SHEET)}
+        positions = subsample(range(len(self.task.truths)), SHEET)
+        return dict(zip(positions, self._read([self.task.truths[i] for i in positions]), strict=True))
 
     def _cycles(self, candidate: Candidate, inverse: Translator) -> list[Cycle]:
         assert isinstance(candidate, Translator)

@@ -1,7 +1,7 @@
 """Id of a measurement: numbers with different ids do not stand in one column.
 
-Two papers' figures for one model differ by extractor, resize kernel, split, number or format of the images. Quote the id
-of a number with it, and compare ids before numbers, as `require_comparable` does.
+Two papers' figures for one model differ by extractor, resize kernel, split, number or format of the images. Quote the
+id with the number, and compare ids before numbers, as `require_comparable` does.
 """
 
 import hashlib
@@ -55,7 +55,9 @@ def number(raw: Raw, **measurement: Any) -> Number:
     """A value with its interval, or the mean of one value for each image with that of the bootstrap."""
     per_image = raw if isinstance(raw, np.ndarray) else None
     value, low, high = bootstrap(raw) if isinstance(raw, np.ndarray) else raw
-    return Number(value=value, low=low, high=high, per_image=per_image, measurement=Measurement(**measurement))
+    return Number(
+        value=value, low=low, high=high, per_image=per_image, measurement=Measurement(**measurement)
+    )
 
 
 def digest(pictures: Iterable[np.ndarray]) -> str:

@@ -32,7 +32,9 @@ def save_report(folder: Path, results: Mapping[str, Results], provenance: Mappin
     texts = {
         "evaluation.json": json.dumps(as_json(results, provenance), indent=1, ensure_ascii=False) + "\n",
         "evaluation.md": "\n\n".join(_in_full(name, each) for name, each in results.items()) + "\n",
-        "index.html": html.page(" and ".join(results), *(_section(name, each) for name, each in results.items())),
+        "index.html": html.page(
+            " and ".join(results), *(_section(name, each) for name, each in results.items())
+        ),
     }
     for name, text in texts.items():
         with naming(folder / name):
@@ -75,7 +77,9 @@ def over_runs(scores: Sequence[Mapping[str, float]]) -> str:
     rows = []
     for name in shared:
         values = np.array([each[name] for each in scores])
-        rows.append([name, f"{values.mean():.4g} ± {values.std(ddof=1):.2g}", " ".join(f"{v:.4g}" for v in values)])
+        rows.append(
+            [name, f"{values.mean():.4g} ± {values.std(ddof=1):.2g}", " ".join(f"{v:.4g}" for v in values)]
+        )
     return as_markdown([["", "mean ± sd", "each"], *rows])
 
 
@@ -88,7 +92,10 @@ def _section(name: str, results: Results) -> str:
     parts += [html.heading(title) + html.numbers(table) for title, table in results.tables().items()]
     parts.append(html.plotted(results))
     by, best, worst = results.best_and_worst(results.shown, EXTREMES)
-    for title, chosen in ((f"{results.shown}: keeps least, by {by}", worst), (f"{results.shown}: keeps most", best)):
+    for title, chosen in (
+        (f"{results.shown}: keeps least, by {by}", worst),
+        (f"{results.shown}: keeps most", best),
+    ):
         if chosen:
             columns = {column: [shown[i] for i in chosen] for column, shown in results.pictures.items()}
             parts.append(html.heading(title) + html.pictures(columns, [results.captions[i] for i in chosen]))

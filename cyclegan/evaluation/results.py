@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cyclegan.evaluation.bootstrap import CONFIDENCE, bootstrap
+from cyclegan.evaluation.bootstrap import CONFIDENCE, Estimate, bootstrap
 from cyclegan.evaluation.measurement_id import Number
 from cyclegan.metrics.cycle import CYCLE_PROTOCOL, PERTURBATIONS, Cycle
 from cyclegan.metrics.evaluation_data import Picture, Pictures
@@ -21,7 +21,11 @@ TITLES = {
     "optimized": "What Gatys and AdaIN minimize: not to rank by",
 }
 CYCLE_TITLE = "Does it come back?"
-HEADLINES = ("kid-inception", "kid-squeezenet", "patch-swd")  # the first that was measured stands for realism in a plot
+HEADLINES = (
+    "kid-inception",
+    "kid-squeezenet",
+    "patch-swd",
+)  # the first that was measured stands for realism in a plot
 KEPT = ("ms-ssim", "ssim-source")  # … and for content
 ARROWS = {"lower": " ↓", "higher": " ↑", "": ""}
 
@@ -68,7 +72,9 @@ class Results:
 
     def messages(self) -> list[str]:
         """One sentence for each failure mode that was found."""
-        return [f"{row}: {mode}: {text}" for row, found in self.failures.items() for mode, text in found.items()]
+        return [
+            f"{row}: {mode}: {text}" for row, found in self.failures.items() for mode, text in found.items()
+        ]
 
     def not_run_lines(self) -> list[str]:
         """One sentence for each reason why metrics were not run."""
@@ -135,24 +141,25 @@ class Results:
                 name: {"title": metric.title, "better": metric.better, "table": metric.table}
                 for name, metric in self.metrics.items()
             },
-            "rows": {
-                row: {name: self._number(number, name) for name, number in found.items()}
-                for row, found in self.rows.items()
-            },
+            "rows": {row: self._row(row) for row in self.rows},
             "failures": {row: dict(found) for row, found in self.failures.items() if found},
             "not_run": dict(self.not_run),
             "cycle": {row: _cycle_json(found) for row, found in self.cycles.items()},
             "near_duplicates": self.duplicates,
         }
 
-    def difference(self, row: str, name: str) -> dict[str, float]:
+    def difference(self, row: str, name: str) -> Estimate:
         """Mean difference of a row to the baseline and its interval, image by image, in a metric of single images."""
         values = [self.rows[each][name].per_image for each in (row, self.baseline)]
-        return bootstrap(values[0] - values[1])._asdict()  # type: ignore[operator]
+        return bootstrap(values[0] - values[1])  # type: ignore[operator]
 
-    def _number(self, number: Number, name: str) -> dict[str, Any]:
-        found = {"value": number.value, "low": number.low, "high": number.high, "measurement": number.measurement.id}
-        return found if number.per_image is None else found | {"per_image": number.per_image.round(5).tolist()}
+    def _row(self, row: str) -> dict[str, dict[str, Any]]:
+        """Numbers of a row by metric; those beside the truth with their difference to the baseline."""
+        found = {name: _number_json(number) for name, number in self.rows[row].items()}
+        of_truth = [name for name in found if self.metrics[name].table == "truth"]
+        for name in of_truth:
+            found[name]["difference"] = self.difference(row, name)._asdict()
+        return found
 
     def _cell(self, numbers: Mapping[str, Number], name: str) -> str:
         if name not in numbers:
@@ -172,6 +179,16 @@ class Results:
         if start is None or end is None or number in (start, end) or start.value <= end.value:
             return None
         return (start.value - number.value) / (start.value - end.value)
+
+
+def _number_json(number: Number) -> dict[str, Any]:
+    found = {
+        "value": number.value,
+        "low": number.low,
+        "high": number.high,
+        "measurement": number.measurement.id,
+    }
+    return found if number.per_image is None else found | {"per_image": number.per_image.round(5).tolist()}
 
 
 def _note(metric: Metric) -> str:

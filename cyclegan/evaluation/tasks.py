@@ -68,9 +68,15 @@ def find_translations(folder: Path, sources: Sequence[Path]) -> dict[Path, Path]
 def choose(task: Task, limit: int | None = None) -> Chosen:
     """Leave near-duplicates out, then keep at most `limit` sources and 1,000 references, evenly spaced."""
     chosen = _without_duplicates(task)
-    references, held_out = (subsample(each, MAX_REFERENCES) for each in (chosen.task.references, chosen.task.held_out))
-    aligned = {name: subsample(getattr(chosen.task, name), limit) for name in ("sources", "truths", "examples")}
-    return chosen._replace(task=chosen.task._replace(references=references, held_out=held_out, **aligned))
+    task = chosen.task
+    task = task._replace(
+        sources=subsample(task.sources, limit),
+        truths=subsample(task.truths, limit),
+        examples=subsample(task.examples, limit),
+        references=subsample(task.references, MAX_REFERENCES),
+        held_out=subsample(task.held_out, MAX_REFERENCES),
+    )
+    return chosen._replace(task=task)
 
 
 def subsample(items: Sequence[Item], count: int | None) -> list[Item]:
@@ -87,7 +93,9 @@ def _without_duplicates(task: Task) -> Chosen:
     kept, *of_sources = _unseen(task.sources, train_sources)
     targets, *of_targets = _unseen(_test_targets(task), train_targets)
     references, held_out = choose_references(train_targets, targets)
-    examples = [example for path, example in zip(task.sources, task.examples, strict=False) if path in set(kept)]
+    examples = [
+        example for path, example in zip(task.sources, task.examples, strict=False) if path in set(kept)
+    ]
     left = task._replace(sources=kept, references=references, held_out=held_out, examples=examples)
     return Chosen(left, of_sources[0] + of_targets[0], of_sources[1] + of_targets[1])
 

@@ -62,8 +62,12 @@ def kid_interval(features: Features, targets: Features) -> Interval:
     np.fill_diagonal(within_y, 0)
     n, m = len(x), len(y)
     estimate = _mean(within_x, n) + _mean(within_y, m) - 2 * across.mean()
-    without_x = _without(within_x, n) + _mean(within_y, m) - 2 * (across.sum() - across.sum(1)) / ((n - 1) * m)
-    without_y = _mean(within_x, n) + _without(within_y, m) - 2 * (across.sum() - across.sum(0)) / (n * (m - 1))
+    without_x = (
+        _without(within_x, n) + _mean(within_y, m) - 2 * (across.sum() - across.sum(1)) / ((n - 1) * m)
+    )
+    without_y = (
+        _mean(within_x, n) + _without(within_y, m) - 2 * (across.sum() - across.sum(0)) / (n * (m - 1))
+    )
     variance = (n - 1) * without_x.var() + (m - 1) * without_y.var()
     half = QUANTILE * np.sqrt(variance) if min(n, m) > 2 else np.inf
     return Interval(float(estimate), float(estimate - half), float(estimate + half))
@@ -74,7 +78,12 @@ def kid_subsets(
 ) -> tuple[float, float]:
     """Mean and deviation of KID over random subsets of `size` images, by default 100 or as many as there are."""
     size = min(SUBSET, len(features), len(targets)) if size is None else size
-    options: dict[str, Any] = {"kid_subsets": subsets, "kid_subset_size": size, "rng_seed": seed, "verbose": False}
+    options: dict[str, Any] = {
+        "kid_subsets": subsets,
+        "kid_subset_size": size,
+        "rng_seed": seed,
+        "verbose": False,
+    }
     found = kid_features_to_metric(_double(features), _double(targets), **options)
     return found["kernel_inception_distance_mean"], found["kernel_inception_distance_std"]
 

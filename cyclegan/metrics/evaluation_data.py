@@ -48,7 +48,9 @@ def _taps(layers: Sequence[str], device: torch.device) -> Taps:
     return Taps(vgg, f"vgg {vgg.description['sha256'][:12]}")
 
 
-NETWORKS: dict[str, Callable[[torch.device], Network]] = {  # Metric.weights -> the network, loaded on a device
+NETWORKS: dict[
+    str, Callable[[torch.device], Network]
+] = {  # Metric.weights -> the network, loaded on a device
     **EXTRACTORS,
     "lpips": lambda device: LpipsDistance(device, "squeezenet"),
     "lpips-vgg": lambda device: LpipsDistance(device, "vgg16"),
@@ -90,6 +92,9 @@ class EvaluationData:
     def once(self, key: Hashable, pictures: Pictures, compute: Callable[[], Found]) -> Found:
         """Compute something of a list of images; the same list is not computed twice under one key."""
         if (key, id(pictures)) not in self._found:
-            self._found[key, id(pictures)] = pictures, compute()  # the list is kept, so that its id stays its own
+            self._found[key, id(pictures)] = (
+                pictures,
+                compute(),
+            )  # the list is kept, so that its id stays its own
         found: Found = self._found[key, id(pictures)][1]
         return found

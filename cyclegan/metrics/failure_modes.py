@@ -34,7 +34,17 @@ Pictures = Sequence[UInt8[np.ndarray, "_ _ 3"]]
 BOX = Image.Resampling.BOX
 SIDE = 32  # px of what diversity looks at
 DISTINCT = 1e-3  # of the range
-GRID = [(0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 1), (2, 2)]  # quarters of the sampling frequency
+GRID = [
+    (0, 1),
+    (0, 2),
+    (1, 0),
+    (1, 1),
+    (1, 2),
+    (1, 3),
+    (2, 0),
+    (2, 1),
+    (2, 2),
+]  # quarters of the sampling frequency
 AROUND = np.array([-5, -4, -3, -2, 2, 3, 4, 5])  # the neighbors of a frequency
 TELLS_APART = 0.2  # difference of mean scores below which they are noise
 ROUNDING = 1 / 12  # levels²: the power that rounding to 8 bits has anyway
@@ -92,7 +102,9 @@ FAILURE_MODES = {
 }
 
 
-def measure_failure_modes(sources: Pictures, translations: Pictures, trained: Pictures = ()) -> dict[str, float]:
+def measure_failure_modes(
+    sources: Pictures, translations: Pictures, trained: Pictures = ()
+) -> dict[str, float]:
     """Numbers of a generator: all but saturation and overfit; `copying` only where training images are given.
 
     Diversity needs two pictures or more, and translations of the sizes of their sources.
@@ -160,6 +172,8 @@ def _grid_power(picture: UInt8[np.ndarray, "_ _ 3"]) -> Float[np.ndarray, " freq
     ratios = []
     for i, j in GRID:
         row, column = i * h // 4, j * w // 4
-        around = max(np.median(power[(row + AROUND) % h, column]), np.median(power[row, (column + AROUND) % w]))
+        around = max(
+            np.median(power[(row + AROUND) % h, column]), np.median(power[row, (column + AROUND) % w])
+        )
         ratios.append((power[row, column] + floor) / (around + floor))
     return np.array(ratios)

@@ -89,7 +89,9 @@ def structure_distance(pictures: Pictures, data: EvaluationData) -> Raw:
 
 def failure_mode(pictures: Pictures, data: EvaluationData, name: str) -> Raw:
     """One of the numbers of cyclegan.metrics.failure_modes; NaN where it cannot be told."""
-    found = data.once("failure modes", pictures, lambda: measure_failure_modes(data.sources, pictures, data.trained))
+    found = data.once(
+        "failure modes", pictures, lambda: measure_failure_modes(data.sources, pictures, data.trained)
+    )
     return found.get(name, NAN[0]), None, None
 
 
@@ -108,7 +110,10 @@ def _style_distances(pictures: Pictures, data: EvaluationData) -> tuple[np.ndarr
 
 
 def _compute_style_distances(pictures: Pictures, data: EvaluationData) -> tuple[np.ndarray, np.ndarray]:
-    vgg, targets = data.network("style").features, data.once("Gram", data.references, lambda: _mean_grams(data))
+    vgg, targets = (
+        data.network("style").features,
+        data.once("Gram", data.references, lambda: _mean_grams(data)),
+    )
     grams, contents = [], []
     for picture, source in zip(pictures, data.sources, strict=True):
         found, deep = _style(vgg, picture, data.device)
@@ -124,7 +129,9 @@ def _mean_grams(data: EvaluationData) -> list[Tensor]:
 
 
 @torch.no_grad()
-def _style(vgg: VGGFeatures, picture: Picture, device: torch.device) -> tuple[list[Tensor], Float[Tensor, "1 c h w"]]:
+def _style(
+    vgg: VGGFeatures, picture: Picture, device: torch.device
+) -> tuple[list[Tensor], Float[Tensor, "1 c h w"]]:
     """(Gram matrices, features of the deepest tap)."""
     taps = vgg(from_bytes(picture).to(device))
     return [gram_matrix(features)[0] for features in taps.values()], taps[STYLE_LAYERS[-1]]

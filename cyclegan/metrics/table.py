@@ -20,6 +20,10 @@ from cyclegan.metrics.measures import Raw
 
 Table: TypeAlias = Literal["truth", "realism", "content", "failure modes", "optimized"]
 
+Better: TypeAlias = Literal["lower", "higher", ""]
+Needs: TypeAlias = Literal["truth", "source", "references", ""]
+Score: TypeAlias = Callable[[Picture, Picture], float]
+
 TABLES = get_args(Table)
 FAILURE_MODE = "see cyclegan.metrics.failure_modes"
 
@@ -27,13 +31,13 @@ FAILURE_MODE = "see cyclegan.metrics.failure_modes"
 class Metric(NamedTuple):
     """A column of the tables of an evaluation; it has either `score` or `measure`."""
 
-    needs: Literal["truth", "source", "references", ""]  # what the translations are compared with
+    needs: Needs  # what the translations are compared with
     table: Table
     title: str
-    better: Literal["lower", "higher", ""]
+    better: Better
     digits: int
     how: str | Callable[[EvaluationData], str]  # how it is measured, in words
-    score: Callable[[Picture, Picture], float] | None = None  # of (translation, truth or source); mean over images
+    score: Score | None = None  # of (translation, truth or source); mean over images
     measure: Callable[[Pictures, EvaluationData], Raw] | None = None  # of all translations
     weights: str | None = None  # key of NETWORKS: the pretrained network that it uses
     network: str = "none"  # name and SHA-256 of that network, once it is loaded
@@ -46,17 +50,17 @@ class Metric(NamedTuple):
         return found if isinstance(found.how, str) else found._replace(how=found.how(data))
 
 
-def _of_truth(title: str, better: Literal["lower", "higher"], digits: int, how: str, score: Callable) -> Metric:
+def _of_truth(title: str, better: Better, digits: int, how: str, score: Score) -> Metric:
     return Metric("truth", "truth", title, better, digits, how, score)
 
 
-def _of_source(title: str, better: Literal["lower", "higher"], digits: int, how: str, score: Callable) -> Metric:
+def _of_source(title: str, better: Better, digits: int, how: str, score: Score) -> Metric:
     return Metric("source", "content", title, better, digits, how, score)
 
 
 def _of_features(network: str, title: str) -> dict[str, Metric]:
     """KID, FID, precision and recall in the features of an extractor."""
-    described = {
+    described: dict[str, tuple[str, Better, int, str, Callable[..., Raw]]] = {
         "kid": ("KID", "lower", 4, distribution.KID_PROTOCOL, measures.kid),
         "fid": ("FID", "lower", 1, distribution.FID_PROTOCOL, measures.fid),
         "precision": ("precision", "higher", 2, distribution.PRECISION_PROTOCOL, measures.precision),
@@ -69,24 +73,28 @@ def _of_features(network: str, title: str) -> dict[str, Metric]:
             f"{metric}, {title}",
             better,
             digits,
-            how,  # type: ignore[arg-type]
+            how,
             measure=partial(measure, network=network),
             weights=network,
-        )  # fmt: skip
+        )
         for name, (metric, better, digits, how, measure) in described.items()
     }
 
 
 def _of_lpips(name: str, title: str) -> Metric:
     return Metric(
-        "source", "content", title, "lower", 3, lambda data: data.network(name).protocol,
-        measure=partial(measures.lpips, network=name), weights=name,
-    )  # fmt: skip
+        "source",
+        "content",
+        title,
+        "lower",
+        3,
+        lambda data: data.network(name).protocol,
+        measure=partial(measures.lpips, network=name),
+        weights=name,
+    )
 
 
-def _of_failure(
-    name: str, title: str, better: Literal["lower", "higher", ""], digits: int, needs: Literal["source", "references"]
-) -> Metric:
+def _of_failure(name: str, title: str, better: Better, digits: int, needs: Needs = "source") -> Metric:
     measure = partial(measures.failure_mode, name=name)
     return Metric(needs, "failure modes", title, better, digits, FAILURE_MODE, measure=measure)
 
@@ -105,34 +113,56 @@ METRICS: dict[str, Metric] = {
     **_of_features("dinov2", "dinov2 ViT-L/14"),
     "ssim-source": _of_source("SSIM to source", "higher", 3, fidelity.SSIM_PROTOCOL, fidelity.ssim),
     "ms-ssim": Metric(
-        "source", "content", "MS-SSIM to source", "higher", 3,
-        lambda data: structure.ms_ssim_protocol(measures.scales_of(data)), measure=measures.ms_ssim,
+        "source",
+        "content",
+        "MS-SSIM to source",
+        "higher",
+        3,
+        lambda data: structure.ms_ssim_protocol(measures.scales_of(data)),
+        measure=measures.ms_ssim,
     ),
     "edge-f1": _of_source("edge-F1", "higher", 3, structure.EDGE_PROTOCOL, structure.edge_f1),
     "lpips": _of_lpips("lpips", "LPIPS to source"),
     "lpips-vgg": _of_lpips("lpips-vgg", "LPIPS to source, VGG-16"),
     "structure": Metric(
-        "source", "content", "structure distance", "lower", 4, structure.STRUCTURE_PROTOCOL,
-        measure=measures.structure_distance, weights="structure",
+        "source",
+        "content",
+        "structure distance",
+        "lower",
+        4,
+        structure.STRUCTURE_PROTOCOL,
+        measure=measures.structure_distance,
+        weights="structure",
     ),
-    "change": _of_failure("change", "change, levels of 255", "", 1, "source"),
-    "luma": _of_failure("luma", "luma correlation", "", 2, "source"),
-    "inversion": _of_failure("inversion", "inverted, share", "lower", 2, "source"),
-    "diversity": _of_failure("diversity", "diversity", "", 2, "source"),
-    "distinct": _of_failure("distinct", "distinct, share", "higher", 2, "source"),
-    "checkerboard": _of_failure("checkerboard", "checkerboard", "lower", 1, "source"),
+    "change": _of_failure("change", "change, levels of 255", "", 1),
+    "luma": _of_failure("luma", "luma correlation", "", 2),
+    "inversion": _of_failure("inversion", "inverted, share", "lower", 2),
+    "diversity": _of_failure("diversity", "diversity", "", 2),
+    "distinct": _of_failure("distinct", "distinct, share", "higher", 2),
+    "checkerboard": _of_failure("checkerboard", "checkerboard", "lower", 1),
     "copying": _of_failure("copying", "copied, share", "lower", 2, "references"),
     "gram": Metric(
-        "references", "optimized", "Gram distance", "", 4,
+        "references",
+        "optimized",
+        "Gram distance",
+        "",
+        4,
         "mean squared difference of Gram matrices from the mean ones of the targets, "
         f"{', '.join(STYLE_LAYERS)}, summed",
-        measure=measures.gram, weights="style",
+        measure=measures.gram,
+        weights="style",
     ),
     "perceptual": Metric(
-        "references", "optimized", "content distance", "", 3,
-        "mean squared difference of relu4_1 from the source's", measure=measures.perceptual, weights="style",
+        "references",
+        "optimized",
+        "content distance",
+        "",
+        3,
+        "mean squared difference of relu4_1 from the source's",
+        measure=measures.perceptual,
+        weights="style",
     ),
-}  # fmt: skip
+}
 WITHOUT_WEIGHTS = [name for name, metric in METRICS.items() if metric.weights is None]
 
 

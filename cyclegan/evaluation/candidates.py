@@ -16,7 +16,7 @@ from cyclegan.protocols import Stylizes, Translator
 
 STYLE_SIZE = 256  # px of the longer side of examples
 
-Translated: TypeAlias = Mapping[Path, Path | Picture]  # source -> its translation: a file, or uint8 (h, w, 3)
+Translated: TypeAlias = Mapping[Path, Path | np.ndarray]  # source -> translation, a file or uint8 (h, w, 3)
 Candidate: TypeAlias = Translator | Stylizes | Translated
 
 
@@ -76,7 +76,7 @@ def size_of(picture: np.ndarray) -> str:
     return f"{picture.shape[1]}×{picture.shape[0]}"
 
 
-def _read_translation(found: Path | Picture, source: Picture, size: int | None) -> Picture:
+def _read_translation(found: Path | np.ndarray, source: np.ndarray, size: int | None) -> Picture:
     picture = reduced(read_picture(found) if isinstance(found, Path) else found, size)
     if picture.shape != source.shape:
         sizes = f"{size_of(picture)} and {size_of(source)}"

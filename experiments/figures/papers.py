@@ -25,17 +25,17 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
+from cyclegan.methods.settings import STYLE_LAYERS, GatysConfig, MethodConfig
 from torch.nn.functional import interpolate
 
 from cyclegan.config import load
 from cyclegan.errors import UserError
-from cyclegan.evaluation.assessment import as_markdown
+from cyclegan.evaluation.image_grid import image_grid
+from cyclegan.evaluation.markdown import as_markdown
 from cyclegan.evaluation.timing import describe, measure
-from cyclegan.evaluation.wall import wall
 from cyclegan.images import read, to_bytes
 from cyclegan.methods.adain import AdaIN
 from cyclegan.methods.gatys import Gatys
-from cyclegan.methods.settings import STYLE_LAYERS, GatysConfig, MethodConfig
 from cyclegan.networks.vgg import load_vgg
 from cyclegan.pictures import write_picture
 from cyclegan.precision import choose_device
@@ -185,7 +185,9 @@ def _draw(path: Path, figure: Figure, panels: Panels) -> None:
     """Content, style and all panels beside each other; several images of a panel below each other."""
     rows = max(len(images) for images in panels.values())
     columns = {"content": figure.content, "style": figure.styles[0]} if rows == 1 else {}
-    write_picture(path, wall({title: list(to_bytes(images).numpy()) for title, images in (columns | panels).items()}))
+    write_picture(
+        path, image_grid({title: list(to_bytes(images).numpy()) for title, images in (columns | panels).items()})
+    )
 
 
 def _square(figure: Figure, size: int) -> Images:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cyclegan.evaluation.html import alarms, data_uri, numbers, page, paragraphs, pictures, scatter
+from cyclegan.evaluation.html import data_uri, messages, numbers, page, paragraphs, pictures, scatter
 
 VOID = {"meta", "img"}
 
@@ -56,7 +56,7 @@ TABLE = [["", "s per image"], ["G & <F>", "< 0.001"], ["lost", "failed"]]
 
 @pytest.fixture
 def text() -> str:
-    failed, said = alarms(["lost failed: no <file>"]), paragraphs(["On a CPU."])
+    failed, said = messages(["lost failed: no <file>"]), paragraphs(["On a CPU."])
     return page("monet", numbers(TABLE), failed, said, pictures(COLUMNS, ["café", 'the "sea"']))
 
 
@@ -66,7 +66,7 @@ def decoded(attributes: dict) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data, validate=True))))
 
 
-def test_it_shows_the_table_and_names_who_failed(text):
+def test_it_shows_the_table_and_names_what_failed(text):
     outline = Outline(text)
     assert outline.said_in("h1") == outline.said_in("title") == ["monet"]
     assert outline.said_in("th") == ["s per image", "G & <F>", "lost", "source", "G & <F>"]

@@ -117,7 +117,7 @@ def test_a_folder_that_cannot_be_made_as_there_is_no_room(tmp_path, monkeypatch)
 
 @needs_full
 def test_a_report_names_the_file_that_could_not_be_written(tmp_path, meets, capsys, monkeypatch):
-    monkeypatch.setattr(report, "as_json", lambda *_: {})
+    monkeypatch.setattr(report, "results_as_json", lambda *_: {})
     always_full(tmp_path / "evaluation.json")
     with pytest.raises(OSError, match="No space left") as caught:
         report.save_report(tmp_path, {}, {})
@@ -128,7 +128,7 @@ def test_a_report_names_the_file_that_could_not_be_written(tmp_path, meets, caps
 @needs_full
 def test_a_comparison_names_the_file_that_could_not_be_written(tmp_path, monkeypatch):
     nothing = Comparison(images=[], sources=[], timed=[], device="", results={}, metrics=None)
-    monkeypatch.setattr(comparison_report, "as_json", lambda *_: {})
+    monkeypatch.setattr(comparison_report, "comparison_as_json", lambda *_: {})
     monkeypatch.setattr(comparison_report, "summary", lambda *_: "")
     monkeypatch.setattr(comparison_report, "_page", lambda *_: "")
     monkeypatch.setattr(comparison_report, "image_grid", lambda *_: embedded.np.zeros((4, 4, 3), embedded.np.uint8))

@@ -51,8 +51,7 @@ def run(path: Path, overrides: Sequence[str]) -> int:
 def compare(config: CompareConfig) -> "Comparison":
     """Build every translator, then run all on the same images."""
     from cyclegan.data.task import Task
-    from cyclegan.evaluation.comparison import compare as compare_entries
-    from cyclegan.evaluation.comparison import find_images
+    from cyclegan.evaluation.comparison import compare_translators, find_images
     from cyclegan.evaluation.evaluator import EvaluationOptions
     from cyclegan.precision import choose_device
 
@@ -67,7 +66,7 @@ def compare(config: CompareConfig) -> "Comparison":
     task = Task(name="comparison", to="", sources=images, references=references, held_out=held_out)
     device = choose_device(config.device)
     options = EvaluationOptions(metrics, size=config.size, fetch=config.fetch, device=device)
-    return compare_entries(entries, task, options, config.timed)
+    return compare_translators(entries, task, options, config.timed)
 
 
 def _entry(config: TranslatorConfig, images: Sequence[Path], device: str) -> "Entry":

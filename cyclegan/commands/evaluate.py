@@ -68,7 +68,8 @@ def evaluate_run(
     metrics: Sequence[str] | None = None,
     fetch: bool = False,
 ) -> dict[str, float]:
-    """Score the newest weights of a run, and its best ones on validation; returns the scores of the newest."""
+    """Score the newest weights of a run, and its best ones on validation; returns the scores of the
+    newest."""
     from cyclegan.data.dataset import open_dataset
 
     experiment = load(folder / "config.yaml", Experiment)
@@ -137,8 +138,8 @@ def _task(options: argparse.Namespace) -> "Task":
         return task_of_domain(options.domain, options.to)
     if options.sources is None or options.targets is None:
         raise UserError(
-            f"{options.folders[0]}: is not a run; name the sources of its translations: --domain photo2monet, "
-            "or --sources photos --targets paintings"
+            f"{options.folders[0]}: is not a run; name the sources of its translations: "
+            "--domain photo2monet, or --sources photos --targets paintings"
         )
     return task_of_folders(options.sources, options.targets, options.held_out)
 

@@ -1,10 +1,10 @@
 """Baselines that a learned translator has to beat, and oracles that show what a simple map can reach at best.
 
-Baselines  The Monge-Kantorovich color map; a 5×5 median, then that map. They are fitted on the unpaired training
-           images, as a learned translator is.
-Oracles    marked *: the best map of single colors and the best linear filter. They are fitted on the very test pairs
-           that are scored, on the pixels that are scored: a translator that beats them has learned more than colors
-           (the table) or more than a filter (the convolution).
+Baselines  The Monge-Kantorovich color map; a 5×5 median, then that map. They are fitted on the unpaired
+           training images, as a learned translator is.
+Oracles    marked *: the best map of single colors and the best linear filter. They are fitted on the very
+           test pairs that are scored, on the pixels that are scored: a translator that beats them has learned
+           more than colors (the table) or more than a filter (the convolution).
 """
 
 from collections.abc import Iterator, Sequence
@@ -58,51 +58,51 @@ class ColorMap:
     linear_map: LinearMap
 
     def translate(self, images: Images) -> Images:
-        """Mapped, and clipped to [-1, 1]."""
+        """Map colors, and clip to [-1, 1]."""
         return map_colors(images, self.linear_map).clamp(-1, 1).to(images.dtype)
 
 
 @dataclass(frozen=True)
 class MedianColorMap:
-    """A median that flattens texture and keeps edges, then one linear map for all colors."""
+    """Median that flattens texture and keeps edges, then one linear map for all colors."""
 
     linear_map: LinearMap
 
     def translate(self, images: Images) -> Images:
-        """Flattened, mapped, and clipped to [-1, 1]."""
+        """Flatten, map colors, and clip to [-1, 1]."""
         return ColorMap(self.linear_map).translate(median(images))
 
 
 @dataclass(frozen=True)
 class ColorTable:
-    """A color for each of 18³ bins of colors."""
+    """Table with a color for each of 18³ bins of colors."""
 
     colors: Float[Tensor, "bins 3"]
 
     def translate(self, images: Images) -> Images:
-        """Every pixel by its bin."""
+        """Replace every pixel by the color of its bin."""
         return self.colors.to(images)[_bins(images)].movedim(-1, 1)
 
 
 @dataclass(frozen=True)
 class LinearFilter:
-    """A convolution of 7×7 pixels and three channels, with a bias."""
+    """Convolution of 7×7 pixels and three channels, with a bias."""
 
     weight: Float[Tensor, "3 3 7 7"]
     bias: Float[Tensor, "3"]
 
     def translate(self, images: Images) -> Images:
-        """Filtered, with repeated borders, and clipped to [-1, 1]."""
+        """Filter with repeated borders, and clip to [-1, 1]."""
         return conv2d(_widened(images), self.weight.to(images), self.bias.to(images)).clamp(-1, 1)
 
 
 def median(images: Images) -> Images:
-    """The median of 5×5 pixels in each channel."""
+    """Median of 5×5 pixels in each channel."""
     return torch.from_numpy(median_filter(images.cpu().numpy(), size=(1, 1, MEDIAN, MEDIAN))).to(images)
 
 
 def fit_color_table(sources: Sequence[Path], truths: Sequence[Path], border: int) -> ColorTable:
-    """For each bin the mean true color; a bin that never occurs keeps the color of its middle."""
+    """Fit the mean true color of each bin; a bin that never occurs keeps the color of its middle."""
     count, total = torch.zeros(BINS**3, 1, dtype=torch.float64), torch.zeros(BINS**3, 3, dtype=torch.float64)
     for source, truth in _pairs(sources, truths):
         bins = _inside(_bins(source)[:, None], border).flatten()
@@ -115,7 +115,7 @@ def fit_color_table(sources: Sequence[Path], truths: Sequence[Path], border: int
 
 
 def fit_linear_filter(sources: Sequence[Path], truths: Sequence[Path], border: int) -> LinearFilter:
-    """Least squares over all scored pixels, by the normal equations A w = b."""
+    """Fit by least squares over all scored pixels, by the normal equations A w = b."""
     size = 3 * TAPS**2 + 1
     A, b = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, 3, dtype=torch.float64)
     for source, truth in _pairs(sources, truths):
@@ -134,7 +134,7 @@ def _pairs(sources: Sequence[Path], truths: Sequence[Path]) -> Iterator[tuple[Im
 
 
 def _bins(images: Images) -> Int[Tensor, "n h w"]:
-    """The number of the bin of every pixel; 8-bit levels fall into equal bins of 256 / 18."""
+    """Number of the bin of every pixel; 8-bit levels fall into equal bins of 256 / 18."""
     levels = images.add(1).mul(127.5).round()
     red, green, blue = levels.mul(BINS / 256).long().clamp(0, BINS - 1).unbind(dim=1)
     return (red * BINS + green) * BINS + blue
@@ -151,5 +151,5 @@ def _columns(images: Float[Tensor, "1 c h w"]) -> Float[Tensor, "hw c"]:
 
 
 def _widened(images: Images) -> Float[Tensor, "n 3 height width"]:
-    """Repeated borders, as far as the filter reaches."""
+    """Repeat borders, as far as the filter reaches."""
     return pad(images, (TAPS // 2,) * 4, mode="replicate")

@@ -20,8 +20,11 @@ Translated: TypeAlias = Mapping[Path, Path | np.ndarray]  # source -> translatio
 Candidate: TypeAlias = Translator | Stylizes | Translated
 
 
-def translate(translator: Translator, picture: Picture, name: str, device: torch.device = CPU) -> Picture:
-    """Translate an image to 8 bits. Raises UserError for another size, NotFiniteError for NaN; both give the name."""
+def translate_picture(
+    translator: Translator, picture: Picture, name: str, device: torch.device = CPU
+) -> Picture:
+    """Translate an image to 8 bits. Raises UserError for another size, NotFiniteError for NaN; both give the
+    name."""
     images = from_bytes(picture).to(device)
     with torch.no_grad():
         translated = translator.translate(images)
@@ -38,7 +41,7 @@ def translate(translator: Translator, picture: Picture, name: str, device: torch
 
 def translate_file(translator: Translator, source: Path) -> Picture:
     """Translate an image file to 8 bits."""
-    return translate(translator, read_picture(source), str(source))
+    return translate_picture(translator, read_picture(source), str(source))
 
 
 def translate_source(
@@ -50,20 +53,21 @@ def translate_source(
     if isinstance(candidate, Mapping):
         return _read_translation(candidate[path], source, size)
     if not isinstance(candidate, Stylizes):
-        return translate(candidate, source, str(path))
+        return translate_picture(candidate, source, str(path))
     examples = [reduced(read_picture(example), STYLE_SIZE) for example in task.examples[index]]
     translator = candidate.bind(*(from_bytes(example).to(device) for example in examples))
-    return translate(translator, source, str(path), device)
+    return translate_picture(translator, source, str(path), device)
 
 
 def require_translations(name: str, candidate: Candidate, task: Task) -> None:
-    """Raise UserError for a source without a translation, or without examples for a method that needs them."""
+    """Raise UserError for a source without a translation, or without examples for a method that needs
+    them."""
     if isinstance(candidate, Mapping):
         missing = [path for path in task.sources if path not in candidate]
         if missing:
             raise UserError(
-                f"{name}: {len(missing)} of {len(task.sources)} sources have no translation there, {missing[0].name} "
-                "for one: they are matched by name; translate them, too"
+                f"{name}: {len(missing)} of {len(task.sources)} sources have no translation there, "
+                f"{missing[0].name} for one: they are matched by name; translate them, too"
             )
     elif isinstance(candidate, Stylizes) and not task.examples:
         raise UserError(

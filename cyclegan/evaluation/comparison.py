@@ -1,7 +1,8 @@
 """Compare translators on the same images: an image grid, costs and metrics.
 
 Images     Reduced to `size` on their longer side, one at a time; translations are rounded to 8 bits.
-Timed      A square cut from the middle of the first image, at every size of `timed` (see evaluation/timing.py).
+Timed      A square cut from the middle of the first image, at every size of `timed` (see
+           evaluation/timing.py).
 Costs      Given with the translators. Unknown ones are printed as "not known", zeros as "none".
 Errors     A translator that cannot be built, raises, or returns no image is named; the others continue.
 Metrics    Those of cyclegan.metrics.table that are named; realism needs real images of the target.
@@ -26,7 +27,7 @@ from cyclegan.evaluation.baselines import ColorMap, MedianColorMap, median
 from cyclegan.evaluation.evaluator import EvaluationOptions, evaluate
 from cyclegan.evaluation.results import Results
 from cyclegan.evaluation.tasks import subsample
-from cyclegan.evaluation.timing import Timing, describe, measure
+from cyclegan.evaluation.timing import Timing, device_name, measure
 from cyclegan.functional.color import color_moments, monge_kantorovich
 from cyclegan.images import from_bytes, read, to_bytes
 from cyclegan.metrics.table import select
@@ -57,7 +58,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Unavailable:
-    """Stands for a translator that could not be built; raises its error."""
+    """Stand-in for a translator that could not be built; raises its error."""
 
     error: UserError
 
@@ -68,7 +69,7 @@ class Unavailable:
 
 @dataclass(frozen=True)
 class OneStylePerImage:
-    """One of several translators for each image, chosen by the hash of its pixels."""
+    """Several translators, of which each image takes one, chosen by the hash of its pixels."""
 
     translators: Sequence[Translator]
 
@@ -103,13 +104,14 @@ class Comparison:
     metrics: Results | None  # of those that translated all images; None where no metric was named
 
 
-def compare(
+def compare_translators(
     entries: Mapping[str, Entry],
     task: Task,
     options: EvaluationOptions,
     timed: Sequence[int] = (256, 512),
 ) -> Comparison:
-    """Translate the sources of a task with every translator, time and measure it; the order of the entries is kept.
+    """Translate the sources of a task with every translator, time and measure it; the order of the entries is
+    kept.
 
     `options.metrics` empty: images and costs alone.
     """
@@ -133,14 +135,15 @@ def compare(
         images=tuple(task.sources),
         sources=sources,
         timed=tuple(timed),
-        device=describe(options.device),
+        device=device_name(options.device),
         results=results,
         metrics=evaluate(translated, task, options) if wanted else None,
     )
 
 
 def find_images(places: Sequence[Path], count: int | None = None) -> list[Path]:
-    """Image files that files and folders name; at most `count` of them, evenly spaced. Raises UserError for none."""
+    """Image files that files and folders name; at most `count` of them, evenly spaced. Raises UserError for
+    none."""
     found = [
         path
         for place in map(_located, places)
@@ -152,7 +155,8 @@ def find_images(places: Sequence[Path], count: int | None = None) -> list[Path]:
 
 
 def color_transfer(sources: Sequence[Path], styles: Sequence[Path], flatten: bool = False) -> Translator:
-    """Monge-Kantorovich map from the colors of all sources to those of all styles; `flatten`: of their medians."""
+    """Monge-Kantorovich map from the colors of all sources to those of all styles; `flatten`: of their
+    medians."""
     target = color_moments(map(read, styles))
     if flatten:
         return MedianColorMap(

@@ -1,4 +1,5 @@
-"""Report of a comparison: numbers for programs, tables for readers, an image grid, one page that needs no other file.
+"""Report of a comparison: numbers for programs, tables for readers, an image grid, one page that needs no
+other file.
 
 compare.json   every number, unrounded, and where it comes from
 compare.md     the tables and the image grid
@@ -37,7 +38,8 @@ def save_comparison(folder: Path, comparison: Comparison, provenance: Mapping[st
     few = {name: pictures[:SHOWN] for name, pictures in shown.items()}
     write_picture(folder / "grid.png", image_grid(few))
     texts = {
-        "compare.json": json.dumps(as_json(comparison, provenance), indent=1, ensure_ascii=False) + "\n",
+        "compare.json": json.dumps(comparison_as_json(comparison, provenance), indent=1, ensure_ascii=False)
+        + "\n",
         "compare.md": "\n\n".join([f"# {folder.name}", summary(comparison), GRID]) + "\n",
         "index.html": _page(folder.name, comparison, few),
     }
@@ -58,7 +60,7 @@ def summary(comparison: Comparison) -> str:
     return "\n\n".join([*parts, *notes(comparison)])
 
 
-def as_json(comparison: Comparison, provenance: Mapping[str, Any]) -> dict[str, Any]:
+def comparison_as_json(comparison: Comparison, provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Every number of the tables, unrounded, and where it comes from."""
     return {
         "provenance": dict(provenance),
@@ -82,10 +84,11 @@ def table(comparison: Comparison) -> list[list[str]]:
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """How everything was measured."""
+    """Sentences that say how everything was measured."""
     how = (
-        f"On {comparison.device}. Seconds: median after a warm-up, for one square image that is already decoded. "
-        "Memory: peak of the first translation beyond what was in use before it, so without weights that are loaded."
+        f"On {comparison.device}. Seconds: median after a warm-up, for one square image that is already "
+        "decoded. Memory: peak of the first translation beyond what was in use before it, so without weights "
+        "that are loaded."
     )
     return [how, *(comparison.metrics.notes() if comparison.metrics else [])]
 

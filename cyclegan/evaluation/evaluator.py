@@ -1,12 +1,13 @@
 """Evaluate translators on a task: every metric that the task has the images for, beside baselines.
 
-Images     Translated with a longer side of at most 256 px; beside the truth, at full size, without its border.
-           Translations are rounded to 8 bits, as they would lie on disk.
-Rows       reference  Real images of the target that were not trained on, as if they were translations: the best that
-                      realism can be, but for chance.
+Images     Translated with a longer side of at most 256 px; beside the truth, at full size, without its
+           border. Translations are rounded to 8 bits, as they would lie on disk.
+Rows       reference  Real images of the target that were not trained on, as if they were translations: the
+                      best that realism can be, but for chance.
            identity   The sources as they are.
-           baselines  Translators without training, fitted on at most 200 training images a side; then those given; then
-                      oracles, marked *, fitted on the very pairs that are scored, compared with the truth alone.
+           baselines  Translators without training, fitted on at most 200 training images a side; then those
+                      given; then oracles, marked *, fitted on the very pairs that are scored, compared with
+                      the truth alone.
 Stylizers  are bound to the examples of the task, a group for each source.
 """
 
@@ -41,7 +42,7 @@ SHEET = 8  # images that are shown beside the truth
 
 
 class EvaluationOptions(NamedTuple):
-    """What is measured, and on how many images."""
+    """Metrics, number and size of images, and more."""
 
     metrics: Sequence[str] | None = None  # names of metrics; None: all that the task has the images for
     limit: int | None = None  # test images, evenly spaced; None: all
@@ -62,7 +63,8 @@ def evaluate(
 ) -> Results:
     """Measure candidates, by the names of their rows, beside baselines.
 
-    candidates  Translators; methods that stylize after the examples of the task; or finished translations by source.
+    candidates  Translators; methods that stylize after the examples of the task; or finished translations by
+                source.
     inverses    Row -> what translates back to the source, for cycle errors.
 
     Raises UserError for an unknown metric, a source without translation, or sizes that differ.
@@ -75,7 +77,7 @@ def evaluate(
 
 
 class _Evaluation:
-    """A task with its images, and the metrics that can be measured on it."""
+    """Task with its images, and the metrics that can be measured on it."""
 
     def __init__(self, chosen: Chosen, options: EvaluationOptions, metrics: Mapping[str, Metric]) -> None:
         self.chosen = chosen
@@ -131,7 +133,7 @@ class _Evaluation:
         return [reduced(read_picture(path), self.options.size) for path in paths]
 
     def _measurable(self, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
-        """Metrics that the task has the images for; those whose weights are not here are written down as not run."""
+        """Select metrics that the task has the images for; note those whose weights are not here."""
         images = {"truth": self.task.truths, "references": self.task.references}
         found = {}
         for name, metric in metrics.items():
@@ -186,7 +188,7 @@ class _Evaluation:
     def _numbers_beside_truth(
         self, name: str, candidate: Candidate, pictures: Pictures = ()
     ) -> dict[str, Number]:
-        """Numbers of translations at full size; finished ones that are smaller are written down as not run."""
+        """Numbers of translations at full size; none if finished ones are smaller, which is noted."""
         metrics = {key: metric for key, metric in self.metrics.items() if metric.table == "truth"}
         if self.pairs is None or not metrics:
             return {}

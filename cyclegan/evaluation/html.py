@@ -1,4 +1,5 @@
-"""Self-contained HTML pages: images are embedded; no script, network or other file is needed; light and dark mode."""
+"""Self-contained HTML pages: images are embedded; no script, network or other file is needed; light and dark
+mode."""
 
 import base64
 import io
@@ -116,19 +117,21 @@ def scatter(title_x: str, title_y: str, points: Mapping[str, tuple[float, float]
             line += LINE
         taken.append((begin, end, line))
         marks.append(
-            f'<circle cx="{at_x:.1f}" cy="{at_y:.1f}" r="5"/><text x="{at_x + beside:.1f}" y="{line + 4:.1f}" '
+            f'<circle cx="{at_x:.1f}" cy="{at_y:.1f}" r="5"/>'
+            f'<text x="{at_x + beside:.1f}" y="{line + 4:.1f}" '
             f'text-anchor="{anchor}">{escape(name)}</text>'
         )
     ticks = [
-        f'<text class="tick" x="70" y="362">{left:.3g}</text><text class="tick" x="630" y="362" text-anchor="end">'
-        f'{right:.3g}</text><text class="tick" x="62" y="28" text-anchor="end">{low:.3g}</text>'
+        f'<text class="tick" x="70" y="362">{left:.3g}</text>'
+        f'<text class="tick" x="630" y="362" text-anchor="end">{right:.3g}</text><text class="tick" x="62" y="28" text-anchor="end">{low:.3g}</text>'
         f'<text class="tick" x="62" y="340" text-anchor="end">{high:.3g}</text>'
     ]
     return (
         '<svg class="plot" viewBox="0 0 700 400" role="img" aria-label="target realism against content kept">'
         f'<path d="M70 20V340H630"/>{"".join(ticks)}{"".join(marks)}'
         f'<text x="350" y="388" text-anchor="middle">{escape(title_x)}: more is kept →</text>'
-        f'<text transform="translate(18 180) rotate(-90)" text-anchor="middle">{escape(title_y)}: nearer →</text>'
+        f'<text transform="translate(18 180) rotate(-90)" text-anchor="middle">'
+        f"{escape(title_y)}: nearer →</text>"
         "</svg>\n"
     )
 

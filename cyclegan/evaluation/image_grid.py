@@ -16,7 +16,8 @@ BAND = 30  # px of height of their background
 
 
 def image_grid(columns: Mapping[str, Sequence[UInt8[np.ndarray, "_ _ 3"]]]) -> UInt8[np.ndarray, "h w 3"]:
-    """One image of all images, on white: a row is as high as its highest, all columns are as wide as the widest."""
+    """One image of all images, on white: a row is as high as its highest, all columns are as wide as the
+    widest."""
     rows = list(zip(*columns.values(), strict=True))
     width = max(picture.shape[1] for row in rows for picture in row)
     low = max(picture.shape[0] for row in rows for picture in row) < LOW

@@ -1,7 +1,7 @@
 """Id of a measurement: numbers with different ids do not stand in one column.
 
-Two papers' figures for one model differ by extractor, resize kernel, split, number or format of the images. Quote the
-id with the number, and compare ids before numbers, as `require_comparable` does.
+Two papers' figures for one model differ by extractor, resize kernel, split, number or format of the images.
+Quote the id with the number, and compare ids before numbers, as `require_comparable` does.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Number:
-    """A value, its 95 % interval where one is known, and how it was measured."""
+    """Value, its 95 % interval where one is known, and how it was measured."""
 
     value: float
     low: float | None = None
@@ -52,7 +52,7 @@ class Number:
 
 
 def number(raw: Raw, **measurement: Any) -> Number:
-    """A value with its interval, or the mean of one value for each image with that of the bootstrap."""
+    """Build a number of a value with its interval, or of one value for each image."""
     per_image = raw if isinstance(raw, np.ndarray) else None
     value, low, high = bootstrap(raw) if isinstance(raw, np.ndarray) else raw
     return Number(
@@ -77,5 +77,6 @@ def require_comparable(column: str, numbers: Iterable[Number]) -> None:
             first, second = asdict(measurements[0]), asdict(other)
             differing = ", ".join(key for key in first if first[key] != second[key])
             raise UserError(
-                f"{column}: {measurements[0].id} and {other.id} differ in {differing}; measure both in the same way"
+                f"{column}: {measurements[0].id} and {other.id} differ in {differing}; "
+                "measure both in the same way"
             )

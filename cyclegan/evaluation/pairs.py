@@ -1,4 +1,5 @@
-"""Translations beside the truth: pairs of test images, at full size, without the border that is not scored."""
+"""Translations beside the truth: pairs of test images, at full size, without the border that is not
+scored."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -18,7 +19,7 @@ SMALLEST = 11  # px of a side that can be compared with the truth: the window of
 
 
 class OtherSizeError(UserError):
-    """A translation and its truth differ in size."""
+    """Error for a translation and a truth that differ in size."""
 
 
 class Pairs:
@@ -34,7 +35,8 @@ class Pairs:
         return digest(map(read_picture, self.task.sources)), digest(map(read_picture, self.task.truths))
 
     def numbers(self, translations: Iterator[Picture], metrics: Mapping[str, Metric]) -> dict[str, Number]:
-        """Mean over images of every metric. Raises OtherSizeError for a translation of another size than its truth."""
+        """Mean over images of every metric. Raises OtherSizeError for a translation of another size than its
+        truth."""
         pairs = zip(self.task.sources, self.task.truths, translations, strict=True)
         scores = [self._score(*pair, metrics) for pair in pairs]
         measured = {
@@ -57,7 +59,8 @@ class Pairs:
         answer, border = read_picture(truth), self.task.border
         if picture.shape != answer.shape:
             raise OtherSizeError(
-                f"{truth}: {size_of(answer)}, but its source is {size_of(picture)}; make the pair equal in size"
+                f"{truth}: {size_of(answer)}, but its source is {size_of(picture)}; "
+                "make the pair equal in size"
             )
         height, width = picture.shape[:2]
         if min(height, width) - 2 * border < SMALLEST:

@@ -1,6 +1,8 @@
-"""Report of an evaluation: numbers for programs, tables for readers, images, one page that needs no other file.
+"""Report of an evaluation: numbers for programs, tables for readers, images, one page that needs no other
+file.
 
-evaluation.json   every number with its interval, its images and the id of its measurement, and where it comes from
+evaluation.json   every number with its interval, its images and the id of its measurement, and where it comes
+                  from
 evaluation.md     the tables of each task
 index.html        the same in one file, with realism against content, and the images that keep least and most
 <task>.png        source | translation | truth of eight images, where the truth is known
@@ -27,10 +29,12 @@ INTERVAL = f"{CONFIDENCE} %, percentile bootstrap over images, {RESAMPLES} resam
 
 
 def save_report(folder: Path, results: Mapping[str, Results], provenance: Mapping[str, Any]) -> None:
-    """Write evaluation.json, evaluation.md, index.html and sheets; `results` by task, as in photo2painting."""
+    """Write evaluation.json, evaluation.md, index.html and sheets; `results` by task, as in
+    photo2painting."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
-        "evaluation.json": json.dumps(as_json(results, provenance), indent=1, ensure_ascii=False) + "\n",
+        "evaluation.json": json.dumps(results_as_json(results, provenance), indent=1, ensure_ascii=False)
+        + "\n",
         "evaluation.md": "\n\n".join(_in_full(name, each) for name, each in results.items()) + "\n",
         "index.html": html.page(
             " and ".join(results), *(_section(name, each) for name, each in results.items())
@@ -56,7 +60,7 @@ def in_bold(word: str, texts: Sequence[str]) -> list[str]:
     return [f"**{word}.** {text}" for text in texts]
 
 
-def as_json(results: Mapping[str, Results], provenance: Mapping[str, Any]) -> dict[str, Any]:
+def results_as_json(results: Mapping[str, Results], provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that is needed to quote a number, and to see whether two numbers may be compared."""
     return {
         "provenance": dict(provenance),
@@ -67,7 +71,8 @@ def as_json(results: Mapping[str, Results], provenance: Mapping[str, Any]) -> di
 
 
 def over_runs(scores: Sequence[Mapping[str, float]]) -> str:
-    """Mean and standard deviation over runs, as of several seeds, of every score that all of them have; in Markdown.
+    """Mean and standard deviation over runs, as of several seeds, of every score that all of them have; in
+    Markdown.
 
     Raises UserError if they have none in common.
     """

@@ -84,10 +84,11 @@ class Results:
         return [f"Not run: {', '.join(names)}: {why}." for why, names in reasons.items()]
 
     def notes(self) -> list[str]:
-        """How everything was measured."""
+        """Sentences that say how everything was measured."""
         count = len(self.captions)
         lines = [
-            f"{count:,} images, each translated once; compared with {self.references:,} real images of the target."
+            f"{count:,} images, each translated once; compared with {self.references:,} real images "
+            "of the target."
         ]
         if self.table("truth"):
             lines.append(
@@ -95,14 +96,14 @@ class Results:
                 "Rows marked * were fitted on these very pairs."
             )
         lines += [_note(metric) for metric in self.metrics.values() if metric.table != "failure modes"]
-        lines.append(f"[in brackets]: {CONFIDENCE} % interval. {REFERENCE}: real images of the target that were not "
-                     f"trained on. {IDENTITY}: the sources as they are.")  # fmt: skip
+        lines.append(f"[in brackets]: {CONFIDENCE} % interval. {REFERENCE}: real images of the target that were "
+                     f"not trained on. {IDENTITY}: the sources as they are.")  # fmt: skip
         if self.duplicates:
             lines.append(f"{self.duplicates} test images that are nearly training images were left out.")
         if self.kept_duplicates:
             lines.append(
-                f"{self.kept_duplicates} test images are nearly training images, and their side has no others: these "
-                "numbers tell how well the training images are remembered."
+                f"{self.kept_duplicates} test images are nearly training images, and their side has no others: "
+                "these numbers tell how well the training images are remembered."
             )
         return [*lines, f"{CYCLE_TITLE} {CYCLE_PROTOCOL}."] if self.cycles else lines
 
@@ -131,7 +132,8 @@ class Results:
         return {**shown, "truth": list(self.truths.values())} if self.truths else {}
 
     def as_json(self) -> dict[str, Any]:
-        """Every number unrounded, with its interval and the id of its measurement; the measurements once, by id."""
+        """Every number unrounded, with its interval and the id of its measurement; the measurements once, by
+        id."""
         numbers = [number for row in self.rows.values() for number in row.values()]
         return {
             "images": list(self.captions),
@@ -149,7 +151,8 @@ class Results:
         }
 
     def difference(self, row: str, name: str) -> Estimate:
-        """Mean difference of a row to the baseline and its interval, image by image, in a metric of single images."""
+        """Mean difference of a row to the baseline and its interval, image by image, in a metric of single
+        images."""
         values = [self.rows[each][name].per_image for each in (row, self.baseline)]
         return bootstrap(values[0] - values[1])  # type: ignore[operator]
 

@@ -1,7 +1,9 @@
-"""Task of a folder of translations: that of a domain, or of any folders; and the images of a task that are scored.
+"""Task of a folder of translations: that of a domain, or of any folders; and the images of a task that are
+scored.
 
 Names      photo.jpg, photo_fake.png and photo_fake_B.png are translations of photo.*.
-Duplicates Test images that are nearly training images are left out and counted. Pairs are kept: they were cut from one
+Duplicates Test images that are nearly training images are left out and counted. Pairs are kept: they were cut
+from one
            image on purpose, and may be plain.
 References Real images that realism is measured by; at most 1,000 of them.
 """
@@ -34,7 +36,8 @@ class Chosen(NamedTuple):
 
 
 def task_of_domain(name: str, to: str | None = None) -> Task:
-    """Test images of a domain, to the target of that name, by default Y. Raises UserError for an unknown target."""
+    """Test images of a domain, to the target of that name, by default Y. Raises UserError for an unknown
+    target."""
     splits = find_splits(UnpairedConfig(domain=name))
     tasks = {task.to: task for task in splits.tasks()}
     target = splits.y.name if to is None else to

@@ -1,11 +1,12 @@
-"""Validation during training: failure modes, scores of discriminators, and a distance that chooses the best weights.
+"""Validation during training: failure modes, scores of discriminators, and a distance that chooses the best
+weights.
 
 Failures   of the translations of a preview, and of discriminators by their mean probabilities of real (see
            cyclegan.metrics.failure_modes); overfitting by training images beside held-out ones.
-Distance   of paired data, L1 of the translations to the truth. Of unpaired data, patch-SWD of the translations to
-           validation images of the target: it needs no weights and follows the hidden truth (docs/evaluation.md). The
-           sum over all targets chooses the best weights. At most 32 images a side, spread evenly, central crops of the
-           size that is trained on, rounded to 8 bits.
+Distance   of paired data, L1 of the translations to the truth. Of unpaired data, patch-SWD of the
+           translations to validation images of the target: it needs no weights and follows the hidden truth
+           (docs/evaluation.md). The sum over all targets chooses the best weights. At most 32 images a side,
+           spread evenly, central crops of the size that is trained on, rounded to 8 bits.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +25,10 @@ from cyclegan.protocols import Images, Preview, Translates, Translator
 from cyclegan.training.judging import Verdict
 
 VALIDATION_IMAGES = 32  # of a side
-NAN = "translations are not finite; training has diverged: go back to an earlier checkpoint with a lower learning rate"
+NAN = (
+    "translations are not finite; training has diverged: go back to an earlier checkpoint with a lower "
+    "learning rate"
+)
 
 Distance = Callable[[], float]  # smaller is better; infinite for what is not finite
 Scores = Mapping[
@@ -34,7 +38,7 @@ Scores = Mapping[
 
 @dataclass(frozen=True)
 class Validator:
-    """Validates a method while its networks carry their averages."""
+    """Validation of a method while its networks carry their averages."""
 
     distances: Mapping[str, Distance] = field(default_factory=dict)  # name of a target -> distance
     training_scores: Callable[[], Scores] = dict  # scores on a preview of training images
@@ -70,7 +74,8 @@ class Validator:
         return Verdict(numbers, messages, {name: distance() for name, distance in self.distances.items()})
 
     def _of_discriminators(self, scores: Scores, known: Scores) -> tuple[dict[str, float], dict[str, str]]:
-        """How far apart scores of real and of fake images lie, and those of training and of held-out images."""
+        """Differences between scores of real and of fake images, and of training and of held-out
+        images."""
         numbers: dict[str, float] = {}
         messages: dict[str, str] = {}
         for name, (real, fake) in sorted(scores.items()):

@@ -1,11 +1,13 @@
 """Cycle error: how exactly F(G(x)) comes back to x, also where G(x) is perturbed in between.
 
-Paper      Chu, Zhmoginov, Sandler, CycleGAN, a master of steganography, 2017: a generator may hide its source in its
-           translation as a faint pattern that is not visible. What is hidden is lost when the translation is stored.
-Perturbed  clean: as a tensor; 8-bit: rounded, as in a PNG; JPEG-90; noise: σ = 3 of 255 levels, the same for all.
+Paper      Chu, Zhmoginov, Sandler, CycleGAN, a master of steganography, 2017: a generator may hide its source
+           in its translation as a faint pattern that is not visible. What is hidden is lost when the
+           translation is stored.
+Perturbed  clean: as a tensor; 8-bit: rounded, as in a PNG; JPEG-90; noise: σ = 3 of 255 levels, the same for
+           all.
 Error      the mean |F(G(x)) − x| in levels of 255, and PSNR in dB.
-Ratio      perturbation ratio, clean error / noisy error: about 1 if F uses what is visible; near 0 if it reads a hidden
-           message.
+Ratio      perturbation ratio, clean error / noisy error: about 1 if F uses what is visible; near 0 if it
+           reads a hidden message.
 """
 
 import io

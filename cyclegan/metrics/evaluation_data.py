@@ -1,4 +1,5 @@
-"""Images that translations are measured against, with the networks and features that several metrics share."""
+"""Images that translations are measured against, with the networks and features that several metrics
+share."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # of Gram distances
 
 
 class Network(Protocol):
-    """A pretrained network that a metric uses, and what makes two of its numbers comparable."""
+    """Pretrained network that a metric uses, with a description that its numbers are compared by."""
 
     @property
     def described(self) -> str:
@@ -36,7 +37,7 @@ class Network(Protocol):
 
 
 class Taps(NamedTuple):
-    """Some layers of VGG-19."""
+    """Layers of VGG-19."""
 
     features: VGGFeatures
     described: str
@@ -61,7 +62,7 @@ NETWORKS: dict[
 
 @dataclass(eq=False)
 class EvaluationData:
-    """What translations of the same sources are measured against; all images are uint8 (h, w, 3).
+    """Images that translations of the same sources are measured against, uint8 (h, w, 3).
 
     sources     images that are translated
     references  real images of the target
@@ -79,7 +80,7 @@ class EvaluationData:
         self.trained = self.trained or self.references
 
     def network(self, name: str) -> Any:
-        """A network of NETWORKS. Raises WeightsMissingError if its weights are not here and may not be fetched."""
+        """Load a network of NETWORKS. Raises WeightsMissingError if its weights are not here."""
         if name not in self._networks:
             self._networks[name] = NETWORKS[name](self.device)
         return self._networks[name]

@@ -1,14 +1,14 @@
 """Networks whose features tell how near two sets of images are, by name; none is ever replaced by another.
 
 inception   Inception v3 of the first GAN papers, 2048 numbers an image; the network of torch-fidelity.
-vgg         the mean over positions of relu4_1 of AdaIN's VGG-19, 512 numbers: texture and parts, little of objects.
-            Gatys and AdaIN minimize losses in its features, so it does not rank them.
-squeezenet  the mean over positions of the last layer of SqueezeNet 1.1, 512 numbers, scaled to a mean square of 1 for
-            each picture, as KID's kernel expects: small, for tests and first impressions.
-dinov2      the class token of DINOv2's ViT-L/14, 1024 numbers: what Stein et al. 2023 recommend in Inception's place.
-            They round the resized pictures to 8 bits; here they are not.
-Resizing    bicubic, antialiased, on floating-point channels, to the size the network was trained on; inception's is
-            then rounded to 8 bits, which is what torch-fidelity's network takes.
+vgg         the mean over positions of relu4_1 of AdaIN's VGG-19, 512 numbers: texture and parts, little of
+            objects. Gatys and AdaIN minimize losses in its features, so it does not rank them.
+squeezenet  the mean over positions of the last layer of SqueezeNet 1.1, 512 numbers, scaled to a mean square
+            of 1 for each picture, as KID's kernel expects: small, for tests and first impressions.
+dinov2      the class token of DINOv2's ViT-L/14, 1024 numbers: what Stein et al. 2023 recommend in
+            Inception's place. They round the resized pictures to 8 bits; here they are not.
+Resizing    bicubic, antialiased, on floating-point channels, to the size the network was trained on;
+            inception's is then rounded to 8 bits, which is what torch-fidelity's network takes.
 """
 
 import io
@@ -32,7 +32,7 @@ from cyclegan.protocols import Images
 
 @dataclass(frozen=True, kw_only=True)
 class Extractor:
-    """A network as a function of images, and what makes two of its numbers comparable."""
+    """Network as a function of images, with a description that its numbers are compared by."""
 
     name: str
     sha256: str
@@ -64,14 +64,16 @@ class Extractor:
 
 
 def load_extractor(name: str, device: torch.device) -> Extractor:
-    """Load the extractor of a name. Raises WeightsMissingError if its weights are not on this machine or fetched."""
+    """Load the extractor of a name. Raises WeightsMissingError if its weights are not on this machine or
+    fetched."""
     if name not in EXTRACTORS:
         raise UserError(f"extractor: '{name}' is not one of {', '.join(EXTRACTORS)}")
     return EXTRACTORS[name](device)
 
 
 def _inception(device: torch.device) -> Extractor:
-    """Inception v3, whose weights are read by our own parser, which executes nothing, and not by torch-fidelity's."""
+    """Inception v3, whose weights are read by our own parser, which executes nothing, and not by
+    torch-fidelity's."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     weights = load_weights("inception")

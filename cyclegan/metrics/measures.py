@@ -1,8 +1,9 @@
-"""Metrics of a whole set of translations, as functions of (translations, data) -> a value with its interval, or one
-value for each image.
+"""Metrics of a whole set of translations, as functions of (translations, data) -> a value with its interval,
+or one value for each image.
 
-Intervals  95 %: of KID and patch-SWD by the jackknife over the images of both sets, of means over images by the
-           bootstrap. FID, precision and recall have none: for few images their bias is larger than their spread.
+Intervals  95 %: of KID and patch-SWD by the jackknife over the images of both sets, of means over images by
+           the bootstrap. FID, precision and recall have none: for few images their bias is larger than their
+           spread.
 """
 
 from typing import TypeAlias
@@ -25,30 +26,30 @@ Raw: TypeAlias = tuple[float, float | None, float | None] | Float[np.ndarray, " 
 NAN = (float("nan"), None, None)
 
 
-def patch_swd(pictures: Pictures, data: EvaluationData) -> Raw:
+def measure_patch_swd(pictures: Pictures, data: EvaluationData) -> Raw:
     """Sliced Wasserstein distance of patches to those of the references."""
     references = data.once("patches", data.references, lambda: patches.project(data.references))
     return patches.swd_interval(patches.project(pictures), references)
 
 
-def kid(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
+def measure_kid(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
     """KID in the features of an extractor; NaN for a single image."""
     sets = _features(pictures, data, network)
     return distribution.kid_interval(*sets) if min(map(len, sets)) > 1 else NAN
 
 
-def fid(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
+def measure_fid(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
     """FID in the features of an extractor; NaN for a single image."""
     sets = _features(pictures, data, network)
     return (distribution.fid(*sets), None, None) if min(map(len, sets)) > 1 else NAN
 
 
-def precision(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
+def measure_precision(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
     """Precision in the features of an extractor; NaN for three images or fewer."""
     return _shares(pictures, data, network)[0], None, None
 
 
-def recall(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
+def measure_recall(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
     """Recall in the features of an extractor; NaN for three images or fewer."""
     return _shares(pictures, data, network)[1], None, None
 
@@ -64,7 +65,7 @@ def _shares(pictures: Pictures, data: EvaluationData, network: str) -> tuple[flo
     return data.once(f"shares in {network}", pictures, lambda: distribution.precision_recall(*sets))
 
 
-def ms_ssim(pictures: Pictures, data: EvaluationData) -> Raw:
+def measure_ms_ssim(pictures: Pictures, data: EvaluationData) -> Raw:
     """MS-SSIM to the sources, at as many scales as the smallest of them allows."""
     scales = scales_of(data)
     return np.array([structure.ms_ssim(*pair, scales) for pair in zip(pictures, data.sources, strict=True)])
@@ -75,19 +76,19 @@ def scales_of(data: EvaluationData) -> int:
     return min(map(structure.scales_for, data.sources))
 
 
-def lpips(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
+def measure_lpips(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
     """LPIPS to the sources."""
     distance = data.network(network)
     return np.array([distance(*pair) for pair in zip(pictures, data.sources, strict=True)])
 
 
-def structure_distance(pictures: Pictures, data: EvaluationData) -> Raw:
+def measure_structure(pictures: Pictures, data: EvaluationData) -> Raw:
     """Distance of the self-similarities of translation and source."""
     vgg, pairs = data.network("structure").features, zip(pictures, data.sources, strict=True)
     return np.array([structure.structure_distance(vgg, *pair, data.device) for pair in pairs])
 
 
-def failure_mode(pictures: Pictures, data: EvaluationData, name: str) -> Raw:
+def measure_failure_mode(pictures: Pictures, data: EvaluationData, name: str) -> Raw:
     """One of the numbers of cyclegan.metrics.failure_modes; NaN where it cannot be told."""
     found = data.once(
         "failure modes", pictures, lambda: measure_failure_modes(data.sources, pictures, data.trained)
@@ -95,12 +96,12 @@ def failure_mode(pictures: Pictures, data: EvaluationData, name: str) -> Raw:
     return found.get(name, NAN[0]), None, None
 
 
-def gram(pictures: Pictures, data: EvaluationData) -> Raw:
+def measure_gram(pictures: Pictures, data: EvaluationData) -> Raw:
     """Distance of Gram matrices from the mean ones of the references."""
     return _style_distances(pictures, data)[0]
 
 
-def perceptual(pictures: Pictures, data: EvaluationData) -> Raw:
+def measure_perceptual(pictures: Pictures, data: EvaluationData) -> Raw:
     """Distance of deep features from those of the source."""
     return _style_distances(pictures, data)[1]
 

@@ -1,11 +1,14 @@
-"""Table of all metrics, by name: what each needs, how it is computed, how it is written down. A new one is a function
-and a line.
+"""Table of all metrics, by name: what each needs, how it is computed, how it is written down. A new one is a
+function and a line.
 
-Tables     truth          Is it the right translation? Each translation beside the truth, at full size, without borders.
-           realism        Does it look like the target? Distances of all translations, as a set, from real images.
-           content        Is the content kept? Each translation beside its source. Leaving the source as it is is
-                          perfect here, so these mean something only beside realism.
-           failure modes  Does it fail? cyclegan.metrics.failure_modes says from where on a number is a failure.
+Tables     truth          Is it the right translation? Each translation beside the truth, at full size,
+                          without borders.
+           realism        Does it look like the target? Distances of all translations, as a set, from real
+                          images.
+           content        Is the content kept? Each translation beside its source. Leaving the source as it is
+                          is perfect here, so these mean something only beside realism.
+           failure modes  Does it fail? cyclegan.metrics.failure_modes says from where on a number is a
+                          failure.
            optimized      Losses of Gatys and AdaIN: printed, never ranked by.
 """
 
@@ -29,7 +32,7 @@ FAILURE_MODE = "see cyclegan.metrics.failure_modes"
 
 
 class Metric(NamedTuple):
-    """A column of the tables of an evaluation; it has either `score` or `measure`."""
+    """Metric, with either `score` or `measure`, and how it is written down."""
 
     needs: Needs  # what the translations are compared with
     table: Table
@@ -61,10 +64,10 @@ def _of_source(title: str, better: Better, digits: int, how: str, score: Score) 
 def _of_features(network: str, title: str) -> dict[str, Metric]:
     """KID, FID, precision and recall in the features of an extractor."""
     described: dict[str, tuple[str, Better, int, str, Callable[..., Raw]]] = {
-        "kid": ("KID", "lower", 4, distribution.KID_PROTOCOL, measures.kid),
-        "fid": ("FID", "lower", 1, distribution.FID_PROTOCOL, measures.fid),
-        "precision": ("precision", "higher", 2, distribution.PRECISION_PROTOCOL, measures.precision),
-        "recall": ("recall", "higher", 2, distribution.RECALL_PROTOCOL, measures.recall),
+        "kid": ("KID", "lower", 4, distribution.KID_PROTOCOL, measures.measure_kid),
+        "fid": ("FID", "lower", 1, distribution.FID_PROTOCOL, measures.measure_fid),
+        "precision": ("precision", "higher", 2, distribution.PRECISION_PROTOCOL, measures.measure_precision),
+        "recall": ("recall", "higher", 2, distribution.RECALL_PROTOCOL, measures.measure_recall),
     }
     return {
         f"{name}-{network}": Metric(
@@ -89,13 +92,13 @@ def _of_lpips(name: str, title: str) -> Metric:
         "lower",
         3,
         lambda data: data.network(name).protocol,
-        measure=partial(measures.lpips, network=name),
+        measure=partial(measures.measure_lpips, network=name),
         weights=name,
     )
 
 
 def _of_failure(name: str, title: str, better: Better, digits: int, needs: Needs = "source") -> Metric:
-    measure = partial(measures.failure_mode, name=name)
+    measure = partial(measures.measure_failure_mode, name=name)
     return Metric(needs, "failure modes", title, better, digits, FAILURE_MODE, measure=measure)
 
 
@@ -105,7 +108,13 @@ METRICS: dict[str, Metric] = {
     "l1": _of_truth("L1", "lower", 4, fidelity.L1_PROTOCOL, fidelity.l1),
     "rmse": _of_truth("RMSE", "lower", 4, fidelity.RMSE_PROTOCOL, fidelity.rmse),
     "patch-swd": Metric(
-        "references", "realism", "patch-SWD", "lower", 4, patches.SWD_PROTOCOL, measure=measures.patch_swd
+        "references",
+        "realism",
+        "patch-SWD",
+        "lower",
+        4,
+        patches.SWD_PROTOCOL,
+        measure=measures.measure_patch_swd,
     ),
     **_of_features("inception", "inception"),
     **_of_features("vgg", "vgg relu4_1"),
@@ -119,7 +128,7 @@ METRICS: dict[str, Metric] = {
         "higher",
         3,
         lambda data: structure.ms_ssim_protocol(measures.scales_of(data)),
-        measure=measures.ms_ssim,
+        measure=measures.measure_ms_ssim,
     ),
     "edge-f1": _of_source("edge-F1", "higher", 3, structure.EDGE_PROTOCOL, structure.edge_f1),
     "lpips": _of_lpips("lpips", "LPIPS to source"),
@@ -131,7 +140,7 @@ METRICS: dict[str, Metric] = {
         "lower",
         4,
         structure.STRUCTURE_PROTOCOL,
-        measure=measures.structure_distance,
+        measure=measures.measure_structure,
         weights="structure",
     ),
     "change": _of_failure("change", "change, levels of 255", "", 1),
@@ -149,7 +158,7 @@ METRICS: dict[str, Metric] = {
         4,
         "mean squared difference of Gram matrices from the mean ones of the targets, "
         f"{', '.join(STYLE_LAYERS)}, summed",
-        measure=measures.gram,
+        measure=measures.measure_gram,
         weights="style",
     ),
     "perceptual": Metric(
@@ -159,7 +168,7 @@ METRICS: dict[str, Metric] = {
         "",
         3,
         "mean squared difference of relu4_1 from the source's",
-        measure=measures.perceptual,
+        measure=measures.measure_perceptual,
         weights="style",
     ),
 }

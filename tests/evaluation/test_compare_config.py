@@ -29,7 +29,10 @@ def test_translators_are_told_apart_by_their_name():
     [
         ("{images: [], translators: {x: {name: identity}}}", "images: give image files"),
         ("{images: [a], translators: {}}", "translators: give one or more"),
-        ("{images: [a], translators: {source: {name: identity}}}", "the name 'source' is that of the first column"),
+        (
+            "{images: [a], translators: {source: {name: identity}}}",
+            "the name 'source' is that of the first column",
+        ),
         (
             "{images: [a], translators: {x: {name: adian}}}",
             "translators.x.name: 'adian' is not one of identity, color-",
@@ -39,7 +42,10 @@ def test_translators_are_told_apart_by_their_name():
             "{images: [a], translators: {x: {name: method, file: f, style: []}}}",
             "translators.x.style: give one image",
         ),
-        ("{images: [a], translators: {x: {name: checkpoint, path: f, style: []}}}", "x.style: give one image"),
+        (
+            "{images: [a], translators: {x: {name: checkpoint, path: f, style: []}}}",
+            "x.style: give one image",
+        ),
         ("{images: [a], translators: {x: {name: color-transfer, style: []}}}", "x.style: give one image"),
         ("{images: [a], translators: {x: {name: identity}}, count: 0}", "count: must be at least 1"),
         ("{images: [a], translators: {x: {name: identity}}, size: 0}", "size: must be at least 1"),

@@ -20,10 +20,10 @@ from cyclegan.evaluation.comparison import (
     Entry,
     Unavailable,
     color_transfer,
-    compare,
+    compare_translators,
     find_images,
 )
-from cyclegan.evaluation.comparison_report import as_json, failed, save_comparison, table
+from cyclegan.evaluation.comparison_report import comparison_as_json, failed, save_comparison, table
 from cyclegan.evaluation.evaluator import EvaluationOptions
 from cyclegan.evaluation.image_grid import GAP
 from cyclegan.evaluation.timing import Timing
@@ -85,7 +85,7 @@ def photographs(tmp_path) -> list[Path]:
 
 def run(photographs, entries, size=64, timed=(16, 32), metrics=(), **images) -> Comparison:
     task = Task(name="comparison", to="", sources=photographs, **images)
-    return compare(entries, task, EvaluationOptions(metrics=metrics, size=size), timed)
+    return compare_translators(entries, task, EvaluationOptions(metrics=metrics, size=size), timed)
 
 
 def test_every_translator_is_given_the_same_pictures(photographs):
@@ -99,7 +99,11 @@ def test_every_translator_is_given_the_same_pictures(photographs):
 
 def test_large_pictures_are_reduced_with_their_aspect_and_small_ones_are_kept(photographs):
     assert [s.shape for s in run(photographs, {}).sources] == [(20, 30, 3), (24, 16, 3), (32, 64, 3)]
-    assert [s.shape for s in run(photographs, {}, size=None).sources] == [(20, 30, 3), (24, 16, 3), (200, 400, 3)]
+    assert [s.shape for s in run(photographs, {}, size=None).sources] == [
+        (20, 30, 3),
+        (24, 16, 3),
+        (200, 400, 3),
+    ]
 
 
 def test_a_reduced_picture_shows_what_the_picture_shows(tmp_path):
@@ -188,9 +192,17 @@ def test_an_interrupt_is_not_a_failure(photographs):
 
 def test_the_table_tells_costs_zeros_as_none_and_what_is_not_known(photographs):
     cost = Cost(
-        parameters=11_378_179, training_images=2, training_hours=0.3333, style_images=1072, weights=("VGG-19", "other")
+        parameters=11_378_179,
+        training_images=2,
+        training_hours=0.3333,
+        style_images=1072,
+        weights=("VGG-19", "other"),
     )
-    entries = {"known": Entry(Identity(), cost), "none": Entry(Identity(), UNTRAINED), "nothing": Entry(Identity())}
+    entries = {
+        "known": Entry(Identity(), cost),
+        "none": Entry(Identity(), UNTRAINED),
+        "nothing": Entry(Identity()),
+    }
     rows = table(run(photographs, entries))
     assert rows[0] == [
         *("", "s per image, 16 px", "s per image, 32 px", "memory, 32 px"),
@@ -206,7 +218,14 @@ def test_the_table_tells_costs_zeros_as_none_and_what_is_not_known(photographs):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(1e-5, "< 0.001"), (0.0123456, "0.0123"), (0.25, "0.250"), (7.891, "7.89"), (99.99, "100"), (1234.5, "1,234")],
+    [
+        (1e-5, "< 0.001"),
+        (0.0123456, "0.0123"),
+        (0.25, "0.250"),
+        (7.891, "7.89"),
+        (99.99, "100"),
+        (1234.5, "1,234"),
+    ],
 )
 def test_seconds_are_written_with_three_digits(photographs, monkeypatch, seconds, text):
     monkeypatch.setattr(comparing, "measure", lambda *_: Timing(seconds=seconds, runs=1, memory=None))
@@ -223,7 +242,7 @@ def test_the_json_file_says_all_that_was_measured(photographs, tmp_path):
     compared = run(photographs, entries, metrics=("ssim-source",))
     save_comparison(tmp_path / "new" / "it", compared, {"commit": "abc"})
     written = json.loads((tmp_path / "new" / "it" / "compare.json").read_text(encoding="utf-8"))
-    assert written == json.loads(json.dumps(as_json(compared, {"commit": "abc"})))
+    assert written == json.loads(json.dumps(comparison_as_json(compared, {"commit": "abc"})))
     assert written["provenance"] == {"commit": "abc"}
     assert written["images"] == [str(path) for path in photographs]
     assert written["metrics"]["rows"]["it"]["ssim-source"]["value"] == pytest.approx(1)
@@ -257,7 +276,10 @@ def test_color_transfer_gives_the_sources_the_moments_of_the_style(tmp_path):
     for path, (low, high) in zip(paths, [(0, 200), (50, 250), (90, 160)], strict=True):
         write_picture(path, rng.integers(low, high, (40, 50, 3), dtype=np.uint8))
     transfer = color_transfer(paths[:2], paths[2:])
-    moved, wanted = color_moments(transfer.translate(read(path)) for path in paths[:2]), color_moments([read(paths[2])])
+    moved, wanted = (
+        color_moments(transfer.translate(read(path)) for path in paths[:2]),
+        color_moments([read(paths[2])]),
+    )
     assert torch.allclose(moved.mean, wanted.mean, atol=1e-5)
     assert torch.allclose(moved.covariance, wanted.covariance, atol=1e-4)
 
@@ -267,7 +289,10 @@ def test_images_are_those_of_files_and_folders_evenly_spaced(tmp_path):
         write_picture(tmp_path / "many" / f"{i}.png", np.zeros((4, 4, 3), dtype=np.uint8))
     Image.new("RGB", (4, 4)).save(tmp_path / "alone.png")
     assert [p.stem for p in find_images([tmp_path / "many"], 3)] == ["0", "4", "8"]
-    assert [p.stem for p in find_images([tmp_path / "alone.png", tmp_path / "many"])] == ["alone", *"012345678"]
+    assert [p.stem for p in find_images([tmp_path / "alone.png", tmp_path / "many"])] == [
+        "alone",
+        *"012345678",
+    ]
     assert len(find_images([tmp_path / "many"], 20)) == 9
 
 
@@ -284,7 +309,9 @@ def test_a_data_set_is_found_where_it_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CYCLEGAN_DATA", str(tmp_path / "elsewhere"))
     for side in ("trainA", "trainB", "testA", "testB"):
-        write_picture(tmp_path / "elsewhere" / "monet2photo" / side / "1.png", np.zeros((4, 4, 3), dtype=np.uint8))
+        write_picture(
+            tmp_path / "elsewhere" / "monet2photo" / side / "1.png", np.zeros((4, 4, 3), dtype=np.uint8)
+        )
     found = tmp_path / "elsewhere" / "monet2photo" / "testB" / "1.png"
     assert find_images([Path("datasets/monet2photo/testB")]) == [found]
     assert find_images([Path("datasets/monet2photo/testB/1.png")]) == [found]

@@ -88,9 +88,20 @@ def test_its_pictures_are_inside_it_row_by_row_to_the_last_bit(text):
 
 def test_it_needs_no_network_no_other_file_and_no_script(text):
     outline = Outline(text)
-    assert not {tag for tag, _ in outline.tags} & {"script", "link", "iframe", "object", "embed", "base", "form"}
+    assert not {tag for tag, _ in outline.tags} & {
+        "script",
+        "link",
+        "iframe",
+        "object",
+        "embed",
+        "base",
+        "form",
+    }
     addresses = [
-        value for tag, attrs in outline.tags for key, value in attrs.items() if key in ("src", "srcset", "href")
+        value
+        for tag, attrs in outline.tags
+        for key, value in attrs.items()
+        if key in ("src", "srcset", "href")
     ]
     assert len(addresses) == 4
     assert all(address.startswith("data:") for address in addresses)

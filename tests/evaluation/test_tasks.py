@@ -66,11 +66,20 @@ def test_translations_of_another_program_are_scored_by_their_names(place, capsys
     [
         (["photos"], "photos: is not a run; name the sources of its translations: --domain"),
         (["photos", "--domain", "photo2money"], "photo2money"),
-        (["photos", "--domain", "photo2tint", "--to", "mint"], "--to: photo2tint has the targets tint and photo"),
+        (
+            ["photos", "--domain", "photo2tint", "--to", "mint"],
+            "--to: photo2tint has the targets tint and photo",
+        ),
         (["photos", "--sources", "nowhere", "--targets", "paintings"], "nowhere: holds no images"),
-        (["few", "--sources", "photos", "--targets", "paintings"], "few: 9 of 12 sources have no translation there, "),
+        (
+            ["few", "--sources", "photos", "--targets", "paintings"],
+            "few: 9 of 12 sources have no translation there, ",
+        ),
         (["large", "--sources", "photos", "--targets", "paintings"], "are 44×44 and 40×40 pixels"),
-        (["photos", "--sources", "photos", "--targets", "paintings", "--metrics", "beauty"], "metrics: 'beauty' is"),
+        (
+            ["photos", "--sources", "photos", "--targets", "paintings", "--metrics", "beauty"],
+            "metrics: 'beauty' is",
+        ),
     ],
 )
 def test_what_cannot_be_scored_is_said_in_one_line(place, capsys, arguments, said):
@@ -209,7 +218,9 @@ def test_a_folder_is_scored_beside_the_truth_where_its_domain_has_one(place, cap
         (place / "theirs").mkdir(exist_ok=True)
         Image.open(path).save(place / "theirs" / path.name)
     assert main(["evaluate", "theirs", "--domain", "photo2tint", "--metrics", "psnr", "ssim", "l1"]) == 0
-    lines = {line.split(" | ")[0]: line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")}
+    lines = {
+        line.split(" | ")[0]: line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")
+    }
     for row in ("Monge-Kantorovich", "median + Monge-Kantorovich", "theirs", r"best linear 7×7\*"):
         assert f"| {row}" in lines
     assert lines["| theirs"].removeprefix("| theirs") == lines["| identity"].removeprefix("| identity")

@@ -63,7 +63,8 @@ def test_a_failure_comes_with_what_helps_with_the_method(x):
 
 
 @pytest.mark.parametrize(
-    ("trained", "held_out", "share"), [(0.8, 0.75, 0.125), (0.8, 0.45, 0.875), (0.5, 0.45, 0.0), (0.8, 0.9, -0.25)]
+    ("trained", "held_out", "share"),
+    [(0.8, 0.75, 0.125), (0.8, 0.45, 0.875), (0.5, 0.45, 0.0), (0.8, 0.9, -0.25)],
 )
 def test_overfitting_of_a_discriminator_is_measured(x, trained, held_out, share):
     validator = Validator(training_scores=lambda: {"D_Y": (trained, 0.4)})

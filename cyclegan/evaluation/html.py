@@ -14,15 +14,15 @@ from cyclegan.evaluation.results import Results
 
 LINE = 14  # of a name in a plot
 STYLE = """
-:root { color-scheme: light dark; --ink: #1c1c1e; --soft: #6b6b70; --line: #dcdce0; --paper: #fff; --band: #f5f5f7;
-        --failure: #b00020 }
+:root { color-scheme: light dark; --ink: #1c1c1e; --soft: #6b6b70; --line: #dcdce0; --paper: #fff;
+        --band: #f5f5f7; --failure: #b00020 }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #ececf0; --soft: #9a9aa2; --line: #3a3a40; --paper: #161618; --band: #202024;
           --failure: #ff8a80 }
 }
 * { box-sizing: border-box }
-body { margin: 0 auto; max-width: 1600px; padding: 2.5rem clamp(1rem, 4vw, 3rem) 4rem; background: var(--paper);
-       color: var(--ink); font: 16px/1.5 system-ui, sans-serif }
+body { margin: 0 auto; max-width: 1600px; padding: 2.5rem clamp(1rem, 4vw, 3rem) 4rem;
+       background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif }
 h1 { font-size: 1.75rem; font-weight: 650; letter-spacing: -.01em; margin: 0 0 1.5rem }
 h2 { font-size: 1.1rem; font-weight: 600; margin: 2.5rem 0 .75rem }
 p { color: var(--soft); max-width: 75ch; margin: .75rem 0 }
@@ -32,7 +32,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 .costs { min-width: 100%; font-size: .9rem }
 .costs th, .costs td { padding: .5rem .7rem; text-align: right; border-bottom: 1px solid var(--line) }
 .costs td, .costs tbody th { white-space: nowrap }
-.costs thead th { font-size: .8rem; font-weight: 500; line-height: 1.3; color: var(--soft); vertical-align: bottom }
+.costs thead th { font-size: .8rem; font-weight: 500; line-height: 1.3; color: var(--soft);
+                  vertical-align: bottom }
 .costs tbody th { font-weight: 600 }
 .costs th:first-child { text-align: left; padding-left: 0 }
 .costs tbody tr:hover { background: var(--band) }
@@ -121,11 +122,13 @@ def scatter(title_x: str, title_y: str, points: Mapping[str, tuple[float, float]
             f'<text x="{at_x + beside:.1f}" y="{line + 4:.1f}" '
             f'text-anchor="{anchor}">{escape(name)}</text>'
         )
-    ticks = [
-        f'<text class="tick" x="70" y="362">{left:.3g}</text>'
-        f'<text class="tick" x="630" y="362" text-anchor="end">{right:.3g}</text><text class="tick" x="62" y="28" text-anchor="end">{low:.3g}</text>'
-        f'<text class="tick" x="62" y="340" text-anchor="end">{high:.3g}</text>'
-    ]
+    places = {  # of ticks: attributes -> number
+        'x="70" y="362"': left,
+        'x="630" y="362" text-anchor="end"': right,
+        'x="62" y="28" text-anchor="end"': low,
+        'x="62" y="340" text-anchor="end"': high,
+    }
+    ticks = [f'<text class="tick" {place}>{number:.3g}</text>' for place, number in places.items()]
     return (
         '<svg class="plot" viewBox="0 0 700 400" role="img" aria-label="target realism against content kept">'
         f'<path d="M70 20V340H630"/>{"".join(ticks)}{"".join(marks)}'

@@ -29,6 +29,19 @@ HEADLINES = (
 KEPT = ("ms-ssim", "ssim-source")  # … and for content
 ARROWS = {"lower": " ↓", "higher": " ↑", "": ""}
 
+TRUTH_NOTE = (
+    "Compared with the truth at full size, without {border} pixels of border. Rows marked * were fitted on "
+    "these very pairs."
+)
+ROWS_NOTE = (
+    f"[in brackets]: {CONFIDENCE} % interval. {REFERENCE}: real images of the target that were not trained on. "
+    f"{IDENTITY}: the sources as they are."
+)
+KEPT_NOTE = (
+    "test images are nearly training images, and their side has no others: these numbers tell how well the "
+    "training images are remembered."
+)
+
 TextTable = list[list[str]]  # the first row is the head, the first column the names
 
 
@@ -85,27 +98,19 @@ class Results:
 
     def notes(self) -> list[str]:
         """Sentences that say how everything was measured."""
-        count = len(self.captions)
-        lines = [
-            f"{count:,} images, each translated once; compared with {self.references:,} real images "
-            "of the target."
+        count, left_out, kept = len(self.captions), self.duplicates, self.kept_duplicates
+        metrics = [_note(metric) for metric in self.metrics.values() if metric.table != "failure modes"]
+        cycle = f"{CYCLE_TITLE} {CYCLE_PROTOCOL}."
+        notes = [
+            f"{count:,} images, each translated once; compared with {self.references:,} real ones of the target.",
+            self.table("truth") and TRUTH_NOTE.format(border=self.border),
+            *metrics,
+            ROWS_NOTE,
+            left_out and f"{left_out} test images that are nearly training images were left out.",
+            kept and f"{kept} {KEPT_NOTE}",
+            self.cycles and cycle,
         ]
-        if self.table("truth"):
-            lines.append(
-                f"Compared with the truth at full size, without {self.border} pixels of border. "
-                "Rows marked * were fitted on these very pairs."
-            )
-        lines += [_note(metric) for metric in self.metrics.values() if metric.table != "failure modes"]
-        lines.append(f"[in brackets]: {CONFIDENCE} % interval. {REFERENCE}: real images of the target that were "
-                     f"not trained on. {IDENTITY}: the sources as they are.")  # fmt: skip
-        if self.duplicates:
-            lines.append(f"{self.duplicates} test images that are nearly training images were left out.")
-        if self.kept_duplicates:
-            lines.append(
-                f"{self.kept_duplicates} test images are nearly training images, and their side has no others: "
-                "these numbers tell how well the training images are remembered."
-            )
-        return [*lines, f"{CYCLE_TITLE} {CYCLE_PROTOCOL}."] if self.cycles else lines
+        return [str(note) for note in notes if note]
 
     def points(self) -> tuple[str, str, dict[str, tuple[float, float]]]:
         """(title of x: content kept, title of y: realism, both for each row that has them)."""

@@ -2,12 +2,14 @@
 
     make figure NAME=trust RUN=runs/photo2painting/many
 
-On photo2painting the right painting of every test photograph is known, so PSNR and SSIM to it say how good a translator
-is. Every metric that does without the truth ranks the same translators: all checkpoints of the runs given, the baselines
-that need no training, and the oracles. Writes runs/figures/trust.md: Spearman's correlation between the two rankings,
-signed so that +1 is agreement, with a 95 % interval by the bootstrap over translators, and what each was measured at.
+On photo2painting the right painting of every test photograph is known, so PSNR and SSIM to it say how good a
+translator is. Every metric that does without the truth ranks the same translators: all checkpoints of the
+runs given, the baselines that need no training, and the oracles. Writes runs/figures/trust.md: Spearman's
+correlation between the two rankings, signed so that +1 is agreement, with a 95 % interval by the bootstrap
+over translators, and what each was measured at.
 
-The runs want many checkpoints: make train ARGS="--set name=many --set training.save_every=500 --set training.keep=20"
+The runs want many checkpoints: make train ARGS="--set name=many --set training.save_every=500 --set
+training.keep=20"
 """
 
 import argparse

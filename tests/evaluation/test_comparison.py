@@ -1,4 +1,4 @@
-"""Comparison: the same pictures for all, every translator in its column, whoever fails named and the others there."""
+"""Comparison: the same images for all; translators that fail are named, and the others continue."""
 
 import json
 import re

@@ -1,5 +1,5 @@
-"""The evaluator: every number has the id of its measurement, what cannot be measured is named, unlike numbers do not
-meet, and every kind of candidate is scored like the others."""
+"""Evaluator: every number has the id of its measurement, metrics that are not run are named, unlike numbers
+are refused in one column, and every kind of candidate is scored like the others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Evaluation from the command line: translations that any program made, runs with weights chosen on validation."""
+"""Evaluation from the command line: translations of any program, runs, and the images that are scored."""
 
 import json
 import re

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from cyclegan.functional.statistics import FLAT, TINY
 from cyclegan.methods.adain import AdaIN
-from cyclegan.methods.settings import AdaINConfig
+from cyclegan.methods.adain import AdaINConfig
 from cyclegan.precision import choose_precision
 from cyclegan.protocols import Images
 

@@ -18,7 +18,7 @@ from step import Library
 
 from cyclegan.evaluation.timing import give_back, peak
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.precision import choose_precision
 from cyclegan.training.plan import rehearse

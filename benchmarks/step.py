@@ -25,7 +25,7 @@ from torch import Tensor
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.precision import autocast, choose_precision
 from cyclegan.training.compiling import compile_networks
@@ -116,7 +116,7 @@ class Library:
     ) -> None:
         self.method = deepcopy(method)
         self.batch, self.dtype = UnpairedBatch(x, y), dtype
-        self.optimizers = Optimizers(self.method.players(), OptimizerConfig())
+        self.optimizers = Optimizers(self.method.parameter_groups(), OptimizerConfig())
         self.parts = Parts(1, graphs)
         if compiled:
             compile_networks(self.method, graphs=graphs)

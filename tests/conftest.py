@@ -16,8 +16,9 @@ from tensorboard.summary.writer import event_file_writer
 from torch import nn
 
 from cyclegan.config import dump
-from cyclegan.data.spec import DataSpec
-from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
+from building import build
+from cyclegan.methods.cyclegan import CycleGAN
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.networks.sources import SOURCES, Source
 from cyclegan.training.checkpoint import Checkpoint, _fill, read_tensors
@@ -36,7 +37,7 @@ event_file_writer._global_uid = event_file_writer.AtomicCounter(10**6)
 def method() -> CycleGAN:
     """G and F differ, and both change a picture visibly."""
     torch.manual_seed(0)
-    method = CONFIG.build(DataSpec())
+    method = build(CONFIG)
     for network in method.networks().values():
         for parameter in network.parameters():
             nn.init.normal_(parameter, std=0.2)

@@ -15,7 +15,7 @@ from cyclegan.inference.guard import Hosts
 from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.server import Server, listen
 from cyclegan.inference.studio import Studio
-from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.protocols import Images
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (30, 44, 3), dtype=np.uint8)

@@ -38,7 +38,7 @@ import torch
 from cyclegan import distributed
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig
@@ -49,7 +49,7 @@ with distributed.joined(torch.device("cpu")):
         discriminator=DiscriminatorConfig(base_channels=4, layers=2),
     )
     method = CycleGAN(small)
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     losses = method.training_step(UnpairedBatch(*torch.rand(2, 2, 3, 32, 32)), optimizers.minimize)
     distributed.averaged(losses)
 """

@@ -11,7 +11,7 @@ from tifffile import imread
 
 from cyclegan.cli import main
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.unpaired import Unpaired
+from building import unpaired_stream
 from cyclegan.images import false_color
 from cyclegan.inference.load import load
 from cyclegan.pictures import read_picture
@@ -148,7 +148,7 @@ def test_batches_of_arrays_are_the_same_from_files_from_the_cache_and_from_memor
     paths = sorted((place / "x").iterdir()), sorted((place / "y").iterdir())
     batches = []
     for how in ({"cache_mb": 0}, {"cache_mb": 9}, {"cache_folder": place / "cache"}, {"cache_folder": place / "cache"}):
-        data = Unpaired(*paths, UnpairedConfig(**config, **how), seed=0, pixels=(side, side))
+        data = unpaired_stream(*paths, UnpairedConfig(**config, **how), seed=0, pixels=(side, side))
         batches.append([data.batch_at(step) for step in range(4)])
     assert len(list((place / "cache").iterdir())) == 8
     assert batches[0][0].x.shape == (3, 5, 16, 16)

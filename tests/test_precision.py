@@ -8,7 +8,7 @@ import torch
 from cyclegan import precision
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.precision import autocast, choose_device, choose_precision
 from cyclegan.training.optimizers import Optimizers
@@ -74,7 +74,7 @@ def test_weights_gradients_and_losses_stay_in_float32():
             lambda_r1=1.0,
         )
     )
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     batch = UnpairedBatch(*(torch.rand(1, 3, 16, 16) * 2 - 1 for _ in "xy"))
     with autocast(torch.bfloat16, CPU):
         assert method.G.layers(batch.x).dtype == torch.bfloat16
@@ -105,7 +105,7 @@ def step_in(
     dtype: torch.dtype, method: CycleGAN, batch: UnpairedBatch
 ) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
     """Losses, and gradients by player."""
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     torch.manual_seed(0)
     with autocast(dtype, CPU):
         losses = method.training_step(batch, optimizers.minimize)

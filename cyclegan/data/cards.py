@@ -162,7 +162,7 @@ def locate(domain: Domain) -> Path:
         from cyclegan.data.embedded import make  # here, because SciPy is slow to import
 
         found = found or DATASETS / card.name  # CYCLEGAN_DATA may be read-only
-        make(card.made.maker, found, card.made.sha256)
+        make(card.made.maker, found, card.made.sha256, card.paired)
     if found is None:
         raise missing(domain)
     _require_pictures(found)

@@ -1,7 +1,7 @@
 """Dataset: what training and evaluation know of data of any kind; the one way to open one."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -32,6 +32,7 @@ BATCHES: Mapping[str, Any] = {
 }
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """Training batches, held-out ones, and what can be scored."""
 

@@ -12,7 +12,7 @@ Checked    by a SHA-256 over names and pixels, which stands in the card of the d
 
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TypeAlias
@@ -38,17 +38,21 @@ PHOTOGRAPHS = {  # file in the wheel -> its shorter side, in pixels
 }
 BLOCK = 80
 ROLES = (("trainA",), ("trainB",), ("trainA",), ("trainB",), ("testA", "testB"))  # the folders a block goes to
+PAIRED_ROLES = (*(4 * [("trainA", "trainB")]), ("testA", "testB"))  # of a data set of pairs
 
 
-def make(maker: str, folder: Path, sha256: str) -> None:
-    """Build the domain of a maker, the whole of it or nothing; a folder that is already there is only verified."""
+def make(maker: str, folder: Path, sha256: str, paired: bool = False) -> None:
+    """Build the domain of a maker, the whole of it or nothing; a folder that is already there is only verified.
+
+    paired  Every training block has its painting beside it.
+    """
     if maker not in MAKERS:
         raise UserError(f"maker '{maker}' is not one of {', '.join(MAKERS)}")
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, suffix=".part") as room:
             built = Path(room) / folder.name
-            _write_blocks(MAKERS[maker], built)
+            _write_blocks(MAKERS[maker], built, PAIRED_ROLES if paired else ROLES)
             _require(checksum(built), sha256, f"{maker}: made other pictures than the card's; use scikit-image 0.26")
             _move(built, folder)
     verify(folder, sha256)
@@ -74,14 +78,14 @@ def _require(found: str, wanted: str, message: str) -> None:
         raise UserError(f"{message} (sha256 {found}, not {wanted})")
 
 
-def _write_blocks(painter: Painter, folder: Path) -> None:
+def _write_blocks(painter: Painter, folder: Path, roles: Sequence[Sequence[str]]) -> None:
     """Cut every photograph and its painting, and put each block where its role wants it."""
     for order, (name, shorter_side) in enumerate(PHOTOGRAPHS.items()):
         photograph = open_photograph(name, shorter_side)
         painting = (painter(photograph / 255) * 255).round().astype(np.uint8)
         for row, column in np.ndindex(photograph.shape[0] // BLOCK, photograph.shape[1] // BLOCK):
             block = np.s_[BLOCK * row : BLOCK * (row + 1), BLOCK * column : BLOCK * (column + 1)]
-            for side in ROLES[(2 * row + column + order) % len(ROLES)]:
+            for side in roles[(2 * row + column + order) % len(roles)]:
                 picture = photograph if side.endswith("A") else painting
                 write_picture(folder / side / f"{Path(name).stem}_{row}_{column}.png", picture[block])
 

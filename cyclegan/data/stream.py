@@ -6,7 +6,7 @@ common to all kinds of data is here: reading ahead, time limits, shards of proce
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ AHEAD = 4  # batches, at least, that are read before they are asked for; one is 
 CPU = torch.device("cpu")
 
 
+@runtime_checkable
 class Source(Protocol):
     """A kind of data: what sample k is."""
 

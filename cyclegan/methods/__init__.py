@@ -1,7 +1,7 @@
 """One file per paper: docstring, settings, class. The table holds strings: only the named method is imported."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, runtime_checkable
 
 from cyclegan.config import Variants
 
@@ -19,6 +19,7 @@ METHODS = Variants(  # method.name -> its settings, which build it
 )
 
 
+@runtime_checkable
 class MethodConfig(Protocol):
     """Settings of a method: a frozen dataclass whose field `name` is its key in METHODS."""
 

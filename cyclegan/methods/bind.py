@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.functional import pad
 
 from cyclegan.errors import UserError
@@ -26,6 +27,7 @@ class NetworkTranslator:
     stride: int
     smallest: int | None = None  # px of a side that the network takes; None: two strides, for 2×2 features or more
     local: bool = True  # a pixel depends on those around it, and on the rest through norms only: tiles will do
+    stochastic: bool = False  # dropout stays on, and batch norms use the statistics of the image, as in pix2pix's tests
 
     @property
     def device(self) -> torch.device:
@@ -36,9 +38,12 @@ class NetworkTranslator:
     def translate(self, images: AnyImages) -> AnyImages:
         """(n, c, h, w) → (n, c', h, w) for any h, w ≥ 1, in evaluation mode."""
         height, width = images.shape[-2:]
-        padded = pad(images, self.padding(height, width), mode="replicate")
-        with evaluating(self.network):
-            translated = self.network(padded.to(self.device))
+        padded = pad(images, self.padding(height, width), mode="replicate").to(self.device)
+        if self.stochastic:
+            translated = torch.cat([_as_in_training(self.network, image) for image in padded.split(1)])
+        else:
+            with evaluating(self.network):
+                translated = self.network(padded)
         return translated[..., :height, :width].to(images)
 
     def padding(self, height: int, width: int) -> tuple[int, int, int, int]:
@@ -50,6 +55,19 @@ class NetworkTranslator:
         smallest = max(SMALLEST, self.smallest or 2 * self.stride)
         least = torch.sym_max(side, smallest)  # not max, which would fix an open side
         return (least + self.stride - 1) // self.stride * self.stride
+
+
+def _as_in_training(network: nn.Module, image: AnyImages) -> AnyImages:
+    """Output of a network in training mode, which leaves its buffers alone; the noise is the same for every image."""
+    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    modes = {module: module.training for module in network.modules()}
+    with torch.random.fork_rng(devices=[image.device] if image.is_cuda else []):
+        torch.manual_seed(0)
+        network.train()
+        translated = functional_call(network, buffers, (image,))
+    for module, mode in modes.items():
+        module.training = mode
+    return translated
 
 
 def require_fitting_controls(styles: int, weights: Sequence[float | int] | None, masks: Tensor | None) -> None:

@@ -39,15 +39,20 @@ class PatchDiscriminator(nn.Module):
         layers: int = 3,
         norm: str = "instance",
         init: str = "normal",
+        bias: str = "auto",
     ) -> None:
         super().__init__()
         widths = [base_channels * min(2**i, 8) for i in range(max(layers, 1) + 1)]
         strides = [2] * (layers - 1) + [1]
         kernel = {"kernel_size": 4, "padding": 1} if layers else {"kernel_size": 1}
+        biased = bias == "always" or has_bias(norm)
         self.layers = nn.Sequential(
             nn.Conv2d(in_channels, widths[0], stride=2 if layers else 1, **kernel),  # type: ignore[arg-type]
             nn.LeakyReLU(0.2, inplace=True),
-            *(_c(*ends, norm, stride=stride, **kernel) for ends, stride in zip(pairwise(widths), strides, strict=True)),
+            *(
+                _c(*ends, norm, biased, stride=stride, **kernel)
+                for ends, stride in zip(pairwise(widths), strides, strict=True)
+            ),
             nn.Conv2d(widths[-1], 1, **kernel),  # type: ignore[arg-type]
         )
         initialize_(self, norm, init)
@@ -78,7 +83,7 @@ class MultiscaleDiscriminator(nn.Module):
         return torch.cat(scores, dim=1)
 
 
-def _c(channels: int, out_channels: int, norm: str, **shape: int) -> nn.Sequential:
+def _c(channels: int, out_channels: int, norm: str, bias: bool, **shape: int) -> nn.Sequential:
     """Ck: convolution, norm, leaky ReLU."""
-    conv = nn.Conv2d(channels, out_channels, bias=has_bias(norm), **shape)  # type: ignore[arg-type]
+    conv = nn.Conv2d(channels, out_channels, bias=bias, **shape)  # type: ignore[arg-type]
     return nn.Sequential(conv, normalize(norm, out_channels), nn.LeakyReLU(0.2, inplace=True))

@@ -75,6 +75,7 @@ class UnetConfig:
     norm: Norm = "instance"
     init: Init = "normal"
     dropout: float = 0.0  # pix2pix: 0.5
+    bias: Literal["auto", "always"] = "auto"  # of convolutions; auto: none before a batch norm. always: as in Torch
 
     def __post_init__(self) -> None:
         at_least(1, self, "base_channels")
@@ -104,6 +105,7 @@ class DiscriminatorConfig:
     scales: int = 1  # pix2pixHD: 3, each judging a copy of half the size of the one before
     norm: Literal["instance", "batch", "layer", "group", "spectral", "none"] = "instance"
     init: Init = "normal"
+    bias: Literal["auto", "always"] = "auto"  # of convolutions; auto: none before a batch norm
 
     def __post_init__(self) -> None:
         at_least(1, self, "base_channels", "scales")

@@ -37,19 +37,21 @@ class UnetGenerator(nn.Module):
         norm: str = "instance",
         init: str = "normal",
         dropout: float = 0.0,
+        bias: str = "auto",
     ) -> None:
         super().__init__()
+        biased = bias == "always" or has_bias(norm)
         self.stride = self.smallest = 2**downsamplings
         widths = [base_channels * min(2**i, 8) for i in range(downsamplings)]
         norms = ["none", *[norm] * (downsamplings - 2), "none"]  # innermost, it would see a single pixel
         self.down = nn.ModuleList(
-            _down(narrow, wide, downsampling, kind, bias=has_bias(norm), relu=i > 0)
+            _down(narrow, wide, downsampling, kind, bias=biased, relu=i > 0)
             for i, (narrow, wide, kind) in enumerate(zip([in_channels, *widths], widths, norms, strict=False))
         )
         inputs = [widths[-1], *(2 * width for width in widths[-2::-1])]
         self.up = nn.ModuleList(
             # transposed innermost: four copies of a single pixel would be alike, and leave a norm nothing
-            _up(wide, narrow, upsampling if i else "transposed", norm, dropout if i < DROPPING else 0.0)
+            _up(wide, narrow, upsampling if i else "transposed", norm, dropout if i < DROPPING else 0.0, bias=biased)
             for i, (wide, narrow) in enumerate(zip(inputs, widths[-2::-1], strict=False))
         )
         self.up.append(nn.Sequential(nn.ReLU(inplace=True), *grow(inputs[-1], out_channels, upsampling, kernel=4)))
@@ -83,8 +85,8 @@ def _down(channels: int, out_channels: int, downsampling: str, norm: str, *, bia
     )
 
 
-def _up(channels: int, out_channels: int, upsampling: str, norm: str, dropout: float) -> nn.Sequential:
+def _up(channels: int, out_channels: int, upsampling: str, norm: str, dropout: float, *, bias: bool) -> nn.Sequential:
     """Ck of the decoder, or CDk, with the ReLU of the layer before at its head."""
-    larger = grow(channels, out_channels, upsampling, kernel=4, bias=has_bias(norm))
+    larger = grow(channels, out_channels, upsampling, kernel=4, bias=bias)
     dropped = [nn.Dropout(dropout)] if dropout else []
     return nn.Sequential(nn.ReLU(inplace=True), *larger, normalize(norm, out_channels), *dropped)

@@ -36,6 +36,9 @@ from cyclegan.evaluation.timing import device_name, measure
 from cyclegan.images import read, to_bytes
 from cyclegan.methods.adain import AdaIN
 from cyclegan.methods.gatys import Gatys
+from cyclegan.methods.gatys import STYLE_LAYERS
+from cyclegan.methods.gatys import GatysConfig
+from cyclegan.methods import AnyMethodConfig as MethodConfig
 from cyclegan.networks.vgg import load_vgg
 from cyclegan.pictures import write_picture
 from cyclegan.precision import choose_device

@@ -10,7 +10,7 @@ from cyclegan.data import folder
 from cyclegan.data.cache import PictureCache
 from cyclegan.data.folder import Pictures, Room
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.unpaired import Unpaired
+from building import unpaired_stream
 from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.pictures import write_picture
 
@@ -59,7 +59,7 @@ def test_pictures_are_those_without_a_cache_and_are_decoded_once_for_all_runs(pa
 def test_batches_are_those_without_a_cache(paths, tmp_path):
     def batch(cache_folder):
         config = UnpairedConfig(x=tmp_path, y=tmp_path, load_size=16, crop_size=8, cache_folder=cache_folder)
-        return Unpaired(paths, paths, config, seed=0).batch_at(7)
+        return unpaired_stream(paths, paths, config, seed=0).batch_at(7)
 
     expected = batch(None)
     for _ in range(2):

@@ -9,7 +9,7 @@ import torch
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.copies import Copies
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.unpaired import Unpaired
+from building import unpaired_stream
 from cyclegan.pictures import write_picture
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
@@ -96,7 +96,7 @@ def batches(tmp_path):
     for level, path in zip((0, 200), paths, strict=True):
         write_picture(path, torch.full((8, 8, 3), level, dtype=torch.uint8).numpy())
     config = UnpairedConfig(domain="photo2painting", load_size=None, crop_size=8, workers=1)
-    return lambda device: Unpaired(paths, paths, config, seed=0, device=device)
+    return lambda device: unpaired_stream(paths, paths, config, seed=0, device=device)
 
 
 def test_the_batches_after_the_one_asked_for_are_already_on_their_way(batches, heard):

@@ -13,13 +13,14 @@ from cyclegan.pictures import find_pictures, read_picture, write_picture
 
 CARDS = {
     path.stem: yaml.safe_load(path.read_text())
-    for path in (Path(__file__).parents[2] / "datasets").glob("photo2*.yaml")
+    for path in (Path(__file__).parents[2] / "datasets").glob("*.yaml")
 }
 EMBEDDED = [name for name, card in CARDS.items() if "made" in card]
 
 
 def made(name: str, folder: Path) -> Path:
-    embedded.make(CARDS[name]["made"]["maker"], folder, CARDS[name]["made"]["sha256"])
+    card = CARDS[name]
+    embedded.make(card["made"]["maker"], folder, card["made"]["sha256"], card.get("paired", False))
     return folder
 
 
@@ -32,11 +33,11 @@ def block(path: Path) -> tuple[str, ...]:
     return tuple(path.stem.rsplit("_", 2))
 
 
-def test_the_three_cards_are_there():
-    assert sorted(EMBEDDED) == ["photo2painting", "photo2palette", "photo2tint"]
+def test_the_four_cards_are_there():
+    assert sorted(EMBEDDED) == ["photo2painting", "photo2palette", "photo2tint", "scene2canvas"]
 
 
-@pytest.mark.parametrize("name", ["photo2painting", "photo2palette", "photo2tint"])
+@pytest.mark.parametrize("name", ["photo2painting", "photo2palette", "photo2tint", "scene2canvas"])
 def test_what_is_made_has_the_checksum_and_the_counts_of_its_card(name, tmp_path):
     folder = made(name, tmp_path / "deep" / name)
     assert embedded.checksum(folder) == CARDS[name]["made"]["sha256"]

@@ -140,8 +140,8 @@ def launched(place: Place, hang: tuple[str, int] | None = None, score: bool = Fa
 
 def command_line(folder: Path, hang: tuple[str, int] | None, score: bool) -> None:
     """What happens in the process. It does not rehearse, which takes a second, nor score unless it is asked to."""
-    from cyclegan import experiment
-    from cyclegan.data.unpaired import Unpaired
+    from cyclegan.commands import evaluate
+    from cyclegan.data.stream import Stream
     from cyclegan.methods.cyclegan import CycleGAN
     from cyclegan.training import plan
     from cyclegan.training.checkpoint import Checkpoint
@@ -153,9 +153,9 @@ def command_line(folder: Path, hang: tuple[str, int] | None, score: bool) -> Non
     os.dup2(output, 2)
     plan.rehearse = lambda *_: plan.Rehearsal(0.01, 0, 0)
     if not score:
-        experiment.score = lambda *_, **__: {}
+        evaluate.evaluate_run = lambda *_, **__: {}
     watched = {
-        "read": (Unpaired, "batch_at"),
+        "read": (Stream, "batch_at"),
         "step": (CycleGAN, "training_step"),
         "look": (CycleGAN, "preview"),
         "save": (Checkpoint, "save"),

@@ -15,7 +15,7 @@ import torch
 
 from cyclegan import experiment
 from cyclegan.cli import main
-from cyclegan.data.unpaired import Unpaired
+from cyclegan.data.stream import Stream
 from cyclegan.networks.patchgan import PatchDiscriminator
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.training import checkpoint as checkpoints
@@ -61,16 +61,16 @@ def whole(tmp_path_factory) -> Path:
 
 def after(step: int, patch: pytest.MonkeyPatch, event: Callable[[], object]) -> None:
     """Let something happen when so many steps are done."""
-    batch_at = Unpaired.batch_at
+    batch_at = Stream.batch_at
     seen: list[int] = []
 
-    def at(batches: Unpaired, asked: int) -> object:
+    def at(batches: Stream, asked: int) -> object:
         if asked == step and step not in seen:
             seen.append(step)
             event()
         return batch_at(batches, asked)
 
-    patch.setattr(Unpaired, "batch_at", at)
+    patch.setattr(Stream, "batch_at", at)
 
 
 def saved(run: Path) -> list[str]:

@@ -16,8 +16,8 @@ from PIL import Image
 
 from cyclegan.cli import main
 from cyclegan.config import parse
-from cyclegan.methods import build
-from cyclegan.methods.settings import MethodConfig
+from building import build
+from cyclegan.methods import AnyMethodConfig as MethodConfig
 from cyclegan.training.checkpoint import Checkpoint, DamagedError, read_release
 from cyclegan.training.ema import EMA
 from cyclegan.training.progress import Progress

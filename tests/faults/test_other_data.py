@@ -12,7 +12,7 @@ from PIL import Image
 
 from cyclegan import experiment
 from cyclegan.cli import main
-from cyclegan.data.identity import Identity
+from cyclegan.data.fingerprint import Identity
 from cyclegan.training import checkpoint, plan
 
 LAST = Path("runs") / "summer2winter" / "nano" / "checkpoints" / "step-00000005"
@@ -37,9 +37,9 @@ def train(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, list[str]]]
 
 def trained_on(side: str) -> list[Path]:
     from cyclegan.data.settings import UnpairedConfig
-    from cyclegan.data.sources import find_sources
+    from cyclegan.data.splits import find_splits
 
-    found = find_sources(UnpairedConfig(x=Path("summer"), y=Path("winter"), load_size=None, crop_size=32))
+    found = find_splits(UnpairedConfig(x=Path("summer"), y=Path("winter"), load_size=None, crop_size=32))
     return found.train_x if side == "summer" else found.train_y
 
 

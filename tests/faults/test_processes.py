@@ -33,7 +33,7 @@ import torch
 from cyclegan import distributed
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 
 SMALL = CycleGANConfig(
@@ -61,7 +61,7 @@ from cyclegan.training.step import Parts
 def trained(dtype, steps, parts=1):
     torch.manual_seed(0)
     method = CycleGAN(SMALL).to(dtype)
-    optimizers = Optimizers(method.players(), OptimizerConfig(), parts)
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig(), parts)
     for step in range(steps):
         torch.manual_seed(step)
         losses = Parts(parts).step(method, share(step, dtype, parts), optimizers.minimize)

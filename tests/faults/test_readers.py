@@ -20,7 +20,7 @@ import cyclegan
 from cyclegan.data import folder
 from cyclegan.data.readers import Readers
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.unpaired import Unpaired, held_out
+from building import held_out, unpaired_stream
 from cyclegan.errors import NoAnswerError
 from cyclegan.pictures import BadPictureError
 from cyclegan.training.checkpoint import list_checkpoints
@@ -65,7 +65,7 @@ def pictures(tmp_path_factory) -> list[list[Path]]:
 def start(pictures) -> Callable[[Path], None]:
     """One launch of the toy on pictures."""
     held = held_out(*pictures, READING, count=2)
-    return lambda run: launch(run, Unpaired(*pictures, READING, seed=0), held_out=held)
+    return lambda run: launch(run, unpaired_stream(*pictures, READING, seed=0), held_out=held)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def awake() -> Iterator[threading.Event]:
 
 def at_step(step: int, pictures: list[list[Path]], happen: Callable[[], object]) -> tuple[Path, Callable[..., object]]:
     """The first picture of a step, and a function that reads pictures and comes to grief when it gets there."""
-    batches = Unpaired(*pictures, READING, seed=0)
+    batches = unpaired_stream(*pictures, READING, seed=0)
     named = [path for each in range(step + 1) for side in batches.names_at(each).values() for path in side]
     fatal = batches.names_at(step)["x"][0]
     times = named.count(fatal) - batches.names_at(step)["x"][1:].count(fatal)

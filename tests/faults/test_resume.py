@@ -17,10 +17,12 @@ from toy import Crash, Interrupted, crash, launch, terminate
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.unpaired import Unpaired, held_out
+from building import held_out, unpaired_stream
+from cyclegan.data.stream import Stream
 from cyclegan.errors import StoppedError
-from cyclegan.methods import build
-from cyclegan.methods.settings import CUTConfig, CycleGANConfig
+from building import build
+from cyclegan.methods.cut import CUTConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.protocols import Preview
 from cyclegan.provenance import environment
@@ -68,9 +70,9 @@ def reading(**settings) -> UnpairedConfig:
 
 
 @pytest.fixture(scope="module")
-def read(pictures) -> Callable[..., Unpaired]:
+def read(pictures) -> Callable[..., Stream]:
     """Makes the reader of the pictures anew."""
-    return lambda **settings: Unpaired(*pictures, reading(**settings), seed=0)
+    return lambda **settings: unpaired_stream(*pictures, reading(**settings), seed=0)
 
 
 def judge(preview: Preview) -> Verdict:
@@ -140,7 +142,7 @@ def test_cut_continues_to_the_bit(tmp_path, start, read, first_difference):
 class Told:
     """Batches, and which pictures were in them."""
 
-    batches: Unpaired
+    batches: Stream
     drawn: list[tuple[int, list[int], list[int]]] = field(default_factory=list)
 
     def batch_at(self, step: int) -> UnpairedBatch:

@@ -19,8 +19,8 @@ from cyclegan.config import dump
 from cyclegan.errors import UserError
 from cyclegan.images import from_bytes
 from cyclegan.inference.export import export
-from cyclegan.methods import build
-from cyclegan.methods.settings import AdaINConfig
+from building import build
+from cyclegan.methods.adain import AdaINConfig
 from cyclegan.training.checkpoint import read_release, write_tensors
 
 

@@ -21,7 +21,7 @@ from cyclegan.images import to_bytes
 from cyclegan.inference.export import TOLERANCE, export
 from cyclegan.inference.translate import translate
 from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.methods.players import build_generator
+from cyclegan.networks.build import build_generator
 from cyclegan.networks.settings import GeneratorConfig, UnetConfig
 
 exporting = sys.modules[export.__module__]  # the function hides its module

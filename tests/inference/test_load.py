@@ -14,8 +14,8 @@ from cyclegan.config import dump
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import UserError
 from cyclegan.images import from_bytes, to_bytes
-from cyclegan.methods import build
-from cyclegan.methods.settings import CycleGANConfig
+from building import build
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.pictures import write_picture
 from cyclegan.training.checkpoint import Checkpoint, DamagedError, read_release, write_release
@@ -240,7 +240,7 @@ def test_a_released_network_of_any_kind_translates_as_it_did_in_training(tmp_pat
     config = CycleGANConfig(discriminator=DiscriminatorConfig(base_channels=2, layers=1, scales=2), **networks)
     torch.manual_seed(0)
     method = build(config)
-    optimizers, ema = Optimizers(method.players(), OptimizerConfig(lr=0.01)), EMA(method.networks(), 0.5)
+    optimizers, ema = Optimizers(method.parameter_groups(), OptimizerConfig(lr=0.01)), EMA(method.networks(), 0.5)
     for _ in range(3):
         method.training_step(UnpairedBatch(*(torch.rand(2, 3, 16, 16) * 2 - 1 for _ in "xy")), optimizers.minimize)
         ema.update()

@@ -12,8 +12,8 @@ from cyclegan.errors import UserError
 from cyclegan.images import read
 from cyclegan.inference.load import load
 from cyclegan.inference.strength import at_strength
-from cyclegan.methods import build
-from cyclegan.methods.settings import AdaINConfig
+from building import build
+from cyclegan.methods.adain import AdaINConfig
 from cyclegan.pictures import read_picture, write_picture
 
 

@@ -15,7 +15,7 @@ from cyclegan.errors import UserError
 from cyclegan.functional.color import match_colors
 from cyclegan.functional.statistics import mean_std
 from cyclegan.methods.adain import AdaIN
-from cyclegan.methods.settings import AdaINConfig
+from cyclegan.methods.adain import AdaINConfig
 
 
 @pytest.fixture(scope="module")

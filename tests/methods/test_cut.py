@@ -11,12 +11,12 @@ from rounds import batch, changed, losses_of, play, snapshot
 from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods import build
+from building import build
 from cyclegan.methods.cut import CUT
-from cyclegan.methods.settings import CUTConfig
+from cyclegan.methods.cut import CUTConfig
 from cyclegan.networks.layers import ResnetBlock
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.protocols import Directed, Losses
+from cyclegan.protocols import Translates, Losses
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig
 
@@ -49,7 +49,7 @@ def test_losses_and_gradients_are_those_of_the_textbook():
     ours = [*method.G.parameters(), *method.H.parameters()]
     slopes = torch.autograd.grad(expected["gan"] + expected["nce_x"] + expected["nce_y"], ours, retain_graph=True)
     of_judge = torch.autograd.grad(expected["D"], list(D.parameters()))
-    owned = {player: list(parameters) for player, parameters in method.players().items()}
+    owned = {player: list(parameters) for player, parameters in method.parameter_groups().items()}
 
     def differentiate(player: str, losses: Losses) -> None:
         sum(losses.values()).backward(inputs=owned[player])
@@ -150,14 +150,14 @@ def test_half_of_the_rounds_are_mirrored():
 
 def test_every_parameter_belongs_to_exactly_one_player_and_the_generator_is_kept():
     method = tiny("spectral")
-    owned = {player: [id(p) for p in parameters] for player, parameters in method.players().items()}
+    owned = {player: [id(p) for p in parameters] for player, parameters in method.parameter_groups().items()}
     assert sorted(owned["generator"] + owned["discriminator"]) == sorted(map(id, method.parameters()))
     assert method.networks() == {"G": method.G}
 
 
 def test_the_discriminator_moves_first_and_each_move_leaves_the_other_players_weights_alone():
     method, moves = tiny(), []
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
 
     def watch(player: str, losses: Losses) -> None:
         before = snapshot(method)
@@ -171,7 +171,7 @@ def test_the_discriminator_moves_first_and_each_move_leaves_the_other_players_we
 @pytest.mark.parametrize("norm", ["instance", "spectral"])
 def test_a_restored_game_continues_as_if_it_had_not_been_interrupted(norm):
     method, restored = tiny(norm, flip=True), tiny(norm, seed=1, flip=True)
-    optimizers, others = (Optimizers(each.players(), OptimizerConfig()) for each in (method, restored))
+    optimizers, others = (Optimizers(each.parameter_groups(), OptimizerConfig()) for each in (method, restored))
     play(method, range(5), optimizers)
     restored.load_state_dict(snapshot(method))
     others.load_state_dict(copy.deepcopy(optimizers.state_dict()))
@@ -189,7 +189,7 @@ def test_a_preview_shows_translation_and_identity_and_changes_no_state():
     G = method.translators["y"].translate
     assert torch.equal(preview.pictures["x_to_y"]["G(x)"], G(seen.x))
     assert torch.equal(preview.pictures["identity"]["G(y)"], G(seen.y))
-    assert set(preview.health) == {"D real", "D fake"}
+    assert set(preview.scores) == {"D"}
     source, translation = preview.translations["G(x)"]
     assert torch.equal(source, seen.x)
     assert torch.equal(translation, G(seen.x))
@@ -197,7 +197,7 @@ def test_a_preview_shows_translation_and_identity_and_changes_no_state():
 
 
 def test_it_translates_to_one_side():
-    assert isinstance(tiny(), Directed)
+    assert isinstance(tiny(), Translates)
     assert list(tiny().translators) == ["y"]
 
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import NotFiniteError
-from cyclegan.methods import build
+from building import build
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.protocols import Losses
 from cyclegan.training.optimizers import Optimizers
@@ -79,7 +79,7 @@ def textbook(method: CycleGAN, x: Tensor, y: Tensor) -> tuple[dict[str, Tensor],
 def test_losses_and_gradients_are_those_of_the_textbook():
     method, seen = tiny().double(), UnpairedBatch(*(images.double() for images in batch(2)))
     expected, slopes = textbook(method, *seen)
-    owned = {player: list(parameters) for player, parameters in method.players().items()}
+    owned = {player: list(parameters) for player, parameters in method.parameter_groups().items()}
 
     def differentiate(player: str, losses: Losses) -> None:
         sum(losses.values()).backward(inputs=owned[player])
@@ -128,7 +128,7 @@ def test_weights_change_with_the_rounds_played_and_a_term_of_no_weight_is_gone()
 
 def test_every_parameter_belongs_to_exactly_one_player():
     method = tiny("spectral")
-    owned = {player: [id(p) for p in parameters] for player, parameters in method.players().items()}
+    owned = {player: [id(p) for p in parameters] for player, parameters in method.parameter_groups().items()}
     assert sorted(owned["generators"] + owned["discriminators"]) == sorted(map(id, method.parameters()))
     kept = method.networks()
     assert list(kept) == ["G", "F"]
@@ -137,7 +137,7 @@ def test_every_parameter_belongs_to_exactly_one_player():
 
 def observed(method: CycleGAN, watch: Callable[[str, dict[str, Tensor], list[Tensor | None]], None]) -> None:
     """A round with real moves; `watch` is told the weights and gradients from before each."""
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
 
     def minimize(player: str, losses: Losses) -> None:
         before, gradients = snapshot(method), [p.grad for p in method.parameters()]
@@ -159,7 +159,7 @@ def test_the_generators_move_first_and_each_move_leaves_the_other_players_weight
 
 def test_each_move_leaves_the_other_players_gradients_alone():
     method = tiny()
-    owned = {player: {id(p) for p in parameters} for player, parameters in method.players().items()}
+    owned = {player: {id(p) for p in parameters} for player, parameters in method.parameter_groups().items()}
     moved = []
 
     def watch(player: str, before: dict[str, Tensor], gradients: list[Tensor | None]) -> None:
@@ -176,7 +176,7 @@ def test_each_move_leaves_the_other_players_gradients_alone():
 
 def test_a_generators_move_gives_the_discriminators_no_gradient_at_all():
     method = tiny()
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
 
     def only_generators(player: str, losses: Losses) -> None:
         if player == "generators":
@@ -188,7 +188,7 @@ def test_a_generators_move_gives_the_discriminators_no_gradient_at_all():
 
 def test_a_loss_that_is_not_finite_stops_the_round_before_anyone_moves():
     method = tiny()
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     seen = batch()
     seen.x[0, 0, 0, 0] = torch.nan
     before = snapshot(method)
@@ -235,9 +235,9 @@ def test_buffers_and_rounds_are_part_of_the_state_and_are_restored():
 def test_a_restored_game_continues_as_if_it_had_not_been_interrupted(norm):
     settings = {"buffer_size": 2, "lambda_r1": 1.0, "r1_every": 2}
     method, restored = tiny(norm, **settings), tiny(norm, seed=1, **settings)
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     play(method, range(5), optimizers)
-    others = Optimizers(restored.players(), OptimizerConfig())
+    others = Optimizers(restored.parameter_groups(), OptimizerConfig())
     restored.load_state_dict(snapshot(method))
     others.load_state_dict(copy.deepcopy(optimizers.state_dict()))
     assert play(restored, range(5, 9), others) == play(method, range(5, 9), optimizers)
@@ -284,7 +284,7 @@ def test_two_steps_of_images_with_other_numbers_of_channels(channels):
         augment=("translation", "cutout"),
     )
     method = build(config, channels)
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     before = [parameter.clone() for parameter in method.parameters()]
     batch = UnpairedBatch(*(torch.rand(2, count, 16, 16) * 2 - 1 for count in channels))
     for _ in range(2):

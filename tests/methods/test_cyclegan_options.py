@@ -4,8 +4,8 @@ import pytest
 import torch
 from rounds import batch, losses_of, tiny
 
-from cyclegan.losses.adversarial import GAMES
-from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.losses.adversarial import GAN_LOSSES
+from cyclegan.methods.cyclegan import CycleGANConfig
 
 CYCLE = {"cycle_x", "cycle_y"}
 
@@ -64,7 +64,7 @@ def test_to_translate_nothing_is_loaded_for_the_cycle(monkeypatch):
 # Other games
 
 
-@pytest.mark.parametrize("gan", GAMES)
+@pytest.mark.parametrize("gan", GAN_LOSSES)
 def test_each_game_is_played_by_its_losses_on_the_scores_of_present_and_past_fakes(gan):
     method, seen = tiny(gan=gan, lambda_gp=0.1), batch(2)
     with torch.no_grad():
@@ -73,8 +73,8 @@ def test_each_game_is_played_by_its_losses_on_the_scores_of_present_and_past_fak
     losses = losses_of(method, seen)
     for side, generator in (("X", "gan_F"), ("Y", "gan_G")):
         real, fake = judged[side]
-        assert losses[generator] == pytest.approx(GAMES[gan].generator(fake).item(), rel=1e-5)
-        assert losses[f"D_{side}"] == pytest.approx(0.5 * GAMES[gan].discriminator(real, fake).item(), rel=1e-5)
+        assert losses[generator] == pytest.approx(GAN_LOSSES[gan].generator(fake).item(), rel=1e-5)
+        assert losses[f"D_{side}"] == pytest.approx(0.5 * GAN_LOSSES[gan].discriminator(real, fake).item(), rel=1e-5)
 
 
 def test_wgan_gp_penalizes_slopes_between_reals_and_past_fakes_in_proportion_to_the_halved_game(monkeypatch):

@@ -15,8 +15,9 @@ from cyclegan.functional.color import luma
 from cyclegan.images import read
 from cyclegan.losses.perceptual import mean_form
 from cyclegan.methods.gatys import Example, Gatys
-from cyclegan.methods.settings import GatysConfig, MethodConfig
-from cyclegan.protocols import Stylizer, Translator
+from cyclegan.methods.gatys import GatysConfig
+from cyclegan.methods import AnyMethodConfig as MethodConfig
+from cyclegan.protocols import Stylizes, Translator
 
 WEIGHTS, DATA = os.environ.get("CYCLEGAN_WEIGHTS"), os.environ.get("CYCLEGAN_DATA")
 PAPER = Path(__file__).parents[2] / "experiments" / "gatys" / "paper.yaml"
@@ -50,7 +51,7 @@ def watched(method: Gatys, content: torch.Tensor, styles: list[Example]) -> tupl
 def test_it_is_a_stylizer_whose_result_keeps_the_size_and_range_of_the_content():
     method = gatys(steps=3)
     image = method.stylize(picture(33, 21), picture(16, 50, seed=1))
-    assert isinstance(method, Stylizer)
+    assert isinstance(method, Stylizes)
     assert image.shape == (1, 3, 33, 21)
     assert image.abs().max() <= 1
     assert not image.requires_grad

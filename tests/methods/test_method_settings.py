@@ -4,7 +4,8 @@ import pytest
 
 from cyclegan.config import dump, parse
 from cyclegan.errors import ConfigError
-from cyclegan.methods.settings import CycleGANConfig, MethodConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.methods import AnyMethodConfig as MethodConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
 
 
@@ -71,10 +72,10 @@ SMALL = DiscriminatorConfig(layers=0)
 )
 def test_crops_must_fit_both_networks(generator, discriminator, stride, smallest):
     config = CycleGANConfig(generator=generator, discriminator=discriminator)
-    config.require_fitting(smallest)
+    config.check(spec_of(crop_size=smallest), TRAINING)
     for crop in (smallest - stride, smallest + 1):
         with pytest.raises(ValueError, match=f"make it a multiple of {stride} and at least {smallest}"):
-            config.require_fitting(crop)
+            config.check(spec_of(crop_size=crop), TRAINING)
 
 
 @pytest.mark.parametrize("text", ["{base_channels: 8}", "{}", "{name: resnet, base_channels: 8}"])
@@ -141,6 +142,6 @@ def test_half_a_ramp_is_refused(settings, said):
 def test_crops_are_large_enough_for_the_distance_of_the_cycle(cycle, smallest):
     small = {"generator": GeneratorConfig(downsamplings=1), "discriminator": DiscriminatorConfig(layers=1)}
     config = CycleGANConfig(cycle=cycle, **small)
-    config.require_fitting(smallest + smallest % 2)
+    config.check(spec_of(crop_size=smallest + smallest % 2), TRAINING)
     with pytest.raises(ValueError, match=f"make it a multiple of 2 and at least {smallest}"):
-        config.require_fitting(smallest - 1 - (smallest - 1) % 2)
+        config.check(spec_of(crop_size=smallest - 1 - (smallest - 1) % 2), TRAINING)

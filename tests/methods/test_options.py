@@ -7,8 +7,10 @@ import torch
 
 from cyclegan.config import parse
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods import build
-from cyclegan.methods.settings import CUTConfig, CycleGANConfig, MethodConfig
+from building import build
+from cyclegan.methods.cut import CUTConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.methods import AnyMethodConfig as MethodConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.training.ema import EMA
 from cyclegan.training.optimizers import Optimizers
@@ -109,12 +111,12 @@ def after_two_steps(*overrides: str) -> dict[str, torch.Tensor]:
     settings = parse(BASE, Settings, "base.yaml", overrides)
     torch.manual_seed(0)
     method = build(settings.method)
-    optimizers = Optimizers(method.players(), settings.training.optimizer)
+    optimizers = Optimizers(method.parameter_groups(), settings.training.optimizer)
     ema = EMA(method.networks(), settings.training.ema)
     schedule = Schedule(settings.training, torch.device("cpu"))
     for step in range(2):
         torch.manual_seed(step)
-        optimizers.begin(step, schedule.factor(step))
+        optimizers.set_learning_rates(step, schedule.factor(step))
         batch = UnpairedBatch(*(torch.rand(2, 3, 32, 32) * 2 - 1 for _ in "xy"))
         losses = method.training_step(batch, optimizers.minimize)
         ema.update()

@@ -11,7 +11,7 @@ from torch import nn
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.compiling import compile_networks
 from cyclegan.training.optimizers import Optimizers
@@ -31,7 +31,7 @@ def step(built: CycleGAN) -> tuple[dict[str, float], torch.Tensor]:
     batch = UnpairedBatch(
         *(torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(i)) * 2 - 1 for i in (1, 2))
     )
-    losses = built.training_step(batch, Optimizers(built.players(), OptimizerConfig()).minimize)
+    losses = built.training_step(batch, Optimizers(built.parameter_groups(), OptimizerConfig()).minimize)
     gradients = torch.cat([parameter.grad.flatten() for parameter in built.G.parameters()])
     return {name: loss.item() for name, loss in losses.items()}, gradients
 

@@ -87,8 +87,8 @@ def test_losses_that_overflow_only_together_are_refused_too():
 def test_the_learning_rate_is_a_share_of_the_configured_one_for_every_player():
     first, second = weight(0.0), weight(0.0)
     optimizers = Optimizers({"first": [first], "second": [second]}, CONFIG)
-    assert optimizers.begin(7, 0.5) == pytest.approx(0.05)
-    assert optimizers.begin(7, 0.25) == pytest.approx(0.025)  # of the configured, not of the last
+    assert optimizers.set_learning_rates(7, 0.5) == pytest.approx(0.05)
+    assert optimizers.set_learning_rates(7, 0.25) == pytest.approx(0.025)  # of the configured, not of the last
     for player, w in (("first", first), ("second", second)):
         optimizers.minimize(player, {"loss": w.sum()})
         assert w.item() == pytest.approx(-0.025)
@@ -99,7 +99,7 @@ def test_a_player_may_have_a_learning_rate_of_its_own_from_the_first_step_and_th
     optimizers = Optimizers({"slow": [slow], "fast": [fast]}, OptimizerConfig(lr=0.1, lr_factors={"fast": 3.0}))
     for scaled in (False, True):
         if scaled:
-            assert optimizers.begin(7, 0.5) == pytest.approx(0.05)
+            assert optimizers.set_learning_rates(7, 0.5) == pytest.approx(0.05)
         before = slow.item(), fast.item()
         for player, w in (("slow", slow), ("fast", fast)):
             optimizers.minimize(player, {"loss": w.sum()})
@@ -113,7 +113,7 @@ def test_a_player_may_watch_all_but_the_last_of_so_many_steps():
     optimizers = Optimizers({"critic": [critic], "generator": [generator]}, config)
     places = []
     for step in range(6):
-        optimizers.begin(step, 1.0)
+        optimizers.set_learning_rates(step, 1.0)
         for player, w in (("generator", generator), ("critic", critic)):
             optimizers.minimize(player, {"loss": w.sum()})
         places.append((critic.item(), generator.item()))

@@ -8,8 +8,8 @@ import torch
 from toy import CPU, Noise, Toy, launch
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods import build
-from cyclegan.methods.settings import CycleGANConfig
+from building import build
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training import plan
 from cyclegan.training.checkpoint import list_checkpoints

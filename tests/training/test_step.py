@@ -10,7 +10,7 @@ from cyclegan.cli import main
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import UserError
 from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig, TrainingConfig
@@ -36,7 +36,7 @@ def after(steps: int, *, parts: int = 1, recompute: bool = False) -> tuple[dict[
     """The losses and gradients of the last step. (Weights drift by rounding: norms leave some biases no gradient.)"""
     built = method()
     recompute_blocks(built, recompute)
-    optimizers = Optimizers(built.players(), OptimizerConfig(), parts)
+    optimizers = Optimizers(built.parameter_groups(), OptimizerConfig(), parts)
     for step in range(steps):
         torch.manual_seed(step)
         losses = Parts(parts).step(built, batch(), optimizers.minimize)

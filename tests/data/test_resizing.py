@@ -1,4 +1,4 @@
-"""Contents and styles from two folders: the batches of Unpaired under their names; resizing that keeps the aspect."""
+"""Contents and styles from two folders: the batches of Stream under their names; resizing that keeps the aspect."""
 
 from pathlib import Path
 
@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from cyclegan.data.batches import StyledBatch
 from cyclegan.data.folder import Pictures, Room
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.unpaired import Unpaired, held_out
+from building import held_out, unpaired_stream
 from cyclegan.errors import UserError
 from cyclegan.pictures import write_picture
 
@@ -35,27 +34,6 @@ def sides(tmp_path_factory) -> tuple[list[Path], list[Path]]:
     return paths
 
 
-def test_a_batch_holds_contents_of_x_and_styles_of_y(sides):
-    batch = Unpaired(*sides, CONFIG, seed=0, kind=StyledBatch).batch_at(3)
-    assert isinstance(batch, StyledBatch)
-    assert batch.content.shape == batch.style.shape == (2, 3, 8, 8)
-    assert ((batch.content[:, 0] + 1) * 127.5).round().unique().tolist() == [10]
-    assert ((batch.style[:, 0] + 1) * 127.5).round().unique().tolist() == [200]
-
-
-def test_its_images_are_those_of_an_unpaired_batch(sides):
-    styled, unpaired = Unpaired(*sides, CONFIG, seed=0, kind=StyledBatch), Unpaired(*sides, CONFIG, seed=0)
-    for step in range(4):
-        for ours, theirs in zip(styled.batch_at(step), unpaired.batch_at(step), strict=True):
-            assert torch.equal(ours, theirs)
-
-
-def test_held_out_contents_and_styles_bear_their_names_too(sides):
-    batch = held_out(*sides, CONFIG, kind=StyledBatch)
-    assert isinstance(batch, StyledBatch)
-    assert len(batch.content) == len(batch.style) == 2
-
-
 @pytest.mark.parametrize(("size", "expected"), [((24, 48), (12, 24)), ((40, 24), (20, 12)), ((6, 6), (12, 12))])
 def test_the_shorter_side_gets_the_size_and_the_longer_follows(tmp_path, size, expected):
     write_picture(tmp_path / "ramp.png", ramp(*size, 0))
@@ -71,7 +49,7 @@ def test_a_square_resize_does_not_keep_the_aspect(tmp_path):
 
 
 def test_crops_reach_both_ends_of_the_longer_side(sides):
-    batches = Unpaired([sides[0][1]], sides[1], CONFIG, seed=0)  # 12×24 px: blue runs from 0 to 188
+    batches = unpaired_stream([sides[0][1]], sides[1], CONFIG, seed=0)  # 12×24 px: blue runs from 0 to 188
     blues = torch.cat([batches.batch_at(step).x[:, 2] for step in range(40)])
     assert blues.min() < -0.9
     assert blues.max() > 0.4

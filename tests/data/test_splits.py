@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.sources import Sources, _leave_out_bad, find_sources, hold_out
+from cyclegan.data.splits import Side, Splits, _skip_unreadable, find_splits, hold_out
 from cyclegan.errors import UserError
 
 
@@ -21,9 +21,9 @@ def config(tmp_path) -> UnpairedConfig:
 
 
 def test_by_default_nothing_is_kept_aside(config):
-    sources = find_sources(config)
-    assert (sources.validation_x, sources.validation_y) == ([], [])
-    assert (len(sources.train_x), len(sources.test_x)) == (56, 4)
+    splits = find_splits(config)
+    assert (splits.x.validation, splits.y.validation) == ([], [])
+    assert (len(splits.x.train), len(splits.x.test)) == (56, 4)
 
 
 @pytest.mark.parametrize("again", ["photos", "paintings/../photos", "linked"])
@@ -31,22 +31,22 @@ def test_a_folder_is_no_other_side_of_itself_however_it_is_spelled(config, tmp_p
     (tmp_path / "linked").symlink_to(tmp_path / "photos")
     twice = replace(config, y=tmp_path / again)
     with pytest.raises(UserError, match=f"photos and {twice.y}: are the same folder; give one for each side"):
-        find_sources(twice)
+        find_splits(twice)
 
 
 def test_what_is_kept_aside_is_neither_trained_on_nor_tested_on(config):
-    whole, parted = find_sources(config), find_sources(replace(config, validation=0.2))
-    assert parted.test_x == whole.test_x
-    assert len(parted.validation_x) == 11
-    assert sorted(parted.train_x + parted.validation_x) == whole.train_x
-    assert not set(parted.train_y) & set(parted.validation_y)
+    whole, parted = find_splits(config), find_splits(replace(config, validation=0.2))
+    assert parted.x.test == whole.x.test
+    assert len(parted.x.validation) == 11
+    assert sorted(parted.x.train + parted.x.validation) == whole.x.train
+    assert not set(parted.y.train) & set(parted.y.validation)
 
 
 def test_a_picture_added_later_moves_few_others(config):
-    before = find_sources(replace(config, validation=0.2))
+    before = find_splits(replace(config, validation=0.2))
     Image.new("RGB", (16, 16)).save(Path(str(config.x)) / "new.png")
-    after = find_sources(replace(config, validation=0.2))
-    assert len(set(before.validation_x) ^ set(after.validation_x)) <= 2
+    after = find_splits(replace(config, validation=0.2))
+    assert len(set(before.x.validation) ^ set(after.x.validation)) <= 2
 
 
 @pytest.mark.parametrize(("count", "held"), [(2, 1), (7, 1), (8, 2), (16, 4), (79, 4), (80, 4), (100, 5), (2000, 100)])
@@ -59,8 +59,8 @@ def test_one_picture_in_twenty_is_held_out_or_four_where_they_are_no_more_than_a
 
 @pytest.mark.parametrize("share", [1e-6, 0.999])
 def test_both_parts_get_at_least_one(config, share):
-    sources = find_sources(replace(config, validation=share))
-    assert min(len(sources.train_x), len(sources.validation_x)) == 1
+    splits = find_splits(replace(config, validation=share))
+    assert min(len(splits.x.train), len(splits.x.validation)) == 1
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])
@@ -81,51 +81,51 @@ def many(folder: Path, count: int) -> list[Path]:
 
 
 @pytest.fixture
-def paired(tmp_path) -> Sources:
+def paired(tmp_path) -> Splits:
     """Two hundred pictures of each side, of which a hundred test pictures correspond."""
     x, y = many(tmp_path / "x", 200), many(tmp_path / "y", 200)
-    sides = {"train_x": x[:100], "train_y": y[:100], "test_x": x[100:], "test_y": y[100:]}
-    return Sources(domain="x2y", x="x", y="y", **sides, paired_test=True)
+    sides = {name: Side(name=name, train=paths[:100], test=paths[100:]) for name, paths in (("x", x), ("y", y))}
+    return Splits(domain="x2y", **sides, paired=frozenset({"test"}))
 
 
 def test_good_pictures_all_stay(paired):
-    assert _leave_out_bad(paired, 0.01) == paired
+    assert _skip_unreadable(paired, 0.01) == paired
 
 
 def test_a_bad_picture_leaves_its_list_and_of_two_that_correspond_both_go(paired):
-    for path in (paired.train_x[7], paired.test_x[3], paired.test_y[5]):
+    for path in (paired.x.train[7], paired.x.test[3], paired.y.test[5]):
         path.write_bytes(b"no picture")
-    kept = _leave_out_bad(paired, 0.01)
-    assert kept.train_x == paired.train_x[:7] + paired.train_x[8:]
-    assert kept.train_y == paired.train_y
-    for name in ("test_x", "test_y"):
-        whole = getattr(paired, name)
-        assert getattr(kept, name) == [path for i, path in enumerate(whole) if i not in (3, 5)]
-    assert [str(bad).split(": ")[0] for bad in kept.left_out] == [
-        str(path) for path in (paired.train_x[7], paired.test_x[3], paired.test_y[5])
+    kept = _skip_unreadable(paired, 0.01)
+    assert kept.x.train == paired.x.train[:7] + paired.x.train[8:]
+    assert kept.y.train == paired.y.train
+    for side in ("x", "y"):
+        whole = getattr(paired, side).test
+        assert getattr(kept, side).test == [path for i, path in enumerate(whole) if i not in (3, 5)]
+    assert [str(bad).split(": ")[0] for bad in kept.skipped] == [
+        str(path) for path in (paired.x.train[7], paired.x.test[3], paired.y.test[5])
     ]
 
 
 def test_up_to_a_hundredth_of_a_side_may_be_bad(paired):
-    for path in paired.train_y[:2]:
+    for path in paired.y.train[:2]:
         path.write_bytes(b"")
-    assert len(_leave_out_bad(paired, 0.01).left_out) == 2
-    paired.test_y[0].write_bytes(b"")
+    assert len(_skip_unreadable(paired, 0.01).skipped) == 2
+    paired.y.test[0].write_bytes(b"")
     with pytest.raises(UserError, match=r"3 of 200 pictures of y cannot be read, above data.most_bad \(1%\)"):
-        _leave_out_bad(paired, 0.01)
+        _skip_unreadable(paired, 0.01)
 
 
 def test_by_default_no_picture_is_opened(config, monkeypatch):
-    monkeypatch.setattr("cyclegan.data.sources.look_at_all", lambda _: pytest.fail("opened"))
-    assert find_sources(config).left_out == []
+    monkeypatch.setattr("cyclegan.data.splits.look_at_all", lambda _: pytest.fail("opened"))
+    assert find_splits(config).skipped == []
 
 
 def test_validation_pictures_are_taken_from_the_good_ones(config):
     count = 240
     for i in range(60, count):
         Image.new("RGB", (1, 1)).save(Path(str(config.x)) / f"{i}.png")
-    bad = find_sources(replace(config, validation=0.2)).validation_x[0]
+    bad = find_splits(replace(config, validation=0.2)).x.validation[0]
     bad.write_bytes(b"")
-    kept = find_sources(replace(config, validation=0.2, on_bad_picture="skip"))
-    assert bad not in kept.train_x + kept.validation_x + kept.test_x
-    assert len(kept.train_x) + len(kept.validation_x) + len(kept.test_x) == count - 1
+    kept = find_splits(replace(config, validation=0.2, on_bad_picture="skip"))
+    assert bad not in kept.x.train + kept.x.validation + kept.x.test
+    assert len(kept.x.train) + len(kept.x.validation) + len(kept.x.test) == count - 1

@@ -43,7 +43,7 @@ stylize: $(READY)      ## paint CONTENT= like STYLE= into OUT (METHOD=gatys; ada
 	@test -n "$(CONTENT)" -a -n "$(STYLE)" || { echo "usage: make stylize CONTENT=photo.jpg STYLE=painting.jpg [METHOD=gatys|adain]" >&2; exit 2; }
 	$(BIN)/cyclegan translate "$(STYLIZER)" "$(CONTENT)" --style "$(STYLE)" --out "$(OUT)"
 
-compare: $(READY)      ## the same pictures through many methods: one wall, one table (COMPARISON=baselines)
+compare: $(READY)      ## the same images through many methods: one image grid, one table (COMPARISON=baselines)
 	$(BIN)/cyclegan compare experiments/compare/$(COMPARISON).yaml $(ARGS)
 
 evaluate: $(READY)     ## score RUN on the test pictures of its domain

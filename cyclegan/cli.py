@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from cyclegan import __version__
+from cyclegan.commands import compare, evaluate
 from cyclegan.errors import StoppedError, UserError, refused
 from cyclegan.inference.options import Options
 
@@ -54,8 +55,8 @@ def parser() -> argparse.ArgumentParser:
     for name, add_arguments, said in (
         ("train", _add_train, "train the experiment of a YAML file, or continue it; then score it"),
         ("translate", _add_translate, "translate pictures and films with a run or a released file"),
-        ("evaluate", _add_evaluate, "score a run, or translations that any program made"),
-        ("compare", _add_compare, "the same pictures through many translators: one wall, one table"),
+        ("evaluate", evaluate.add_arguments, "score runs, a model, or translations that any program made"),
+        ("compare", _add_compare, "the same images through many translators: one image grid, one table"),
         ("export", _add_export, "write a trained generator as .onnx or .pt2, or as a release for the hub"),
         ("import", _add_import, "make a release of weights that pytorch-CycleGAN-and-pix2pix has trained"),
         ("data", _add_data, "list, fetch and check data sets"),
@@ -98,37 +99,9 @@ def _add_translate(verb: argparse.ArgumentParser) -> None:
     verb.set_defaults(run=_translate)
 
 
-def _add_evaluate(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("folders", type=Path, nargs="+", help="runs, as of several seeds, or a folder of pictures")
-    verb.add_argument("--domain", help="of pictures: whose test pictures they translate: photo2monet")
-    verb.add_argument("--to", help="of pictures: the side they are translated to, by name: monet")
-    verb.add_argument("--sources", type=Path, help="instead of a domain: what the pictures were made from")
-    verb.add_argument("--targets", type=Path, help="and real pictures of what they should look like")
-    verb.add_argument("--held-out", type=Path, help="and more of these, that nobody trained on")
-    verb.add_argument("--out", type=Path, help="folder for the report; by default beside the run")
-    verb.add_argument("--count", type=_count, metavar="PICTURES", help="at most so many, evenly spaced")
-    verb.add_argument("--metrics", nargs="+", help="only these: patch-swd kid-inception ms-ssim lpips ...")
-    verb.add_argument("--fetch", action="store_true", help="download the weights that metrics lack")
-    verb.set_defaults(
-        run=lambda options: _verbs().evaluate(
-            options.folders,
-            domain=options.domain,
-            to=options.to,
-            sources=options.sources,
-            targets=options.targets,
-            held_out=options.held_out,
-            out=options.out,
-            count=options.count,
-            metrics=options.metrics,
-            fetch=options.fetch,
-        )
-    )
-
-
 def _add_compare(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("comparison", type=Path, help="experiments/compare/baselines.yaml")
+    compare.add_arguments(verb)
     _add_set(verb)
-    verb.set_defaults(run=lambda options: _verbs().compare(options.comparison, options.set))
 
 
 def _add_export(verb: argparse.ArgumentParser) -> None:
@@ -193,19 +166,28 @@ def _add_serve(verb: argparse.ArgumentParser) -> None:
 def _add_show(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("experiment", type=Path, help="a YAML file or a run folder")
     _add_set(verb)
-    verb.set_defaults(run=lambda options: _experiment().show(options.experiment, options.set))
+    verb.set_defaults(run=_show)
 
 
 def _train(options: argparse.Namespace) -> int:
     """A file, or two folders."""
     folders = (options.x, options.y)
     if options.experiment is not None and folders == (None, None):
-        return _experiment().train(options.experiment, options.set)
+        from cyclegan.commands.train import train
+
+        train(options.experiment, options.set)
+        return 0
     if options.experiment is None and None not in folders:
         from cyclegan.own_data import train_folders
 
         return train_folders(*folders, options.set)
     raise UserError("train: give either the YAML file of an experiment, or two folders: --x photos --y paintings")
+
+
+def _show(options: argparse.Namespace) -> int:
+    from cyclegan.commands.show import show
+
+    return show(options.experiment, options.set)
 
 
 def _translate(options: argparse.Namespace) -> int:
@@ -242,13 +224,6 @@ def _verbs() -> ModuleType:
     from cyclegan import verbs
 
     return verbs
-
-
-def _experiment() -> ModuleType:
-    """Likewise."""
-    from cyclegan import experiment
-
-    return experiment
 
 
 def _add_set(verb: argparse.ArgumentParser) -> None:

@@ -9,15 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cyclegan.config import dump, load
 from cyclegan.data.cards import find_domain, list_domains, locate
-from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.sources import find_sources, kinds_of_sides
+from cyclegan.config import load
+from cyclegan.data.splits import find_splits, formats_of
 from cyclegan.errors import UserError
-from cyclegan.evaluation.settings import CompareConfig
-from cyclegan.experiment import RUNS, Experiment, score
+from cyclegan.experiment import Experiment
 from cyclegan.inference.options import Options
-from cyclegan.provenance import environment
 
 
 def translate(
@@ -125,76 +122,8 @@ def check_data(targets: Sequence[str]) -> int:
     if len(targets) == 1 and Path(targets[0]).suffix in (".yaml", ".yml"):
         config = replace(load(Path(targets[0]), Experiment).data, on_bad_picture="error")
         folders = (config.x, config.y) if config.domain is None else (locate(find_domain(config.domain)),)
-        report = check(*folders, kinds=kinds_of_sides(config, find_sources(config)))
+        report = check(*folders, kinds=list(formats_of(config, find_splits(config)).values()))
     else:
         report = check(*(Path(name) if Path(name).is_dir() else locate(find_domain(name)) for name in targets))
     print(report)
     return UserError.exit_code if report.bad else 0
-
-
-def compare(path: Path, overrides: Sequence[str]) -> int:
-    """The same pictures through many translators; what fails is named, and the others continue."""
-    config = load(path, CompareConfig, overrides)
-
-    from cyclegan.comparison import compare
-    from cyclegan.evaluation.summary import failures, save_comparison, summary
-
-    comparison = compare(config)
-    folder = RUNS / "compare" / path.stem
-    save_comparison(folder, comparison, {"settings": dump(config), **environment()})
-    print(summary(comparison))
-    for failure in failures(comparison):
-        print(f"error: {failure}", file=sys.stderr)
-    print(f"\nwall and tables: {folder / 'index.html'} and {folder / 'wall.png'}")
-    return UserError.exit_code if failures(comparison) else 0
-
-
-def evaluate(
-    folders: Sequence[Path],
-    *,
-    domain: str | None,
-    to: str | None,
-    sources: Path | None,
-    targets: Path | None,
-    held_out: Path | None,
-    out: Path | None,
-    count: int | None,
-    metrics: Sequence[str] | None,
-    fetch: bool,
-) -> int:
-    """Score runs on their test pictures, or a folder of translations that any program made."""
-    folder = folders[0]
-    if all((each / "config.yaml").exists() for each in folders):
-        given = {"--domain": domain, "--to": to, "--sources": sources, "--targets": targets, "--held-out": held_out}
-        for option in (name for name, value in given.items() if value is not None):
-            raise UserError(f"{option}: {folder} is a run, whose settings say that; give it with a folder of pictures")
-        if out is not None and len(folders) > 1:
-            raise UserError("--out: each run keeps its own report; give --out with one run")
-        scores = [score(each, out, count=count, metrics=metrics, fetch=fetch) for each in folders]
-        if len(scores) > 1:
-            from cyclegan.scoring import over_runs
-
-            print(f"\n{len(scores)} runs, mean ± standard deviation of the last weights\n\n{over_runs(scores)}")
-        return 0
-    if len(folders) > 1:
-        raise UserError(f"{folder}: only runs are evaluated together; give one folder of pictures at a time")
-
-    from cyclegan.evaluation.report import as_text, save_report
-    from cyclegan.precision import choose_device
-    from cyclegan.scoring import Asked, assess_folder, task_of_domain, task_of_folders
-
-    if domain is not None:
-        task = task_of_domain(find_sources(UnpairedConfig(domain=domain)), to)
-    elif sources is not None and targets is not None:
-        task = task_of_folders(sources, targets, held_out)
-    else:
-        raise UserError(
-            f"{folder}: is no run; say what its pictures are translations of: --domain photo2monet, "
-            "or --sources photos --targets paintings"
-        )
-    report = assess_folder(folder, task, choose_device("auto"), Asked(count, fetch, metrics))
-    out = out or RUNS / "evaluation" / folder.absolute().name
-    print(as_text(report))
-    save_report(out, {task.name: report}, {"pictures": str(folder), "evaluated_by": environment()})
-    print(f"\nnumbers, tables and pictures: {out / 'index.html'}")
-    return 0

@@ -6,7 +6,7 @@ import pytest
 
 from cyclegan.config import dump, load, parse
 from cyclegan.data.cards import all_cards, find_domain
-from cyclegan.evaluation.settings import CompareConfig
+from cyclegan.evaluation.compare_config import CompareConfig
 from cyclegan.experiment import Experiment
 from cyclegan.methods import AnyMethodConfig as MethodConfig
 

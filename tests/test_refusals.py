@@ -18,8 +18,8 @@ from cyclegan.cli import main
 from cyclegan.data import archive, embedded, fetch
 from cyclegan.data.cards import Archive, Card
 from cyclegan.errors import NoSpaceError, UserError, naming
-from cyclegan.evaluation import report, summary
-from cyclegan.evaluation.compare import Comparison
+from cyclegan.evaluation import comparison_report, report
+from cyclegan.evaluation.comparison import Comparison
 from cyclegan.pictures import write_picture
 from cyclegan.training.checkpoint import write_release
 from cyclegan.training.lock import locked
@@ -117,7 +117,7 @@ def test_a_folder_that_cannot_be_made_as_there_is_no_room(tmp_path, monkeypatch)
 
 @needs_full
 def test_a_report_names_the_file_that_could_not_be_written(tmp_path, meets, capsys, monkeypatch):
-    monkeypatch.setattr(report, "as_json", lambda *_: {})
+    monkeypatch.setattr(report, "results_as_json", lambda *_: {})
     always_full(tmp_path / "evaluation.json")
     with pytest.raises(OSError, match="No space left") as caught:
         report.save_report(tmp_path, {}, {})
@@ -127,14 +127,14 @@ def test_a_report_names_the_file_that_could_not_be_written(tmp_path, meets, caps
 
 @needs_full
 def test_a_comparison_names_the_file_that_could_not_be_written(tmp_path, monkeypatch):
-    nothing = Comparison(images=[], sources=[], timed=[], device="", results={}, assessment=None)
-    monkeypatch.setattr(summary, "as_json", lambda *_: {})
-    monkeypatch.setattr(summary, "summary", lambda *_: "")
-    monkeypatch.setattr(summary, "_page", lambda *_: "")
-    monkeypatch.setattr(summary, "wall", lambda *_: embedded.np.zeros((4, 4, 3), embedded.np.uint8))
+    nothing = Comparison(images=[], sources=[], timed=[], device="", results={}, metrics=None)
+    monkeypatch.setattr(comparison_report, "comparison_as_json", lambda *_: {})
+    monkeypatch.setattr(comparison_report, "summary", lambda *_: "")
+    monkeypatch.setattr(comparison_report, "_page", lambda *_: "")
+    monkeypatch.setattr(comparison_report, "image_grid", lambda *_: embedded.np.zeros((4, 4, 3), embedded.np.uint8))
     always_full(tmp_path / "compare.md")
     with pytest.raises(OSError, match="No space left") as caught:
-        summary.save_comparison(tmp_path, nothing, {})
+        comparison_report.save_comparison(tmp_path, nothing, {})
     assert caught.value.filename == str(tmp_path / "compare.md")
 
 

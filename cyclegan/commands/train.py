@@ -25,7 +25,7 @@ def train(path: Path, overrides: Sequence[str]) -> Path:
     from cyclegan import distributed
     from cyclegan.commands.evaluate import evaluate_run
     from cyclegan.data.dataset import open_dataset
-    from cyclegan.evaluation.suite import WITHOUT_WEIGHTS
+    from cyclegan.metrics.table import WITHOUT_WEIGHTS
     from cyclegan.precision import choose_device
     from cyclegan.training.lock import locked
     from cyclegan.training.run import Run, SilentRun

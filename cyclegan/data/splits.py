@@ -18,6 +18,8 @@ from cyclegan.data.settings import PairedConfig, SidesConfig
 from cyclegan.data.task import Task
 from cyclegan.errors import UserError
 from cyclegan.pictures import BadPictureError, find_pictures
+from cyclegan.pixels.files import kind_of
+from cyclegan.pixels.kind import Kind
 
 TEST_SHARE = 20  # of the images of a plain folder, one in so many is kept from training …
 MIN_TEST = 4  # … or so many, of which a quarter may be: with fewer the scores of a discriminator are a matter of chance
@@ -67,9 +69,15 @@ class Splits:
             truths=targets if split in self.paired else (),
             references=references,
             held_out=held_out,
+            examples=[[style] for style in _examples(len(getattr(source, split)), targets)],
             fit=(source.train, target.train),
             border=self.border,
         )
+
+
+def _examples(count: int, targets: Sequence[Path]) -> list[Path]:
+    """One image of the target for each source, half the list away from its own position, where its truth may be."""
+    return [targets[(i + len(targets) // 2) % len(targets)] for i in range(count)] if targets else []
 
 
 def choose_references(train: Sequence[Path], test: Sequence[Path]) -> tuple[Sequence[Path], Sequence[Path]]:
@@ -92,6 +100,14 @@ def find_splits(config: SidesConfig) -> Splits:
     if config.on_bad_picture == "skip":
         splits = _skip_unreadable(splits, config.most_bad)
     return _with_validation(splits, config.validation) if config.validation else splits
+
+
+def formats_of(config: SidesConfig, splits: Splits) -> dict[str, Kind]:
+    """Pixel formats of X and Y, by the settings and the first training image of each."""
+    return {
+        "x": kind_of(splits.x.train[0], config.channels_x, config.range_x, "data.range_x"),
+        "y": kind_of(splits.y.train[0], config.channels_y, config.range_y, "data.range_y"),
+    }
 
 
 def _of_domain(name: str, paired: bool) -> Splits:

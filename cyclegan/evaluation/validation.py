@@ -1,11 +1,12 @@
-"""Validation during training: failure modes, scores of discriminators, and a distance that chooses the best weights.
+"""Validation during training: failure modes, scores of discriminators, and a distance that chooses the best
+weights.
 
 Failures   of the translations of a preview, and of discriminators by their mean probabilities of real (see
-           cyclegan.metrics.symptoms). A discriminator's overfitting is told by training images beside held-out ones.
-Distance   of paired data, mean |translation − truth| of central crops of validation images. Of others, patch-SWD of
-           their translations to validation images of the target: it needs no weights and follows the hidden truth
-           (docs/evaluation.md). The sum over all targets chooses the best weights. At most 32 images a side, spread
-           evenly, at the size of the crops that are trained on.
+           cyclegan.metrics.failure_modes); overfitting by training images beside held-out ones.
+Distance   of paired data, L1 of the translations to the truth. Of unpaired data, patch-SWD of the
+           translations to validation images of the target: it needs no weights and follows the hidden truth
+           (docs/evaluation.md). The sum over all targets chooses the best weights. At most 32 images a side,
+           spread evenly, central crops of the size that is trained on, rounded to 8 bits.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,21 +18,27 @@ import torch
 
 from cyclegan.data.splits import MIN_TEST
 from cyclegan.images import to_bytes
-from cyclegan.metrics.patches import Projected, project, swd
-from cyclegan.metrics.symptoms import failures, overfit, symptoms
-from cyclegan.protocols import AnyImages, Images, Preview, Translates, Translator
+from cyclegan.metrics.evaluation_data import EvaluationData
+from cyclegan.metrics.failure_modes import failures, measure_failure_modes, overfit
+from cyclegan.metrics.table import METRICS, Metric
+from cyclegan.protocols import Images, Preview, Translates, Translator
 from cyclegan.training.judging import Verdict
 
 VALIDATION_IMAGES = 32  # of a side
-NAN = "translations are not finite; training has diverged: go back to an earlier checkpoint with a lower learning rate"
+NAN = (
+    "translations are not finite; training has diverged: go back to an earlier checkpoint with a lower "
+    "learning rate"
+)
 
 Distance = Callable[[], float]  # smaller is better; infinite for what is not finite
-Scores = Mapping[str, tuple[float, float]]  # discriminator -> mean probability of real, of real and of fake images
+Scores = Mapping[
+    str, tuple[float, float]
+]  # discriminator -> mean probability of real, of real and of fake images
 
 
 @dataclass(frozen=True)
 class Validator:
-    """Validates a method while its networks carry their averages."""
+    """Validation of a method while its networks carry their averages."""
 
     distances: Mapping[str, Distance] = field(default_factory=dict)  # name of a target -> distance
     training_scores: Callable[[], Scores] = dict  # scores on a preview of training images
@@ -59,13 +66,16 @@ class Validator:
                 return Verdict(numbers, messages | {f"NaN, {title}": NAN}, {})
             if (sources.shape[1], translations.shape[1]) != (3, 3):
                 continue  # what is known of failure modes was seen in RGB
-            found = symptoms(*(list(to_bytes(images).numpy()) for images in (sources, translations)))
+            found = measure_failure_modes(
+                *(list(to_bytes(images).numpy()) for images in (sources, translations))
+            )
             numbers |= {f"{name} {title}": value for name, value in found.items()}
             messages |= {f"{mode}, {title}": text for mode, text in failures(found, self.remedies).items()}
         return Verdict(numbers, messages, {name: distance() for name, distance in self.distances.items()})
 
     def _of_discriminators(self, scores: Scores, known: Scores) -> tuple[dict[str, float], dict[str, str]]:
-        """How far apart scores of real and of fake images lie, and those of training and of held-out images."""
+        """Differences between scores of real and of fake images, and of training and of held-out
+        images."""
         numbers: dict[str, float] = {}
         messages: dict[str, str] = {}
         for name, (real, fake) in sorted(scores.items()):
@@ -79,53 +89,41 @@ class Validator:
 
 
 def _distances(translators: Mapping[str, Translator], spec: Any, batch: Any) -> dict[str, Distance]:
-    """Distance of each target: to the truth of pairs, else to real images by their patches."""
+    """Distance of each target: L1 to the truth of pairs, else patch-SWD to real images."""
     found: dict[str, Distance] = {}
-    for target, translator in translators.items():
+    for target, translator in translators.items() if spec.kind in ("unpaired", "paired") else ():
         source, result = spec.direction(target)
-        sources, targets = getattr(batch, source), getattr(batch, result)
-        if spec.kind == "paired":
-            found[target] = TruthDistance(translator, sources, targets)
-        elif spec.kind == "unpaired":
-            found[target] = PatchDistance.of(translator, sources, targets)
+        found[target] = TargetDistance.of(
+            translator, getattr(batch, source), getattr(batch, result), spec.kind == "paired"
+        )
     return found
 
 
 @dataclass(frozen=True)
-class TruthDistance:
-    """Mean absolute difference of translations from the truth, of a range of 2."""
-
-    translator: Translator
-    sources: AnyImages
-    truths: AnyImages
-
-    def __call__(self) -> float:
-        """Smaller is better."""
-        distance = float((_translate(self.translator, self.sources) - self.truths).abs().mean())
-        return distance if np.isfinite(distance) else float("inf")
-
-
-@dataclass(frozen=True)
-class PatchDistance:
-    """Sliced Wasserstein distance of the patches of translations to those of real images of the target."""
+class TargetDistance:
+    """Distance of the translations of images to their truths or to real images of the target, by a metric."""
 
     translator: Translator
     sources: Images
-    targets: Projected
+    metric: Metric
+    data: EvaluationData
 
     @classmethod
-    def of(cls, translator: Translator, sources: Images, targets: Images) -> "PatchDistance":
-        """Images on the translator's device."""
-        return cls(translator, sources, project(list(to_bytes(targets).numpy())))
+    def of(cls, translator: Translator, sources: Images, targets: Images, paired: bool) -> "TargetDistance":
+        """Images on the translator's device; those of pairs are the truths of the sources."""
+        data = EvaluationData(list(to_bytes(sources).numpy()), list(to_bytes(targets).numpy()))
+        return cls(translator, sources, METRICS["l1" if paired else "patch-swd"], data)
 
     def __call__(self) -> float:
-        """Smaller is better; infinite for what is not finite."""
-        translated = _translate(self.translator, self.sources)
+        """Smaller is better; infinite for translations that are not finite."""
+        with torch.no_grad():
+            translated = torch.cat([self.translator.translate(image) for image in self.sources.split(1)])
         if not translated.isfinite().all():
             return float("inf")
-        return swd(project(list(to_bytes(translated).numpy())), self.targets)
-
-
-@torch.no_grad()
-def _translate(translator: Translator, sources: AnyImages) -> AnyImages:
-    return torch.cat([translator.translate(image) for image in sources.split(1)])
+        pictures = list(to_bytes(translated).numpy())
+        if self.metric.measure:
+            return self.metric.measure(pictures, self.data)[0]
+        assert self.metric.score
+        return float(
+            np.mean([self.metric.score(*pair) for pair in zip(pictures, self.data.references, strict=True)])
+        )

@@ -1,13 +1,16 @@
 """Patch-SWD: how far the small patches of one set of pictures are from those of another; needs no weights.
 
-Papers     Rabin, Peyré, Delon, Bernot 2011 (sliced Wasserstein distance); Karras et al. 2018 (of patches of a Laplacian
-           pyramid). Smaller is better; 0 for equal sets; biased upwards for few pictures, so read it beside its floor.
-Patches    7×7 of RGB in [0, 1] from three levels: two of details and what is left. 64 places a level, spread over the
-           picture and the same in every picture, so that the order of the pictures makes no difference.
-Distance   the mean over levels of the mean over 256 random unit directions of W₁ between the projected patches.
+Papers     Rabin, Peyré, Delon, Bernot 2011 (sliced Wasserstein distance); Karras et al. 2018 (of patches of a
+           Laplacian pyramid). Smaller is better; 0 for equal sets; biased upwards for few pictures, so read
+           it beside the reference row.
+Patches    7×7 of RGB in [0, 1] from three levels: two of details and what is left. 64 places a level, spread
+           over the picture and the same in every picture, so that the order of the pictures makes no
+           difference.
+Distance   the mean over levels of the mean over 256 random unit directions of W₁ between the projected
+           patches.
 Differs    from Karras et al.: patches are not normalized, since color and contrast belong to a style.
-Interval   ± 1.96 deviations of the jackknife that leaves out one tenth of the pictures of either set at a time; it
-           holds the spread and not the bias.
+Interval   ± 1.96 deviations of the jackknife that leaves out one tenth of the pictures of either set at a
+           time; it holds the spread and not the bias.
 """
 
 from collections.abc import Sequence
@@ -30,19 +33,19 @@ SWD_PROTOCOL = (
 
 
 class Projected(NamedTuple):
-    """The patches of a set of pictures along every direction, sorted."""
+    """Patches of a set of images along every direction, sorted."""
 
     values: list[Float[np.ndarray, "directions patches"]]  # one for each level
     owners: list[Int[np.ndarray, "directions patches"]]  # the group of the picture, for the jackknife
 
 
 def patch_swd(pictures: Sequence[np.ndarray], targets: Sequence[np.ndarray], seed: int = 0) -> float:
-    """The distance between two sets of pictures, uint8 (h, w, 3) of any sizes from 28 pixels on."""
+    """Distance between two sets of images, uint8 (h, w, 3) of any sizes from 28 pixels on."""
     return swd(project(pictures, seed), project(targets, seed))
 
 
 def project(pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], seed: int = 0) -> Projected:
-    """What of a set is compared; both sets need the same seed."""
+    """Project the patches of a set of images; two sets to be compared need the same seed."""
     random = np.random.default_rng(seed)
     places = [random.random((PLACES, 2)) for _ in range(LEVELS)]
     directions = [_unit(random.normal(size=(3 * SIDE**2, DIRECTIONS))) for _ in range(LEVELS)]
@@ -54,25 +57,29 @@ def project(pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], seed: int = 0) -> Pr
     owner = np.repeat(group, PLACES)
     found = [np.ascontiguousarray(np.concatenate(level).T, dtype=np.float32) for level in values]
     orders = [np.argsort(level, axis=1, kind="stable") for level in found]
-    sorted_values = [np.take_along_axis(level, order, axis=1) for level, order in zip(found, orders, strict=True)]
+    sorted_values = [
+        np.take_along_axis(level, order, axis=1) for level, order in zip(found, orders, strict=True)
+    ]
     return Projected(sorted_values, [owner[order] for order in orders])
 
 
 def swd(x: Projected, y: Projected) -> float:
-    """The distance between two projected sets."""
+    """Distance between two projected sets."""
     return float(np.mean([_wasserstein(a, b) for a, b in zip(x.values, y.values, strict=True)]))
 
 
 def swd_interval(x: Projected, y: Projected) -> Interval:
-    """The distance, and how sure it is over the pictures of both sets."""
+    """Distance with its interval over the images of both sets."""
     distance = swd(x, y)
-    spread = _jackknife([swd(part, y) for part in _leave_out(x)]) + _jackknife([swd(x, part) for part in _leave_out(y)])
+    spread = _jackknife([swd(part, y) for part in _leave_out(x)]) + _jackknife(
+        [swd(x, part) for part in _leave_out(y)]
+    )
     half = QUANTILE * np.sqrt(spread)
     return Interval(distance, max(0.0, float(distance - half)), float(distance + half))
 
 
 def _leave_out(x: Projected) -> list[Projected]:
-    """The set without each group of its pictures in turn."""
+    """Sets without each group of images in turn."""
     groups = np.unique(x.owners[0])
     if len(groups) < 2:
         return []
@@ -85,7 +92,7 @@ def _leave_out(x: Projected) -> list[Projected]:
 
 
 def _jackknife(distances: Sequence[float]) -> float:
-    """The variance, from the distances without each group."""
+    """Variance from the distances without each group."""
     if not distances:
         return np.inf
     return (len(distances) - 1) * float(np.var(distances))
@@ -97,7 +104,8 @@ def _spread(count: int) -> Int[np.ndarray, " count"]:
 
 
 def _wasserstein(x: Float[np.ndarray, "d n"], y: Float[np.ndarray, "d m"]) -> float:
-    """The mean over directions of W₁ of sorted samples, at quantiles where there are many or unlike numbers."""
+    """Mean over directions of W₁ of sorted samples, at quantiles where there are many or unlike
+    numbers."""
     if x.shape != y.shape:
         points = min(POINTS, max(x.shape[1], y.shape[1]))
         x, y = _quantiles(x, points), _quantiles(y, points)
@@ -121,8 +129,10 @@ def _pyramid(picture: UInt8[np.ndarray, "h w 3"]) -> list[Float[np.ndarray, "_ _
     return [*bands, rest]
 
 
-def _patches(band: Float[np.ndarray, "h w 3"], places: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n pixels"]:
-    """Those at shares of the way that a patch can move."""
+def _patches(
+    band: Float[np.ndarray, "h w 3"], places: Float[np.ndarray, "n 2"]
+) -> Float[np.ndarray, "n pixels"]:
+    """Patches at places in 0 … 1 of the range that a patch can move over."""
     views = np.lib.stride_tricks.sliding_window_view(band, (SIDE, SIDE), axis=(0, 1))
     rows, columns = (places * views.shape[:2]).astype(int).T
     return views[rows, columns].reshape(len(places), -1)

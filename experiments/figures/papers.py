@@ -25,13 +25,14 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
+from cyclegan.methods.settings import STYLE_LAYERS, GatysConfig, MethodConfig
 from torch.nn.functional import interpolate
 
 from cyclegan.config import load
 from cyclegan.errors import UserError
-from cyclegan.evaluation.assessment import as_markdown
-from cyclegan.evaluation.timing import describe, measure
-from cyclegan.evaluation.wall import wall
+from cyclegan.evaluation.image_grid import image_grid
+from cyclegan.evaluation.markdown import as_markdown
+from cyclegan.evaluation.timing import device_name, measure
 from cyclegan.images import read, to_bytes
 from cyclegan.methods.adain import AdaIN
 from cyclegan.methods.gatys import Gatys
@@ -105,7 +106,10 @@ def style_layers(figure: Figure) -> Panels:
     """Style of more and more layers."""
     layers = list(figure.config.style_layers)
     sets = [layers[: i + 1] for i in range(len(layers))]
-    return {f"up to {chosen[-1]}": figure.gatys(style_layers=dict.fromkeys(chosen, 1 / len(chosen))) for chosen in sets}
+    return {
+        f"up to {chosen[-1]}": figure.gatys(style_layers=dict.fromkeys(chosen, 1 / len(chosen)))
+        for chosen in sets
+    }
 
 
 def alpha(figure: Figure) -> Panels:
@@ -170,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.name == "timing":
             path = options.out / "timing.md"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(as_markdown(timing(figure)) + f"\n\nOn {describe(figure.device)}.\n")
+            path.write_text(as_markdown(timing(figure)) + f"\n\nOn {device_name(figure.device)}.\n")
             print(path.read_text())
         else:
             path = options.out / f"{options.name}.png"
@@ -187,7 +191,10 @@ def _draw(path: Path, figure: Figure, panels: Panels) -> None:
     """Content, style and all panels beside each other; several images of a panel below each other."""
     rows = max(len(images) for images in panels.values())
     columns = {"content": figure.content, "style": figure.styles[0]} if rows == 1 else {}
-    write_picture(path, wall({title: list(to_bytes(images).numpy()) for title, images in (columns | panels).items()}))
+    write_picture(
+        path,
+        image_grid({title: list(to_bytes(images).numpy()) for title, images in (columns | panels).items()}),
+    )
 
 
 def _square(figure: Figure, size: int) -> Images:

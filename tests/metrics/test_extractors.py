@@ -15,7 +15,7 @@ from cyclegan.errors import UserError
 from cyclegan.images import from_bytes
 from cyclegan.metrics.distribution import fid, kid, kid_interval, precision_recall
 from cyclegan.metrics.extractors import Extractor, load_extractor
-from cyclegan.metrics.lpips import Lpips
+from cyclegan.metrics.lpips_distance import LpipsDistance
 from cyclegan.metrics.patches import patch_swd
 from cyclegan.metrics.structure import edge_f1, ms_ssim, structure_distance
 from cyclegan.networks.vgg import load_vgg
@@ -101,7 +101,7 @@ def test_patch_swd_rises_with_blur_jpeg_and_strange_pictures(monets, worse):
 @needs_data
 @needs_weights
 def test_what_is_kept_of_a_source_falls_with_blur_and_jpeg(monets, worse):
-    lpips, vgg = Lpips(), load_vgg("normalised", ["relu4_1"], padding="reflect", ceil=True)
+    lpips, vgg = LpipsDistance(), load_vgg("normalised", ["relu4_1"], padding="reflect", ceil=True)
     few = slice(0, 8)
     distances = {
         "edge-F1": lambda p, s: -edge_f1(p, s),
@@ -145,7 +145,7 @@ def test_an_extractor_says_which_weights_it_has_and_resizes_alike():
 @needs_weights
 def test_lpips_is_zero_for_equals_symmetric_and_larger_for_what_looks_different(monets_or_noise):
     picture, other = monets_or_noise
-    lpips = Lpips()
+    lpips = LpipsDistance()
     assert lpips(picture, picture) == 0
     assert lpips(picture, other) == pytest.approx(lpips(other, picture), rel=1e-5)
     assert 0.05 < lpips(picture, blurred(picture, 2)) < lpips(picture, other)

@@ -1,4 +1,4 @@
-"""The picture wall: one row for each image, one column for each method, its name above it."""
+"""Image grid: one row for each image, one column for each method, its name above it."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cyclegan.images import from_bytes, grid, to_bytes
 
-GAP = 4  # px between pictures
-LOW = 160  # px: where no picture is as high as this, all are doubled
+GAP = 4  # px between images
+LOW = 160  # px: where no image is as high as this, all are doubled
 LETTERS = 18  # px of height of the titles
-BAND = 30  # px of height of what they stand on
+BAND = 30  # px of height of their background
 
 
-def wall(columns: Mapping[str, Sequence[UInt8[np.ndarray, "_ _ 3"]]]) -> UInt8[np.ndarray, "h w 3"]:
-    """One picture of all pictures, on white: a row is as high as its highest, all columns are as wide as the widest."""
+def image_grid(columns: Mapping[str, Sequence[UInt8[np.ndarray, "_ _ 3"]]]) -> UInt8[np.ndarray, "h w 3"]:
+    """One image of all images, on white: a row is as high as its highest, all columns are as wide as the
+    widest."""
     rows = list(zip(*columns.values(), strict=True))
     width = max(picture.shape[1] for row in rows for picture in row)
     low = max(picture.shape[0] for row in rows for picture in row) < LOW
@@ -26,7 +27,7 @@ def wall(columns: Mapping[str, Sequence[UInt8[np.ndarray, "_ _ 3"]]]) -> UInt8[n
 
 
 def _strip(row: Sequence[np.ndarray], width: int, scale: int) -> UInt8[np.ndarray, "h w 3"]:
-    """One row of the wall, enlarged without smoothing."""
+    """One row of the grid, enlarged without smoothing."""
     height = max(picture.shape[0] for picture in row)
     missing = (((0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)) for picture in row)
     framed = (np.pad(picture, at, constant_values=255) for picture, at in zip(row, missing, strict=True))
@@ -35,7 +36,7 @@ def _strip(row: Sequence[np.ndarray], width: int, scale: int) -> UInt8[np.ndarra
 
 
 def titles(names: Sequence[str], width: int) -> UInt8[np.ndarray, "band w 3"]:
-    """The names in black on white, each in the middle of its share of the width; what is too long is cut short."""
+    """Names in black on white, each in the middle of its share of the width; long ones are cut."""
     band = Image.new("RGB", (width, BAND), "white")
     font = ImageFont.load_default(LETTERS)
     pen, share = ImageDraw.Draw(band), (width - GAP) / len(names)
@@ -46,14 +47,14 @@ def titles(names: Sequence[str], width: int) -> UInt8[np.ndarray, "band w 3"]:
 
 
 def drawable(text: str) -> str:
-    """In letters that Pillow's own font has: without accents, and with ? for what is not Latin."""
+    """Replace letters that Pillow's own font lacks: no accents, and ? for letters that are not Latin."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return plain.encode("ascii", "replace").decode()
 
 
-def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
-    """The text, or as much of its beginning as there is room for."""
-    if font.getlength(text) <= room:
+def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+    """Cut a text to a width in px."""
+    if font.getlength(text) <= width:
         return text
-    fitting = (n for n in range(len(text) - 1, 0, -1) if font.getlength(f"{text[:n]}...") <= room)
+    fitting = (n for n in range(len(text) - 1, 0, -1) if font.getlength(f"{text[:n]}...") <= width)
     return f"{text[: next(fitting, 0)]}..."

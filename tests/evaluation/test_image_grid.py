@@ -1,18 +1,18 @@
-"""The wall of pictures: images as rows, methods as columns under their names."""
+"""Image grid: images as rows, methods as columns under their names."""
 
 import numpy as np
 import pytest
 from PIL import ImageFont
 
-from cyclegan.evaluation.wall import BAND, GAP, LETTERS, drawable, shortened, titles, wall
+from cyclegan.evaluation.image_grid import BAND, GAP, LETTERS, drawable, image_grid, shortened, titles
 
 
 def flat(*levels: int, height: int = 160, width: int = 200) -> list[np.ndarray]:
     return [np.full((height, width, 3), level, dtype=np.uint8) for level in levels]
 
 
-def test_the_wall_has_images_as_rows_and_methods_as_columns_in_their_order():
-    shown = wall({"source": flat(10, 20), "first": flat(30, 40), "second": flat(50, 60)})
+def test_the_grid_has_images_as_rows_and_methods_as_columns_in_their_order():
+    shown = image_grid({"source": flat(10, 20), "first": flat(30, 40), "second": flat(50, 60)})
     assert shown.shape == (BAND + 2 * (160 + GAP) + GAP, 3 * (200 + GAP) + GAP, 3)
     middles = shown[BAND + GAP + 80 :: 160 + GAP, GAP + 100 :: 200 + GAP, 0]
     assert middles.tolist() == [[10, 30, 50], [20, 40, 60]]
@@ -22,7 +22,7 @@ def test_the_wall_has_images_as_rows_and_methods_as_columns_in_their_order():
 
 def test_rows_are_as_high_as_their_pictures_and_columns_as_wide_as_the_widest():
     mixed = flat(10) + flat(20, height=180, width=100)
-    shown = wall({"a": mixed, "b": mixed})
+    shown = image_grid({"a": mixed, "b": mixed})
     assert shown.shape == (BAND + 160 + 180 + 3 * GAP, 2 * (200 + GAP) + GAP, 3)
     below = shown[BAND + 160 + 2 * GAP :]
     assert (below[:180, GAP : GAP + 100] == 20).all()
@@ -31,13 +31,13 @@ def test_rows_are_as_high_as_their_pictures_and_columns_as_wide_as_the_widest():
 
 def test_a_wall_of_small_pictures_is_doubled():
     small = np.random.default_rng(0).integers(256, size=(80, 70, 3), dtype=np.uint8)
-    shown = wall({"a": [small, small]})
+    shown = image_grid({"a": [small, small]})
     assert shown.shape == (BAND + 2 * 160 + 3 * GAP, 140 + 2 * GAP, 3)
     assert np.array_equal(shown[BAND + GAP : -GAP : 2, GAP:-GAP:2][:80], small)
 
 
 def test_the_titles_are_written_above_their_columns():
-    shown = wall({"source": flat(0), "Gatys": flat(0)})
+    shown = image_grid({"source": flat(0), "Gatys": flat(0)})
     band = shown[:BAND]
     assert np.array_equal(band, titles(["source", "Gatys"], shown.shape[1]))
     for i, name in enumerate(("source", "Gatys")):

@@ -1,10 +1,10 @@
-"""Trivial translators that a learned one has to beat, and oracles that show what a simple map could reach at best.
+"""Baselines that a learned translator has to beat, and oracles that show what a simple map can reach at best.
 
-Rivals     identity; the Monge-Kantorovich color map; a 5×5 median, then that map. They are fitted on the unpaired
+Baselines  The Monge-Kantorovich color map; a 5×5 median, then that map. They are fitted on the unpaired
            training images, as a learned translator is.
-Oracles    marked *: the best map of single colors and the best linear filter. They are fitted on the very test pairs
-           that are scored, on the pixels that are scored: nobody has to beat them, but who does has learned more than
-           colors (the table) or more than a filter (the convolution).
+Oracles    marked *: the best map of single colors and the best linear filter. They are fitted on the very
+           test pairs that are scored, on the pixels that are scored: a translator that beats them has learned
+           more than colors (the table) or more than a filter (the convolution).
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,32 +26,28 @@ BINS = 18  # of the color table, for each channel
 TAPS = 7  # of the linear filter, in each direction
 
 
-def rivals(sources: Sequence[Path], targets: Sequence[Path]) -> dict[str, Translator]:
-    """The rivals by name, fitted on training images of both sides."""
+def fit_baselines(sources: Sequence[Path], targets: Sequence[Path]) -> dict[str, Translator]:
+    """Baselines by name, fitted on training images of both sides."""
     target = color_moments(map(read, targets))
     plain = monge_kantorovich(color_moments(map(read, sources)), target)
     flat = monge_kantorovich(color_moments(median(read(path)) for path in sources), target)
-    return {
-        "identity": Identity(),
-        "Monge-Kantorovich": ColorMap(plain),
-        "median + Monge-Kantorovich": MedianColorMap(flat),
-    }
+    return {"Monge-Kantorovich": ColorMap(plain), "median + Monge-Kantorovich": MedianColorMap(flat)}
 
 
-def oracles(sources: Sequence[Path], truths: Sequence[Path], margin: int) -> dict[str, Translator]:
-    """The oracles by name, fitted on the test pairs, without `margin` pixels at their borders."""
+def fit_oracles(sources: Sequence[Path], truths: Sequence[Path], border: int) -> dict[str, Translator]:
+    """Oracles by name, fitted on the test pairs, without `border` pixels around them."""
     return {
-        "best per-pixel map*": fit_color_table(sources, truths, margin),
-        "best linear 7×7*": fit_linear_filter(sources, truths, margin),
+        "best per-pixel map*": fit_color_table(sources, truths, border),
+        "best linear 7×7*": fit_linear_filter(sources, truths, border),
     }
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Does nothing."""
+    """Translator that leaves images as they are."""
 
     def translate(self, images: Images) -> Images:
-        """The same images."""
+        """Return the images."""
         return images
 
 
@@ -62,87 +58,91 @@ class ColorMap:
     linear_map: LinearMap
 
     def translate(self, images: Images) -> Images:
-        """Mapped, and clipped to [-1, 1]."""
+        """Map colors, and clip to [-1, 1]."""
         return map_colors(images, self.linear_map).clamp(-1, 1).to(images.dtype)
 
 
 @dataclass(frozen=True)
 class MedianColorMap:
-    """A median that flattens texture and keeps edges, then one linear map for all colors."""
+    """Median that flattens texture and keeps edges, then one linear map for all colors."""
 
     linear_map: LinearMap
 
     def translate(self, images: Images) -> Images:
-        """Flattened, mapped, and clipped to [-1, 1]."""
+        """Flatten, map colors, and clip to [-1, 1]."""
         return ColorMap(self.linear_map).translate(median(images))
 
 
 @dataclass(frozen=True)
 class ColorTable:
-    """A color for each of 18³ bins of colors."""
+    """Table with a color for each of 18³ bins of colors."""
 
     colors: Float[Tensor, "bins 3"]
 
     def translate(self, images: Images) -> Images:
-        """Every pixel by its bin."""
+        """Replace every pixel by the color of its bin."""
         return self.colors.to(images)[_bins(images)].movedim(-1, 1)
 
 
 @dataclass(frozen=True)
 class LinearFilter:
-    """A convolution of 7×7 pixels and three channels, with a bias."""
+    """Convolution of 7×7 pixels and three channels, with a bias."""
 
     weight: Float[Tensor, "3 3 7 7"]
     bias: Float[Tensor, "3"]
 
     def translate(self, images: Images) -> Images:
-        """Filtered, with repeated borders, and clipped to [-1, 1]."""
+        """Filter with repeated borders, and clip to [-1, 1]."""
         return conv2d(_widened(images), self.weight.to(images), self.bias.to(images)).clamp(-1, 1)
 
 
 def median(images: Images) -> Images:
-    """The median of 5×5 pixels in each channel."""
+    """Median of 5×5 pixels in each channel."""
     return torch.from_numpy(median_filter(images.cpu().numpy(), size=(1, 1, MEDIAN, MEDIAN))).to(images)
 
 
-def fit_color_table(sources: Sequence[Path], truths: Sequence[Path], margin: int) -> ColorTable:
-    """For each bin the mean true color; a bin that never occurs keeps the color of its middle."""
+def fit_color_table(sources: Sequence[Path], truths: Sequence[Path], border: int) -> ColorTable:
+    """Fit the mean true color of each bin; a bin that never occurs keeps the color of its middle."""
     count, total = torch.zeros(BINS**3, 1, dtype=torch.float64), torch.zeros(BINS**3, 3, dtype=torch.float64)
     for source, truth in _pairs(sources, truths):
-        bins = _inside(_bins(source)[:, None], margin).flatten()
+        bins = _inside(_bins(source)[:, None], border).flatten()
         count.index_add_(0, bins, torch.ones(len(bins), 1, dtype=torch.float64))
-        total.index_add_(0, bins, _columns(_inside(truth, margin)))
+        total.index_add_(0, bins, _columns(_inside(truth, border)))
     steps = torch.arange(BINS, dtype=torch.float64).add(0.5).mul(2 / BINS).sub(1)
-    return ColorTable(torch.where(count > 0, total / count.clamp(min=1), torch.cartesian_prod(steps, steps, steps)))
+    return ColorTable(
+        torch.where(count > 0, total / count.clamp(min=1), torch.cartesian_prod(steps, steps, steps))
+    )
 
 
-def fit_linear_filter(sources: Sequence[Path], truths: Sequence[Path], margin: int) -> LinearFilter:
-    """Least squares over all scored pixels, by the normal equations A w = b."""
+def fit_linear_filter(sources: Sequence[Path], truths: Sequence[Path], border: int) -> LinearFilter:
+    """Fit by least squares over all scored pixels, by the normal equations A w = b."""
     size = 3 * TAPS**2 + 1
     A, b = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, 3, dtype=torch.float64)
     for source, truth in _pairs(sources, truths):
         around = unfold(_widened(source), TAPS).unflatten(-1, source.shape[-2:])
-        seen = _columns(_inside(around, margin))
+        seen = _columns(_inside(around, border))
         seen = torch.cat([seen, torch.ones(len(seen), 1, dtype=torch.float64)], dim=1)
-        A, b = A + seen.mT @ seen, b + seen.mT @ _columns(_inside(truth, margin))
+        A, b = A + seen.mT @ seen, b + seen.mT @ _columns(_inside(truth, border))
     weights = torch.linalg.pinv(A, hermitian=True, rtol=1e-12) @ b  # grey pictures leave A singular
     return LinearFilter(weights[:-1].mT.reshape(3, 3, TAPS, TAPS), weights[-1])
 
 
 def _pairs(sources: Sequence[Path], truths: Sequence[Path]) -> Iterator[tuple[Images, Images]]:
-    return ((read(source).double(), read(truth).double()) for source, truth in zip(sources, truths, strict=True))
+    return (
+        (read(source).double(), read(truth).double()) for source, truth in zip(sources, truths, strict=True)
+    )
 
 
 def _bins(images: Images) -> Int[Tensor, "n h w"]:
-    """The number of the bin of every pixel; 8-bit levels fall into equal bins of 256 / 18."""
+    """Number of the bin of every pixel; 8-bit levels fall into equal bins of 256 / 18."""
     levels = images.add(1).mul(127.5).round()
     red, green, blue = levels.mul(BINS / 256).long().clamp(0, BINS - 1).unbind(dim=1)
     return (red * BINS + green) * BINS + blue
 
 
-def _inside(images: Tensor, margin: int) -> Tensor:
-    """Without the border."""
-    return images[..., margin : images.shape[-2] - margin, margin : images.shape[-1] - margin]
+def _inside(images: Tensor, border: int) -> Tensor:
+    """Leave the border out."""
+    return images[..., border : images.shape[-2] - border, border : images.shape[-1] - border]
 
 
 def _columns(images: Float[Tensor, "1 c h w"]) -> Float[Tensor, "hw c"]:
@@ -151,5 +151,5 @@ def _columns(images: Float[Tensor, "1 c h w"]) -> Float[Tensor, "hw c"]:
 
 
 def _widened(images: Images) -> Float[Tensor, "n 3 height width"]:
-    """Repeated borders, as far as the filter reaches."""
+    """Repeat borders, as far as the filter reaches."""
     return pad(images, (TAPS // 2,) * 4, mode="replicate")

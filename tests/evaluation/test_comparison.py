@@ -1,4 +1,4 @@
-"""Comparison: the same pictures for all, every translator in its column, whoever fails named and the others there."""
+"""Comparison: the same images for all; translators that fail are named, and the others continue."""
 
 import json
 import re
@@ -9,23 +9,24 @@ import pytest
 import torch
 from PIL import Image
 
+from cyclegan.data.task import Task
 from cyclegan.errors import UserError
-from cyclegan.evaluation import compare as comparing
-from cyclegan.evaluation.compare import (
+from cyclegan.evaluation import comparison as comparing
+from cyclegan.evaluation.baselines import Identity
+from cyclegan.evaluation.comparison import (
     UNTRAINED,
     Comparison,
+    Cost,
     Entry,
-    Facts,
-    Targets,
     Unavailable,
     color_transfer,
-    compare,
+    compare_translators,
     find_images,
 )
-from cyclegan.evaluation.rivals import Identity
-from cyclegan.evaluation.summary import as_json, failures, save_comparison, table
+from cyclegan.evaluation.comparison_report import comparison_as_json, failed, save_comparison, table
+from cyclegan.evaluation.evaluator import EvaluationOptions
+from cyclegan.evaluation.image_grid import GAP
 from cyclegan.evaluation.timing import Timing
-from cyclegan.evaluation.wall import GAP
 from cyclegan.functional.color import color_moments
 from cyclegan.images import read
 from cyclegan.pictures import read_picture, write_picture
@@ -82,9 +83,9 @@ def photographs(tmp_path) -> list[Path]:
     return paths
 
 
-def run(photographs, entries, **settings) -> Comparison:
-    settings = {"size": 64, "timed": (16, 32)} | settings
-    return compare(entries, photographs, CPU, **settings)
+def run(photographs, entries, size=64, timed=(16, 32), metrics=(), **images) -> Comparison:
+    task = Task(name="comparison", to="", sources=photographs, **images)
+    return compare_translators(entries, task, EvaluationOptions(metrics=metrics, size=size), timed)
 
 
 def test_every_translator_is_given_the_same_pictures(photographs):
@@ -98,7 +99,11 @@ def test_every_translator_is_given_the_same_pictures(photographs):
 
 def test_large_pictures_are_reduced_with_their_aspect_and_small_ones_are_kept(photographs):
     assert [s.shape for s in run(photographs, {}).sources] == [(20, 30, 3), (24, 16, 3), (32, 64, 3)]
-    assert [s.shape for s in run(photographs, {}, size=None).sources] == [(20, 30, 3), (24, 16, 3), (200, 400, 3)]
+    assert [s.shape for s in run(photographs, {}, size=None).sources] == [
+        (20, 30, 3),
+        (24, 16, 3),
+        (200, 400, 3),
+    ]
 
 
 def test_a_reduced_picture_shows_what_the_picture_shows(tmp_path):
@@ -114,40 +119,40 @@ def test_a_reduced_picture_shows_what_the_picture_shows(tmp_path):
         (Raise(), "RuntimeError: out of memory"),
         (Unavailable(UserError("runs/lost: does not exist")), "runs/lost: does not exist"),
         (Shrink(), "returned (1, 3, 20, 29) for (1, 3, 20, 30); the shape must be kept"),
-        (Explode(), "returned what is not finite; the weights are damaged or training diverged"),
+        (Explode(), "returned values that are not finite; the weights are damaged or training diverged"),
     ],
 )
 def test_who_fails_is_named_with_the_error_and_the_others_continue(photographs, tmp_path, translator, said):
     entries = {"before": Entry(Identity()), "broken": Entry(translator), "after": Entry(Invert())}
-    compared = run(photographs, entries, metrics=("ssim",))
+    compared = run(photographs, entries, metrics=("ssim-source",))
     assert compared.results["broken"].error == said
     assert compared.results["before"].error is compared.results["after"].error is None
-    assert failures(compared) == [f"broken failed: {said}"]
+    assert failed(compared) == [f"broken failed: {said}"]
     rows = table(compared)
     assert [row[0] for row in rows] == ["", "before", "broken", "after"]
     assert rows[2][1:4] == ["failed", "failed", "failed"]
-    assert list(compared.assessment.rows) == ["sources (ceiling)", "before", "after"]
+    assert list(compared.metrics.rows) == ["identity", "before", "after"]
     assert rows[3][1:4] == ["0.0160", "0.0320", "3 MB"]
 
     save_comparison(tmp_path / "out", compared, {})
     assert said in (tmp_path / "out" / "compare.md").read_text(encoding="utf-8")
     three_columns = 3 * (64 + GAP) + GAP  # source, before, after
-    assert read_picture(tmp_path / "out" / "wall.png").shape[1] in (three_columns, 3 * (128 + GAP) + GAP)
+    assert read_picture(tmp_path / "out" / "grid.png").shape[1] in (three_columns, 3 * (128 + GAP) + GAP)
 
 
 def test_who_fails_only_at_a_large_size_keeps_the_pictures_and_the_smaller_timing(photographs):
     compared = run(photographs[:2], {"it": Entry(FailWhenLarge())})
     assert len(compared.results["it"].pictures) == 2
     assert table(compared)[1][1:4] == ["0.0160", "failed", "failed"]
-    assert failures(compared) == ["it failed: RuntimeError: too large"]
+    assert failed(compared) == ["it failed: RuntimeError: too large"]
 
 
 def test_an_unknown_metric_is_refused_before_anything_is_translated(photographs):
-    with pytest.raises(UserError, match="metrics: 'beauty' is not one of patch-swd, kid-inception"):
-        run(photographs, {"it": Entry(Raise())}, metrics=("ssim", "beauty"))
+    with pytest.raises(UserError, match="metrics: 'beauty' is not one of psnr, ssim"):
+        run(photographs, {"it": Entry(Raise())}, metrics=("ssim-source", "beauty"))
 
 
-def test_a_column_has_its_interval_and_realism_its_floor_and_its_ceiling(tmp_path):
+def test_a_column_has_its_interval_and_realism_its_reference_and_identity(tmp_path):
     random = np.random.default_rng(0)
     files = {}
     for side, shift in (("sources", 0), ("targets", 60), ("held_out", 60)):
@@ -161,15 +166,15 @@ def test_a_column_has_its_interval_and_realism_its_floor_and_its_ceiling(tmp_pat
             return images + 60 / 127.5
 
     entries = {"bright": Entry(Brighten()), "dark": Entry(Invert())}
-    targets = Targets(files["targets"], files["held_out"])
-    compared = run(files["sources"], entries, metrics=("patch-swd", "edge-f1"), targets=targets)
-    realism = {row: numbers["patch-swd"] for row, numbers in compared.assessment.rows.items()}
-    assert list(realism) == ["real targets (floor)", "sources (ceiling)", "bright", "dark"]
-    assert realism["bright"].value < realism["sources (ceiling)"].value
-    assert realism["real targets (floor)"].value < realism["sources (ceiling)"].value
+    real = {"references": files["targets"], "held_out": files["held_out"]}
+    compared = run(files["sources"], entries, metrics=("patch-swd", "edge-f1"), **real)
+    realism = {row: numbers["patch-swd"] for row, numbers in compared.metrics.rows.items()}
+    assert list(realism) == ["reference", "identity", "bright", "dark"]
+    assert realism["bright"].value < realism["identity"].value
+    assert realism["reference"].value < realism["identity"].value
     for number in realism.values():
         assert number.low <= number.value <= number.high
-    (cells,) = (row for row in compared.assessment.table("realism") if row[0] == "bright")
+    (cells,) = (row for row in compared.metrics.table("realism") if row[0] == "bright")
     assert re.fullmatch(r"0\.\d{4} \[0\.\d{4}, 0\.\d{4}\] \d+%", cells[1])
     save_comparison(tmp_path / "out", compared, {})
     assert "Does it look like the target?" in (tmp_path / "out" / "compare.md").read_text(encoding="utf-8")
@@ -185,11 +190,19 @@ def test_an_interrupt_is_not_a_failure(photographs):
         run(photographs, {"it": Entry(Interrupt())})
 
 
-def test_the_table_tells_facts_zeros_as_none_and_what_is_not_known(photographs):
-    facts = Facts(
-        parameters=11_378_179, training_images=2, training_hours=0.3333, style_images=1072, weights=("VGG-19", "other")
+def test_the_table_tells_costs_zeros_as_none_and_what_is_not_known(photographs):
+    cost = Cost(
+        parameters=11_378_179,
+        training_images=2,
+        training_hours=0.3333,
+        style_images=1072,
+        weights=("VGG-19", "other"),
     )
-    entries = {"known": Entry(Identity(), facts), "none": Entry(Identity(), UNTRAINED), "nothing": Entry(Identity())}
+    entries = {
+        "known": Entry(Identity(), cost),
+        "none": Entry(Identity(), UNTRAINED),
+        "nothing": Entry(Identity()),
+    }
     rows = table(run(photographs, entries))
     assert rows[0] == [
         *("", "s per image, 16 px", "s per image, 32 px", "memory, 32 px"),
@@ -205,7 +218,14 @@ def test_the_table_tells_facts_zeros_as_none_and_what_is_not_known(photographs):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(1e-5, "< 0.001"), (0.0123456, "0.0123"), (0.25, "0.250"), (7.891, "7.89"), (99.99, "100"), (1234.5, "1,234")],
+    [
+        (1e-5, "< 0.001"),
+        (0.0123456, "0.0123"),
+        (0.25, "0.250"),
+        (7.891, "7.89"),
+        (99.99, "100"),
+        (1234.5, "1,234"),
+    ],
 )
 def test_seconds_are_written_with_three_digits(photographs, monkeypatch, seconds, text):
     monkeypatch.setattr(comparing, "measure", lambda *_: Timing(seconds=seconds, runs=1, memory=None))
@@ -218,17 +238,17 @@ def test_nothing_need_be_timed(photographs):
 
 
 def test_the_json_file_says_all_that_was_measured(photographs, tmp_path):
-    entries = {"it": Entry(Identity(), Facts(parameters=3, weights=("VGG-19",))), "broken": Entry(Raise())}
-    compared = run(photographs, entries, metrics=("ssim",))
+    entries = {"it": Entry(Identity(), Cost(parameters=3, weights=("VGG-19",))), "broken": Entry(Raise())}
+    compared = run(photographs, entries, metrics=("ssim-source",))
     save_comparison(tmp_path / "new" / "it", compared, {"commit": "abc"})
     written = json.loads((tmp_path / "new" / "it" / "compare.json").read_text(encoding="utf-8"))
-    assert written == json.loads(json.dumps(as_json(compared, {"commit": "abc"})))
+    assert written == json.loads(json.dumps(comparison_as_json(compared, {"commit": "abc"})))
     assert written["provenance"] == {"commit": "abc"}
     assert written["images"] == [str(path) for path in photographs]
-    assert written["metrics"]["rows"]["it"]["ssim"]["value"] == pytest.approx(1)
-    (protocol,) = written["metrics"]["protocols"].values()  # one for the column
-    assert protocol["metric"].startswith("ssim: 8-bit RGB")
-    assert protocol["translated"] == 3
+    assert written["metrics"]["rows"]["it"]["ssim-source"]["value"] == pytest.approx(1)
+    (measurement,) = written["metrics"]["measurements"].values()  # one for the column
+    assert measurement["metric"].startswith("ssim-source: 8-bit RGB")
+    assert measurement["translated"] == 3
     assert written["rows"]["it"] == {
         **{"parameters": 3, "training_images": None, "training_hours": None, "style_images": None},
         "weights": ["VGG-19"],
@@ -241,13 +261,13 @@ def test_the_json_file_says_all_that_was_measured(photographs, tmp_path):
     assert written["rows"]["broken"]["error"] == "RuntimeError: out of memory"
 
 
-def test_the_markdown_file_holds_the_table_and_the_wall(photographs, tmp_path):
+def test_the_markdown_file_holds_the_table_and_the_grid(photographs, tmp_path):
     save_comparison(tmp_path / "mine", run(photographs, {"a|b": Entry(Identity(), UNTRAINED)}), {})
     lines = (tmp_path / "mine" / "compare.md").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "# mine"
     assert lines[3].startswith("| --- | ---: |")
     assert lines[4] == r"| a\|b | 0.0160 | 0.0320 | 3 MB | none | none | none | none | none |"
-    assert lines[-1] == "![The picture wall](wall.png)"
+    assert lines[-1] == "![Image grid](grid.png)"
 
 
 def test_color_transfer_gives_the_sources_the_moments_of_the_style(tmp_path):
@@ -256,7 +276,10 @@ def test_color_transfer_gives_the_sources_the_moments_of_the_style(tmp_path):
     for path, (low, high) in zip(paths, [(0, 200), (50, 250), (90, 160)], strict=True):
         write_picture(path, rng.integers(low, high, (40, 50, 3), dtype=np.uint8))
     transfer = color_transfer(paths[:2], paths[2:])
-    moved, wanted = color_moments(transfer.translate(read(path)) for path in paths[:2]), color_moments([read(paths[2])])
+    moved, wanted = (
+        color_moments(transfer.translate(read(path)) for path in paths[:2]),
+        color_moments([read(paths[2])]),
+    )
     assert torch.allclose(moved.mean, wanted.mean, atol=1e-5)
     assert torch.allclose(moved.covariance, wanted.covariance, atol=1e-4)
 
@@ -266,14 +289,17 @@ def test_images_are_those_of_files_and_folders_evenly_spaced(tmp_path):
         write_picture(tmp_path / "many" / f"{i}.png", np.zeros((4, 4, 3), dtype=np.uint8))
     Image.new("RGB", (4, 4)).save(tmp_path / "alone.png")
     assert [p.stem for p in find_images([tmp_path / "many"], 3)] == ["0", "4", "8"]
-    assert [p.stem for p in find_images([tmp_path / "alone.png", tmp_path / "many"])] == ["alone", *"012345678"]
+    assert [p.stem for p in find_images([tmp_path / "alone.png", tmp_path / "many"])] == [
+        "alone",
+        *"012345678",
+    ]
     assert len(find_images([tmp_path / "many"], 20)) == 9
 
 
 def test_missing_images_are_named(tmp_path):
-    with pytest.raises(UserError, match="nowhere: does not exist; give picture files or folders"):
+    with pytest.raises(UserError, match="nowhere: does not exist; give image files or folders"):
         find_images([tmp_path / "nowhere"])
-    with pytest.raises(UserError, match="no pictures there"):
+    with pytest.raises(UserError, match="holds no images"):
         find_images([tmp_path])
     with pytest.raises(UserError, match="datasets/unheard_of/testA: does not exist"):
         find_images([Path("datasets/unheard_of/testA")])
@@ -283,7 +309,9 @@ def test_a_data_set_is_found_where_it_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CYCLEGAN_DATA", str(tmp_path / "elsewhere"))
     for side in ("trainA", "trainB", "testA", "testB"):
-        write_picture(tmp_path / "elsewhere" / "monet2photo" / side / "1.png", np.zeros((4, 4, 3), dtype=np.uint8))
+        write_picture(
+            tmp_path / "elsewhere" / "monet2photo" / side / "1.png", np.zeros((4, 4, 3), dtype=np.uint8)
+        )
     found = tmp_path / "elsewhere" / "monet2photo" / "testB" / "1.png"
     assert find_images([Path("datasets/monet2photo/testB")]) == [found]
     assert find_images([Path("datasets/monet2photo/testB/1.png")]) == [found]

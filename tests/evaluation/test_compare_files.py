@@ -7,8 +7,9 @@ import pytest
 import torch
 from little import write_gatys
 
-from cyclegan.comparison import SharedOut, compare
-from cyclegan.evaluation.settings import CompareConfig, MethodFileConfig
+from cyclegan.commands.compare import compare
+from cyclegan.evaluation.compare_config import CompareConfig, MethodFileConfig
+from cyclegan.evaluation.comparison import OneStylePerImage
 from cyclegan.pictures import write_picture
 from cyclegan.protocols import Images
 
@@ -37,22 +38,22 @@ def folder(tmp_path) -> Path:
 
 def test_an_image_always_goes_to_the_same_translator_and_all_are_used():
     images = torch.rand(24, 3, 4, 4) * 2 - 1
-    shared = SharedOut([Constant(level) for level in (-0.5, 0.0, 0.5)])
+    shared = OneStylePerImage([Constant(level) for level in (-0.5, 0.0, 0.5)])
     levels = shared.translate(images)[:, 0, 0, 0]
     assert set(levels.tolist()) == {-0.5, 0.0, 0.5}
     order = torch.randperm(24)
     assert torch.equal(shared.translate(images[order])[:, 0, 0, 0], levels[order])
 
 
-@pytest.mark.parametrize(("several", "colors"), [("mixed", {"mixed"}), ("shared out", {"red", "blue"})])
-def test_styles_are_mixed_or_shared_out(folder, several, colors):
+@pytest.mark.parametrize(("several", "colors"), [("mixed", {"mixed"}), ("per_image", {"red", "blue"})])
+def test_styles_are_mixed_or_one_is_taken_per_image(folder, several, colors):
     method = MethodFileConfig(file=folder / "gatys.yaml", style=(folder / "styles",), several=several)
     config = CompareConfig(
         images=(folder / "contents",), count=8, timed=(), translators={"Gatys": method}, device="cpu"
     )
     result = compare(config).results["Gatys"]
     assert result.error is None
-    assert result.facts.style_images == 2
+    assert result.cost.style_images == 2
 
     def color(picture: np.ndarray) -> str:
         red, _, blue = picture.astype(int).mean(axis=(0, 1))
@@ -67,6 +68,6 @@ def test_as_many_styles_as_asked_for_are_taken(folder):
         images=(folder / "contents",), count=1, timed=(), translators={"Gatys": method}, device="cpu"
     )
     result = compare(config).results["Gatys"]
-    assert result.facts.style_images == 1
+    assert result.cost.style_images == 1
     red, _, blue = result.pictures[0].astype(int).mean(axis=(0, 1))
     assert blue > red + 60

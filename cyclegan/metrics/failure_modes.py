@@ -1,21 +1,24 @@
-"""What ails a generator: the ways in which they fail, as numbers, and from where on one of them is an alarm.
+"""Failure modes of generators and discriminators: numbers that show them, and thresholds.
 
 change        mean |translation − source| in levels of 255; next to nothing means that nothing is learned.
-luma          mean over pictures of Spearman's correlation of luma with the source; clearly negative means that light
-              and dark have changed places. About 0: another picture.
+luma          mean over pictures of Spearman's correlation of luma with the source; clearly negative means
+              that light and dark have changed places. About 0: another picture.
 inversion     the share of pictures where it is negative.
-diversity     mean distance between two translations / mean distance between their sources, of RGB reduced to 32×32;
-              near 0 means that all pictures become one.
-distinct      the share of translations that differ from all others by more than 1e-3 of the range, likewise reduced.
-checkerboard  power of luma at the frequencies 1/4 and 1/2 of the pixel grid over that of their neighbors: the median
-              over pictures, of the worst frequency. About 1 for photographs and paintings, 3 for generators that look
-              well, hundreds where stride and kernel of an up-sampling do not fit.
-copying       the share of translations that are nearly a picture that was trained on (cyclegan.data.duplicates).
-saturation    of a discriminator: how far its scores of real and translated pictures lie apart, 1 where it is always
-              right, and then tells the generator nothing.
-overfit       of a discriminator: how much of what it sees between pictures of its training and translations it does not
-              see in real pictures that are new to it (r_v of Karras et al. 2020, Eq. 1): 0 where it has learned what is
-              real, 1 where it has learned its pictures by heart. 0, too, where it hardly tells anything apart.
+diversity     mean distance between two translations / mean distance between their sources, of RGB reduced to
+              32×32; near 0 means that all pictures become one.
+distinct      the share of translations that differ from all others by more than 1e-3 of the range, likewise
+              reduced.
+checkerboard  power of luma at the frequencies 1/4 and 1/2 of the pixel grid over that of their neighbors: the
+              median over pictures, of the worst frequency. About 1 for photographs and paintings, 3 for
+              generators that look well, hundreds where stride and kernel of an up-sampling do not fit.
+copying       the share of translations that are nearly a picture that was trained on
+              (cyclegan.data.duplicates).
+saturation    of a discriminator: how far its scores of real and translated pictures lie apart, 1 where it is
+              always right, and then tells the generator nothing.
+overfit       of a discriminator: how much of what it sees between pictures of its training and translations
+              it does not see in real pictures that are new to it (r_v of Karras et al. 2020, Eq. 1): 0 where
+              it has learned what is real, 1 where it has learned its pictures by heart. 0, too, where it
+              hardly tells anything apart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,19 +37,29 @@ Pictures = Sequence[UInt8[np.ndarray, "_ _ 3"]]
 BOX = Image.Resampling.BOX
 SIDE = 32  # px of what diversity looks at
 DISTINCT = 1e-3  # of the range
-GRID = [(0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 1), (2, 2)]  # quarters of the sampling frequency
+GRID = [
+    (0, 1),
+    (0, 2),
+    (1, 0),
+    (1, 1),
+    (1, 2),
+    (1, 3),
+    (2, 0),
+    (2, 1),
+    (2, 2),
+]  # quarters of the sampling frequency
 AROUND = np.array([-5, -4, -3, -2, 2, 3, 4, 5])  # the neighbors of a frequency
 TELLS_APART = 0.2  # difference of mean scores below which they are noise
 ROUNDING = 1 / 12  # levels²: the power that rounding to 8 bits has anyway
 
 
 def overfit(trained: float, held_out: float, fake: float) -> float:
-    """By the mean scores of the three kinds of pictures."""
+    """Overfitting of a discriminator, by its mean scores of training, held-out and translated images."""
     return (trained - held_out) / (trained - fake) if trained - fake > TELLS_APART else 0.0
 
 
 class FailureMode(NamedTuple):
-    """From where on a number means that training fails, and what it means."""
+    """Threshold of a number beyond which training fails, and what that means."""
 
     title: str
     when: Callable[[float], bool]
@@ -87,13 +100,16 @@ FAILURE_MODES = {
     "saturation": FailureMode(
         "saturated discriminator",
         lambda gap: gap > 0.9,
-        "of 1 separates its scores of real and of translated images, so that the generator learns nothing from it",
+        "of 1 separates its scores of real and of translated images, so that the generator learns nothing "
+        "from it",
     ),
 }
 
 
-def symptoms(sources: Pictures, translations: Pictures, trained: Pictures = ()) -> dict[str, float]:
-    """All but saturation; `copying` only where the pictures that were trained on are given.
+def measure_failure_modes(
+    sources: Pictures, translations: Pictures, trained: Pictures = ()
+) -> dict[str, float]:
+    """Measure all modes but saturation and overfit; `copying` only where training images are given.
 
     Diversity needs two pictures or more, and translations of the sizes of their sources.
     """
@@ -124,24 +140,24 @@ def failures(found: Mapping[str, float], remedies: Mapping[str, str]) -> dict[st
 
 
 def diversity(translations: Pictures, sources: Pictures) -> float:
-    """1: as different as the sources are."""
+    """Ratio of mean distances of translations and of sources; 1: as different as the sources are."""
     return float(pdist(_small(translations)).mean() / max(pdist(_small(sources)).mean(), 1e-12))
 
 
 def distinct(translations: Pictures) -> float:
-    """0…1."""
+    """Share of translations that differ from all others."""
     small = _small(translations)
     distances = squareform(pdist(small, "cityblock")) / small.shape[1] + np.diag([np.inf] * len(small))
     return float((distances.min(axis=1) > 255 * DISTINCT).mean())
 
 
 def copying(translations: Pictures, trained: Pictures) -> float:
-    """0…1."""
+    """Share of translations that are nearly training images."""
     return float(((shapes(translations) @ shapes(trained).T).max(axis=1) > NEAR).mean())
 
 
 def checkerboard(translations: Pictures) -> float:
-    """Of pictures with 16 pixels a side or more."""
+    """Power at the pixel grid over that beside it, of images with 16 pixels a side or more."""
     return float(np.median([_grid_power(picture) for picture in translations], axis=0).max())
 
 
@@ -151,7 +167,7 @@ def _small(pictures: Pictures) -> Float[np.ndarray, "n pixels"]:
 
 
 def _grid_power(picture: UInt8[np.ndarray, "_ _ 3"]) -> Float[np.ndarray, " frequencies"]:
-    """At each frequency of the grid, under a Hann window; a side is cut to a multiple of 8."""
+    """Ratio of powers at each frequency of the grid, under a Hann window; sides are cut to multiples of 8."""
     h, w = (size - size % 8 for size in picture.shape[:2])
     luma = to_luma(picture[:h, :w])
     window = np.outer(np.hanning(h + 1)[:h], np.hanning(w + 1)[:w])
@@ -160,6 +176,8 @@ def _grid_power(picture: UInt8[np.ndarray, "_ _ 3"]) -> Float[np.ndarray, " freq
     ratios = []
     for i, j in GRID:
         row, column = i * h // 4, j * w // 4
-        around = max(np.median(power[(row + AROUND) % h, column]), np.median(power[row, (column + AROUND) % w]))
+        around = max(
+            np.median(power[(row + AROUND) % h, column]), np.median(power[row, (column + AROUND) % w])
+        )
         ratios.append((power[row, column] + floor) / (around + floor))
     return np.array(ratios)

@@ -1,31 +1,35 @@
-"""What `cyclegan compare` reads: which pictures, through which translators; free of PyTorch.
+"""Settings of `cyclegan compare`: images and translators; free of PyTorch.
 
-Paths      of pictures: files, folders, or both. Those below datasets/<card>/ are found wherever that set is.
+Paths      of images: files, folders, or both. Those below datasets/<card>/ are found wherever that set is.
 Results    go to runs/compare/<name of the file>/.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
+
+Several: TypeAlias = Literal["mixed", "per_image", "shared out"]
+
+SEVERAL: dict[str, Several] = {"shared out": "per_image"}  # old value -> new one
 
 
 def _require_style(style: tuple[Path, ...], count: int | None = None) -> None:
     if not style:
-        raise ValueError("style: give one picture or more, as in [painting.jpg]")
+        raise ValueError("style: give one image or more, as in [painting.jpg]")
     if count is not None and count < 1:
         raise ValueError("count: must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityConfig:
-    """Does nothing: what every other translator is seen against."""
+    """Translator that leaves images as they are."""
 
     name: Literal["identity"] = "identity"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColorTransferConfig:
-    """The Monge-Kantorovich map from the colors of the compared pictures to those of the style."""
+    """Monge-Kantorovich map from the colors of the compared images to those of the style."""
 
     name: Literal["color-transfer"] = "color-transfer"
     style: tuple[Path, ...]
@@ -37,39 +41,41 @@ class ColorTransferConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """A trained translator between two sides."""
+    """Trained translator to a target."""
 
     name: Literal["run"] = "run"
     folder: Path  # of a run or a checkpoint, or a released file
-    to: str | None = None  # the side to translate to, by name; null: Y
+    to: str | None = None  # name of the target; null: the first
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointConfig:
-    """A trained stylizer, bound to its style."""
+    """Trained method, bound to style images."""
 
     name: Literal["checkpoint"] = "checkpoint"
     path: Path  # of a run, a checkpoint or a released file
     style: tuple[Path, ...]
-    count: int | None = None  # of the style pictures that are taken, evenly spaced; null: all
-    several: Literal["mixed", "shared out"] = "mixed"  # shared out: each content is painted after one of them
+    count: int | None = None  # style images that are taken, evenly spaced; null: all
+    several: Several = "mixed"  # per_image: each content takes one of them, chosen by the hash of its pixels
 
     def __post_init__(self) -> None:
         _require_style(self.style, self.count)
+        object.__setattr__(self, "several", SEVERAL.get(self.several, self.several))
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodFileConfig:
-    """A method that needs no training, bound to its style."""
+    """Method that needs no training, bound to style images."""
 
     name: Literal["method"] = "method"
     file: Path  # experiments/gatys/best.yaml
     style: tuple[Path, ...]
-    count: int | None = None  # of the style pictures that are taken, evenly spaced; null: all
-    several: Literal["mixed", "shared out"] = "mixed"  # shared out: each content is painted after one of them
+    count: int | None = None  # style images that are taken, evenly spaced; null: all
+    several: Several = "mixed"  # per_image: each content takes one of them, chosen by the hash of its pixels
 
     def __post_init__(self) -> None:
         _require_style(self.style, self.count)
+        object.__setattr__(self, "several", SEVERAL.get(self.several, self.several))
 
 
 TranslatorConfig = IdentityConfig | ColorTransferConfig | RunConfig | CheckpointConfig | MethodFileConfig
@@ -81,20 +87,20 @@ class CompareConfig:
 
     images: tuple[Path, ...]  # to translate
     count: int = 6  # of them that are taken, evenly spaced
-    size: int | None = 256  # px; larger pictures are reduced to this on their longer side. null: as they are
+    size: int | None = 256  # px; larger images are reduced to this on their longer side. null: as they are
     timed: tuple[int, ...] = (256, 512)  # px of the squares that are timed
-    translators: dict[str, TranslatorConfig]  # column title -> what to compare
-    metrics: tuple[str, ...] = ()  # beside the costs: names of cyclegan.evaluation.suite, or [all]
+    translators: dict[str, TranslatorConfig]  # title of the row -> translator
+    metrics: tuple[str, ...] = ()  # beside the costs: names of cyclegan.metrics.table, or [all]
     targets: tuple[
         Path, ...
-    ] = ()  # real ones that realism is measured by: those of the training, where few are held out
-    held_out: tuple[Path, ...] = ()  # real ones that nobody trained on, for the floor
+    ] = ()  # real images that realism is measured by: of the training, if few are held out
+    held_out: tuple[Path, ...] = ()  # real images that were not trained on, for the reference row
     fetch: bool = False  # download the weights that metrics lack
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
     def __post_init__(self) -> None:
         if not self.images:
-            raise ValueError("images: give picture files or folders, as in [photos]")
+            raise ValueError("images: give image files or folders, as in [photos]")
         if not self.translators or "source" in self.translators:
             raise ValueError("translators: give one or more; the name 'source' is that of the first column")
         for name in ("count", "size", "timed"):

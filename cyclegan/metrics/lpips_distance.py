@@ -1,6 +1,6 @@
-"""LPIPS of pictures: see cyclegan.networks.lpips.
+"""LPIPS of 8-bit images: see cyclegan.networks.lpips.
 
-Pictures   uint8 (h, w, 3) of equal size, at least 32 pixels a side, as they are: no resizing.
+Images     uint8 (h, w, 3) of equal size, at least 32 pixels a side, as they are: no resizing.
 """
 
 import numpy as np
@@ -11,16 +11,18 @@ from cyclegan.images import from_bytes
 from cyclegan.networks import lpips
 
 
-class Lpips:
-    """The network on a device, and how it measures."""
+class LpipsDistance:
+    """LPIPS network on a device, and a description of its measurement."""
+
+    resize = "none"
 
     def __init__(self, device: torch.device | None = None, trunk: str = "squeezenet") -> None:
         self.device = device or torch.device("cpu")
         self.network = lpips.Lpips(trunk).to(self.device)
-        self.sha256 = self.network.sha256
+        self.described = self.network.sha256
         self.protocol = f"LPIPS 0.1 with {self.network.trunk.title}, pictures as they are, mean over images"
 
     @torch.no_grad()
     def __call__(self, picture: UInt8[np.ndarray, "h w 3"], other: UInt8[np.ndarray, "h w 3"]) -> float:
-        """The distance."""
+        """Distance of two images; smaller is nearer."""
         return float(self.network(*(from_bytes(each).to(self.device) for each in (picture, other))))

@@ -1,4 +1,4 @@
-"""Evaluation from the command line: translations that any program made, runs with weights chosen on validation."""
+"""Evaluation from the command line: translations of any program, runs, and the images that are scored."""
 
 import json
 import re
@@ -12,10 +12,9 @@ from skimage import data
 from cyclegan.cli import main
 from cyclegan.config import load
 from cyclegan.data.splits import find_splits
-from cyclegan.errors import UserError
-from cyclegan.evaluation.compare import Targets
+from cyclegan.data.task import Task
+from cyclegan.evaluation.tasks import choose, task_of_domain
 from cyclegan.experiment import Experiment
-from cyclegan.scoring import Asked, Task, assess_folder, choose_targets, evenly, task_of_domain
 from cyclegan.training.checkpoint import read_tensors
 
 SMALL = ["--metrics", "patch-swd", "ms-ssim", "change", "luma", "copying"]
@@ -55,9 +54,9 @@ def test_translations_of_another_program_are_scored_by_their_names(place, capsys
     assert main(["evaluate", "theirs", "--sources", "photos", "--targets", "paintings", *SMALL]) == 0
     printed = capsys.readouterr().out
     assert "| theirs |" in printed
-    assert "**Alarm.** theirs: color inversion" in printed
+    assert "**Failure.** theirs: color inversion" in printed
     written = json.loads((place / "runs" / "evaluation" / "theirs" / "evaluation.json").read_text())
-    row = written["directions"]["photos2paintings"]["unpaired"]["rows"]["theirs"]
+    row = written["tasks"]["photos2paintings"]["rows"]["theirs"]
     assert row["luma"]["value"] == pytest.approx(-1)
     assert (place / "runs" / "evaluation" / "theirs" / "index.html").exists()
 
@@ -65,13 +64,22 @@ def test_translations_of_another_program_are_scored_by_their_names(place, capsys
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["photos"], "photos: is no run; say what its pictures are translations of: --domain"),
+        (["photos"], "photos: is not a run; name the sources of its translations: --domain"),
         (["photos", "--domain", "photo2money"], "photo2money"),
-        (["photos", "--domain", "photo2tint", "--to", "mint"], "--to: photo2tint has the sides tint and photo"),
-        (["photos", "--sources", "nowhere", "--targets", "paintings"], "nowhere: no pictures there"),
-        (["few", "--sources", "photos", "--targets", "paintings"], "few: 9 of 12 sources have no translation there, "),
+        (
+            ["photos", "--domain", "photo2tint", "--to", "mint"],
+            "--to: photo2tint has the targets tint and photo",
+        ),
+        (["photos", "--sources", "nowhere", "--targets", "paintings"], "nowhere: holds no images"),
+        (
+            ["few", "--sources", "photos", "--targets", "paintings"],
+            "few: 9 of 12 sources have no translation there, ",
+        ),
         (["large", "--sources", "photos", "--targets", "paintings"], "are 44×44 and 40×40 pixels"),
-        (["photos", "--sources", "photos", "--targets", "paintings", "--metrics", "beauty"], "metrics: 'beauty' is"),
+        (
+            ["photos", "--sources", "photos", "--targets", "paintings", "--metrics", "beauty"],
+            "metrics: 'beauty' is",
+        ),
     ],
 )
 def test_what_cannot_be_scored_is_said_in_one_line(place, capsys, arguments, said):
@@ -87,8 +95,8 @@ def test_a_copied_training_picture_is_found_in_a_folder(place, capsys):
     write(place / "copies", data.coffee(), 12)  # the very paintings
     assert main(["evaluate", "copies", "--sources", "photos", "--targets", "paintings", *SMALL]) == 0
     printed = capsys.readouterr().out
-    assert "**Alarm.** copies: copying: 1.00" in printed
-    assert printed.count("**Alarm.**") == 1
+    assert "**Failure.** copies: copying: 1.00" in printed
+    assert printed.count("**Failure.**") == 1
 
 
 def test_a_run_reports_its_last_weights_and_those_that_validated_best(place, capsys):
@@ -96,17 +104,17 @@ def test_a_run_reports_its_last_weights_and_those_that_validated_best(place, cap
     assert main(["train", "nano.yaml"]) == 0
     folder = place / "runs" / "photos2paintings" / "nano"
     printed = capsys.readouterr().out
-    assert "validates on 2 + 2 pictures kept aside" in printed
+    assert "validates on 2 + 2 images kept aside" in printed
     best = read_tensors(folder / "best.safetensors")[1]["about"]
-    assert set(best["validation"]) == {"G(x)", "F(y)"}
+    assert set(best["validation"]) == {"paintings", "photos"}
     assert f"cyclegan, best on validation, step {best['step']}" in printed
     assert "cyclegan, step 6" in printed
-    sources = find_splits(load(folder / "config.yaml", Experiment).data)
-    kept = [set(paths) for paths in (sources.train_x, sources.validation_x, sources.test_x)]
+    x = find_splits(load(folder / "config.yaml", Experiment).data).x
+    kept = [set(paths) for paths in (x.train, x.validation, x.test)]
     assert not kept[0] & kept[1] | kept[0] & kept[2] | kept[1] & kept[2]
-    unpaired = json.loads((folder / "evaluation" / "evaluation.json").read_text())["directions"]["photos2paintings"]
-    assert len(unpaired["unpaired"]["rows"]) >= 5  # floor, ceiling, two rivals, the run
-    assert 0 <= unpaired["cycle"]["cyclegan, step 6"]["honesty"] <= 1
+    task = json.loads((folder / "evaluation" / "evaluation.json").read_text())["tasks"]["photos2paintings"]
+    assert len(task["rows"]) >= 5  # reference, identity, two baselines, the run
+    assert 0 <= task["cycle"]["cyclegan, step 6"]["perturbation_ratio"] <= 1
 
 
 def test_a_method_of_one_direction_is_trained_validated_scored_and_translates_that_way_only(place, capsys):
@@ -116,11 +124,11 @@ def test_a_method_of_one_direction_is_trained_validated_scored_and_translates_th
     assert "cut, best on validation, step" in capsys.readouterr().out
     run = place / "runs" / "photos2paintings" / "nano"
     _, described = read_tensors(run / "best.safetensors")
-    assert set(described["about"]["validation"]) == {"G(x)"}
+    assert set(described["about"]["validation"]) == {"paintings"}
     report = json.loads((run / "evaluation" / "evaluation.json").read_text())
-    assert list(report["directions"]) == ["photos2paintings"]
-    assert "cut, step 6" in report["directions"]["photos2paintings"]["unpaired"]["rows"]
-    assert report["directions"]["photos2paintings"]["cycle"] == {}
+    assert list(report["tasks"]) == ["photos2paintings"]
+    assert "cut, step 6" in report["tasks"]["photos2paintings"]["rows"]
+    assert report["tasks"]["photos2paintings"]["cycle"] == {}
     assert {path.name.partition("-x_to_y")[1] for path in (run / "samples").iterdir()} == {"-x_to_y", ""}
 
     assert main(["translate", str(run), "photos", "--to", "paintings", "--out", "painted"]) == 0
@@ -154,7 +162,7 @@ def test_options_of_pictures_are_refused_for_a_run(place, capsys):
     (place / "run").mkdir()
     (place / "run" / "config.yaml").write_text(CONFIG)
     assert main(["evaluate", "run", "--to", "paintings"]) == 2
-    assert "--to: run is a run, whose settings say that" in capsys.readouterr().err
+    assert "--to: run is a run, whose settings give it" in capsys.readouterr().err
 
 
 def test_a_training_that_diverges_says_so_and_keeps_its_good_weights(place, capsys):
@@ -166,30 +174,76 @@ def test_a_training_that_diverges_says_so_and_keeps_its_good_weights(place, caps
     assert "after step" in error
 
 
-def test_realism_is_measured_by_the_training_where_few_targets_are_held_out():
-    train, test = ([Path(f"{side}{i}") for i in range(count)] for side, count in (("a", 1200), ("b", 120)))
-    assert choose_targets(train, test) == Targets(evenly(train, 1000), test)
-    assert len(choose_targets(train, test).references) == 1000
-    many = [Path(f"c{i}") for i in range(600)]
-    assert choose_targets(train, many).references == many
+def of_targets(train: int, test: int) -> Task:
+    from cyclegan.data.splits import Side, Splits
+
+    x = Side(name="x", train=[], test=[Path("x0")])
+    y = Side(name="y", train=[Path(f"a{i}") for i in range(train)], test=[Path(f"b{i}") for i in range(test)])
+    return Splits(domain="x2y", x=x, y=y, paired=frozenset()).tasks()[0]
+
+
+def test_realism_is_measured_by_the_training_where_few_images_are_held_out(monkeypatch):
+    monkeypatch.setattr("cyclegan.evaluation.tasks.near_duplicates", lambda *_: {})
+    few, many = (choose(of_targets(1200, count)).task for count in (120, 600))
+    assert len(few.references) == 1000
+    assert {few.references[0].name, few.references[-1].name} == {"a0", "a1199"}
+    assert len(few.held_out) == 120
+    assert (len(many.references), len(many.held_out)) == (600, 1000)
+
+
+def test_with_duplicates_left_out_too_few_images_are_held_out(monkeypatch):
+    twins = {Path(f"b{i}"): Path(f"a{i}") for i in range(5)}
+    monkeypatch.setattr(
+        "cyclegan.evaluation.tasks.near_duplicates", lambda test, _: twins if Path("b0") in test else {}
+    )
+    chosen = choose(of_targets(600, 502))
+    assert chosen.duplicates == 5
+    assert (len(chosen.task.references), len(chosen.task.held_out)) == (600, 497)
 
 
 def test_a_domain_can_be_read_from_either_side():
-    from cyclegan.data.settings import UnpairedConfig
-
-    sources = find_splits(UnpairedConfig(domain="photo2tint"))
-    assert task_of_domain(sources, None).name == "photo2tint"
-    assert task_of_domain(sources, "photo").name == "tint2photo"
+    assert task_of_domain("photo2tint", None).name == "photo2tint"
+    assert task_of_domain("photo2tint", "photo").name == "tint2photo"
 
 
-def test_only_so_many_pictures_are_looked_at_evenly_spaced(place):
-    import torch
+def test_an_example_is_never_the_truth_of_its_source():
+    task = task_of_domain("photo2tint")
+    assert all(len(group) == 1 for group in task.examples)
+    assert not [truth for truth, group in zip(task.truths, task.examples, strict=True) if truth in group]
 
-    task = Task("it", sorted((place / "photos").iterdir()), Targets())
-    report = assess_folder(place / "photos", task, torch.device("cpu"), Asked(4, only=["ssim"]))
-    assert len(report.pictures["source"]) == 4
-    assert report.captions[0] == task.sources[0].stem
-    assert report.captions[-1] == task.sources[-1].stem
-    assert report.assessment.rows["photos"]["ssim"].value == 1
-    with pytest.raises(UserError, match="have no translation there"):
-        assess_folder(place / "paintings" / "..", Task("it", [Path("x.png")], Targets()), torch.device("cpu"), Asked())
+
+def test_a_folder_is_scored_beside_the_truth_where_its_domain_has_one(place, capsys):
+    paths = task_of_domain("photo2tint").sources
+    for path in paths:
+        (place / "theirs").mkdir(exist_ok=True)
+        Image.open(path).save(place / "theirs" / path.name)
+    assert main(["evaluate", "theirs", "--domain", "photo2tint", "--metrics", "psnr", "ssim", "l1"]) == 0
+    lines = {
+        line.split(" | ")[0]: line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")
+    }
+    for row in ("Monge-Kantorovich", "median + Monge-Kantorovich", "theirs", r"best linear 7×7\*"):
+        assert f"| {row}" in lines
+    assert lines["| theirs"].removeprefix("| theirs") == lines["| identity"].removeprefix("| identity")
+
+
+def test_a_model_that_takes_style_images_is_scored_as_it_is_released(place, capsys):
+    from little import write_gatys
+
+    write_gatys(place, steps=1)
+    arguments = ["--domain", "photo2tint", "--metrics", "l1", "change", "--limit", "2"]
+    assert main(["evaluate", "gatys.yaml", *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("| gatys |") == 2  # beside the truth, and among failure modes
+    assert (place / "runs" / "evaluation" / "gatys" / "photo2tint.png").exists()
+
+
+def test_count_is_understood_as_the_earlier_name_of_limit(place, capsys):
+    arguments = ["--sources", "photos", "--targets", "paintings", "--metrics", "ssim-source"]
+    for option in ("--limit", "--count"):
+        assert main(["evaluate", "photos", *arguments, option, "4"]) == 0
+    written = json.loads((place / "runs" / "evaluation" / "photos" / "evaluation.json").read_text())
+    task = written["tasks"]["photos2paintings"]
+    paths = sorted(path.stem for path in (place / "photos").iterdir())
+    assert len(task["images"]) == 4
+    assert {paths[0], paths[-1]} <= set(task["images"])
+    assert task["rows"]["photos"]["ssim-source"]["value"] == 1

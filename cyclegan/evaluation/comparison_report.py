@@ -1,9 +1,10 @@
-"""What a comparison leaves behind: numbers for programs, a table for readers, pictures for the eye, one page to send.
+"""Report of a comparison: numbers for programs, tables for readers, an image grid, one page that needs no
+other file.
 
 compare.json   every number, unrounded, and where it comes from
-compare.md     the table and the wall
-wall.png       source | translations, one row for each picture
-index.html     table and pictures in one file
+compare.md     the tables and the image grid
+grid.png       source | translations, one row for each image
+index.html     tables and images in one file
 """
 
 import json
@@ -16,28 +17,30 @@ import numpy as np
 
 from cyclegan.errors import naming
 from cyclegan.evaluation import html
-from cyclegan.evaluation.assessment import as_markdown, in_markdown
-from cyclegan.evaluation.compare import Comparison, Result
+from cyclegan.evaluation.comparison import Comparison, Result
+from cyclegan.evaluation.image_grid import image_grid
+from cyclegan.evaluation.markdown import as_markdown, in_markdown
+from cyclegan.evaluation.report import in_bold
 from cyclegan.evaluation.timing import Timing
-from cyclegan.evaluation.wall import wall
 from cyclegan.pictures import write_picture
 
-SOURCE = "source"  # title of the first column of the wall
+SOURCE = "source"  # title of the first column of the grid
 FAILED = "failed"
-SHOWN = 12  # pictures of the wall
-WALL = "![The picture wall](wall.png)"
+SHOWN = 12  # rows of the grid
+GRID = "![Image grid](grid.png)"
 
 
 def save_comparison(folder: Path, comparison: Comparison, provenance: Mapping[str, Any]) -> None:
-    """Write compare.json, compare.md, wall.png and index.html; the folder's name is the title."""
+    """Write compare.json, compare.md, grid.png and index.html; the folder's name is the title."""
     folder.mkdir(parents=True, exist_ok=True)
     shown = {SOURCE: comparison.sources}
     shown |= {name: result.pictures for name, result in comparison.results.items() if result.pictures}
     few = {name: pictures[:SHOWN] for name, pictures in shown.items()}
-    write_picture(folder / "wall.png", wall(few))
+    write_picture(folder / "grid.png", image_grid(few))
     texts = {
-        "compare.json": json.dumps(as_json(comparison, provenance), indent=1, ensure_ascii=False) + "\n",
-        "compare.md": "\n\n".join([f"# {folder.name}", summary(comparison), WALL]) + "\n",
+        "compare.json": json.dumps(comparison_as_json(comparison, provenance), indent=1, ensure_ascii=False)
+        + "\n",
+        "compare.md": "\n\n".join([f"# {folder.name}", summary(comparison), GRID]) + "\n",
         "index.html": _page(folder.name, comparison, few),
     }
     for name, text in texts.items():
@@ -46,61 +49,70 @@ def save_comparison(folder: Path, comparison: Comparison, provenance: Mapping[st
 
 
 def summary(comparison: Comparison) -> str:
-    """Costs and metrics in Markdown, who failed, what alarms, and what the tables mean."""
-    assessment = comparison.assessment
-    parts = [as_markdown(table(comparison)), *failures(comparison)]
-    if assessment:
-        parts += [in_markdown(assessment.tables()), *(f"**Alarm.** {said}" for said in assessment.heard())]
-        parts += assessment.gaps()
+    """Costs, errors, metrics and failure modes in Markdown, and how they were measured."""
+    parts, metrics = [as_markdown(table(comparison)), *failed(comparison)], comparison.metrics
+    if metrics:
+        parts += [
+            in_markdown(metrics.tables()),
+            *in_bold("Failure", metrics.messages()),
+            *metrics.not_run_lines(),
+        ]
     return "\n\n".join([*parts, *notes(comparison)])
 
 
-def as_json(comparison: Comparison, provenance: Mapping[str, Any]) -> dict[str, Any]:
+def comparison_as_json(comparison: Comparison, provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Every number of the tables, unrounded, and where it comes from."""
     return {
         "provenance": dict(provenance),
         "device": comparison.device,
         "images": [str(path) for path in comparison.images],
         "rows": {name: _as_json(result) for name, result in comparison.results.items()},
-        "metrics": comparison.assessment.as_json() if comparison.assessment else {},
+        "metrics": comparison.metrics.as_json() if comparison.metrics else {},
     }
 
 
 def table(comparison: Comparison) -> list[list[str]]:
-    """What each translator costs: the head and a row for each, as text."""
+    """Costs of each translator: head and rows, as text."""
     timed = comparison.timed
-    head = ["", *(f"s per image, {size} px" for size in timed), *(f"memory, {size} px" for size in timed[-1:])]
+    head = [
+        "",
+        *(f"s per image, {size} px" for size in timed),
+        *(f"memory, {size} px" for size in timed[-1:]),
+    ]
     head += ["parameters", "training images", "training hours", "style images", "pretrained weights"]
     return [head, *([name, *_cells(result, comparison)] for name, result in comparison.results.items())]
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """What the table means."""
-    said = (
-        f"On {comparison.device}. Seconds: median after a warm-up, for one square picture that is already decoded. "
-        "Memory: what the first translation adds at its peak; weights that are already loaded do not count."
+    """Sentences that say how everything was measured."""
+    how = (
+        f"On {comparison.device}. Seconds: median after a warm-up, for one square image that is already "
+        "decoded. Memory: peak of the first translation beyond what was in use before it, so without weights "
+        "that are loaded."
     )
-    return [said, *(comparison.assessment.notes() if comparison.assessment else [])]
+    return [how, *(comparison.metrics.notes() if comparison.metrics else [])]
 
 
-def failures(comparison: Comparison) -> list[str]:
-    """A sentence for each translator that failed."""
+def failed(comparison: Comparison) -> list[str]:
+    """One sentence for each translator that failed."""
     return [f"{name} failed: {result.error}" for name, result in comparison.results.items() if result.error]
 
 
 def _page(title: str, comparison: Comparison, shown: Mapping[str, Sequence[np.ndarray]]) -> str:
-    assessment = comparison.assessment
-    sections = [html.numbers(table(comparison)), html.alarms(failures(comparison))]
-    if assessment:
-        sections += [html.assessed(assessment), html.paragraphs(assessment.gaps())]
+    sections, metrics = (
+        [html.numbers(table(comparison)), html.messages(failed(comparison))],
+        comparison.metrics,
+    )
+    if metrics:
+        sections += [html.assessed(metrics), html.paragraphs(metrics.not_run_lines())]
     captions = [path.stem for path in comparison.images[:SHOWN]]
-    said = html.paragraphs(notes(comparison))
-    return html.page(title, *sections, html.heading("Pictures"), html.pictures(shown, captions), said)
+    text = html.paragraphs(notes(comparison))
+    return html.page(title, *sections, html.heading("Images"), html.pictures(shown, captions), text)
 
 
 def _as_json(result: Result) -> dict[str, Any]:
     return {
-        **asdict(result.facts),
+        **asdict(result.cost),
         "timings": {str(size): timing._asdict() for size, timing in result.timings.items()},
         "error": result.error,
     }
@@ -109,10 +121,10 @@ def _as_json(result: Result) -> dict[str, Any]:
 def _cells(result: Result, comparison: Comparison) -> list[str]:
     timings = [result.timings.get(size) for size in comparison.timed]
     costs = [*map(_seconds, timings), *map(_memory, timings[-1:])]
-    return [*costs, *map(_fact, asdict(result.facts).values())]
+    return [*costs, *map(_cost, asdict(result.cost).values())]
 
 
-def _fact(value: int | float | tuple[str, ...] | None) -> str:
+def _cost(value: int | float | tuple[str, ...] | None) -> str:
     if value is None:
         return "not known"
     if not value:
@@ -131,9 +143,9 @@ def _seconds(timing: Timing | None) -> str:
 def _memory(timing: Timing | None) -> str:
     if timing is None:
         return FAILED
-    return _fact(None) if timing.memory is None else f"{timing.memory / 1e6:,.0f} MB"
+    return _cost(None) if timing.memory is None else f"{timing.memory / 1e6:,.0f} MB"
 
 
 def _digits(value: float) -> str:
-    """Three of them that count."""
+    """Three significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}".rstrip(".")

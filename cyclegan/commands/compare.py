@@ -1,0 +1,127 @@
+"""`cyclegan compare`: the same images through many translators; one image grid, one table."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cyclegan.config import dump, load
+from cyclegan.errors import UserError
+from cyclegan.evaluation.compare_config import (
+    CheckpointConfig,
+    ColorTransferConfig,
+    CompareConfig,
+    IdentityConfig,
+    MethodFileConfig,
+    RunConfig,
+    TranslatorConfig,
+)
+from cyclegan.experiment import RUNS
+from cyclegan.provenance import environment
+
+if TYPE_CHECKING:
+    from cyclegan.evaluation.comparison import Comparison, Cost, Entry
+    from cyclegan.inference.loaded import Loaded
+
+
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of `cyclegan compare`, except --set."""
+    verb.add_argument("comparison", type=Path, help="experiments/compare/baselines.yaml")
+    verb.set_defaults(run=lambda options: run(options.comparison, options.set))
+
+
+def run(path: Path, overrides: Sequence[str]) -> int:
+    """Compare and write the report; translators that fail are named, and the others continue."""
+    config = load(path, CompareConfig, overrides)
+
+    from cyclegan.evaluation.comparison_report import failed, save_comparison, summary
+
+    comparison = compare(config)
+    folder = RUNS / "compare" / path.stem
+    save_comparison(folder, comparison, {"settings": dump(config), **environment()})
+    print(summary(comparison))
+    for failure in failed(comparison):
+        print(f"error: {failure}", file=sys.stderr)
+    print(f"\ntables and images: {folder / 'index.html'} and {folder / 'grid.png'}")
+    return UserError.exit_code if failed(comparison) else 0
+
+
+def compare(config: CompareConfig) -> "Comparison":
+    """Build every translator, then run all on the same images."""
+    from cyclegan.data.task import Task
+    from cyclegan.evaluation.comparison import compare_translators, find_images
+    from cyclegan.evaluation.evaluator import EvaluationOptions
+    from cyclegan.precision import choose_device
+
+    images = find_images(config.images, config.count)
+    entries = {
+        name: _entry(translator, images, config.device) for name, translator in config.translators.items()
+    }
+    references, held_out = (
+        find_images(places) if places else [] for places in (config.targets, config.held_out)
+    )
+    metrics = None if "all" in config.metrics else config.metrics
+    task = Task(name="comparison", to="", sources=images, references=references, held_out=held_out)
+    device = choose_device(config.device)
+    options = EvaluationOptions(metrics, size=config.size, fetch=config.fetch, device=device)
+    return compare_translators(entries, task, options, config.timed)
+
+
+def _entry(config: TranslatorConfig, images: Sequence[Path], device: str) -> "Entry":
+    """Build a translator; one that cannot be built stands in the table with its error."""
+    from cyclegan.evaluation.comparison import Entry, Unavailable
+
+    try:
+        return _build(config, images, device)
+    except UserError as error:
+        return Entry(Unavailable(error))
+
+
+def _build(config: TranslatorConfig, images: Sequence[Path], device: str) -> "Entry":
+    from cyclegan.evaluation.baselines import Identity
+    from cyclegan.evaluation.comparison import UNTRAINED, Entry, OneStylePerImage, color_transfer, find_images
+    from cyclegan.inference.load import load
+
+    match config:
+        case IdentityConfig():
+            return Entry(Identity(), UNTRAINED)
+        case ColorTransferConfig():
+            styles = find_images(config.style)
+            return Entry(
+                color_transfer(images, styles, config.flatten), replace(UNTRAINED, style_images=len(styles))
+            )
+        case RunConfig():
+            loaded = load(config.folder, device)
+            loaded.require_rgb("a comparison", config.to)
+            return Entry(loaded.translator(config.to), _cost(loaded, config.folder, config.to))
+        case CheckpointConfig() | MethodFileConfig():
+            path = config.path if isinstance(config, CheckpointConfig) else config.file
+            styles = find_images(config.style, config.count)
+            groups = [styles] if config.several == "mixed" else [[style] for style in styles]
+            bound = [load(path, device, group) for group in groups]
+            translator = OneStylePerImage([one.translator() for one in bound])
+            return Entry(translator, replace(_cost(bound[0], path), style_images=len(styles)))
+
+
+def _cost(loaded: "Loaded", path: Path, to: str | None = None) -> "Cost":
+    """Cost as far as the description of a release gives it; hours of training are in the log of the run."""
+    from cyclegan.evaluation.comparison import Cost
+    from cyclegan.training.run import training_hours
+
+    seen = loaded.about.get("training_images") or {}
+    return Cost(
+        parameters=sum(p.numel() for network in loaded.networks.values() for p in network.parameters()),
+        training_images=sum(seen.values()),
+        training_hours=training_hours(path if path.is_dir() else path.parent) if seen else 0.0,
+        style_images=seen.get(to or loaded.to),
+        weights=tuple(_weights(loaded.pretrained)),
+    )
+
+
+def _weights(pretrained: Mapping[str, str]) -> Iterator[str]:
+    if pretrained:
+        yield f"VGG-19 ({pretrained['name']})"
+    if "decoder" in pretrained:
+        yield f"AdaIN's decoder ({pretrained['decoder']})"

@@ -84,7 +84,7 @@ TRAIN = (
     COMMON
     + """
 from cyclegan.cli import main
-from cyclegan import experiment
+from cyclegan.commands import train as command
 from cyclegan.training.loop import train
 from cyclegan.training.run import Run, SilentRun
 from cyclegan.training.settings import TrainingConfig
@@ -107,11 +107,11 @@ def start(*_):
         if sys.argv[1:] == ["gradient"] and distributed.rank() == 1:
             method.F.layers[1].weight.register_hook(lambda gradient: gradient * float("nan"))
         folder.mkdir(exist_ok=True)
-        run = Run(folder, "name: two\\n", {}, 8) if distributed.rank() == 0 else SilentRun(folder)
+        run = Run(folder, "name: two\\n", {}) if distributed.rank() == 0 else SilentRun(folder)
         train(method, Noise(), Noise().batch_at(99), config, run, seed=0, device=device, about={"x": "x", "y": "y"})
     return 0
 
-experiment.train = start
+command.train = start
 sys.exit(main(["train", "this.yaml"]))
 """
 )

@@ -16,8 +16,7 @@ from peaks import flops
 from torch import Tensor, nn
 
 from cyclegan.functional.statistics import FLAT, TINY
-from cyclegan.methods.adain import AdaIN
-from cyclegan.methods.adain import AdaINConfig
+from cyclegan.methods.adain import AdaIN, AdaINConfig
 from cyclegan.precision import choose_precision
 from cyclegan.protocols import Images
 

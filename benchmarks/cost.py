@@ -17,8 +17,7 @@ from peaks import fastest, fits, flops
 from step import Library
 
 from cyclegan.evaluation.timing import give_back, peak
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.precision import choose_precision
 from cyclegan.training.plan import rehearse

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from cyclegan.methods.descent import Descent
-from cyclegan.methods.gatys import Example, Gatys, Objective
-from cyclegan.methods.gatys import GatysConfig
+from cyclegan.methods.gatys import Example, Gatys, GatysConfig, Objective
 from cyclegan.networks.vgg import VGGFeatures
 from cyclegan.precision import choose_precision
 from cyclegan.protocols import Images

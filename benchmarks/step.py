@@ -24,8 +24,7 @@ from plain import generator as plain_generator
 from torch import Tensor
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.precision import autocast, choose_precision
 from cyclegan.training.compiling import compile_networks

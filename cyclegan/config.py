@@ -53,8 +53,8 @@ class Variants:
         return getattr(import_module(module), attribute)
 
 
-def load(path: Path, kind: type[T] | types.UnionType, overrides: Sequence[str] = ()) -> T:
-    """The dataclass a YAML file describes, changed by `a.b=c` overrides."""
+def load(path: Path, kind: type[T] | types.UnionType | Variants, overrides: Sequence[str] = ()) -> T:
+    """The dataclass a YAML file describes, one of variants if need be, changed by `a.b=c` overrides."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1).decode(errors="surrogateescape")  # refused with its place by _compose
@@ -66,7 +66,7 @@ def load(path: Path, kind: type[T] | types.UnionType, overrides: Sequence[str] =
     return parse(text, kind, str(path), overrides)
 
 
-def parse(text: str, kind: type[T] | types.UnionType, name: str, overrides: Sequence[str] = ()) -> T:
+def parse(text: str, kind: type[T] | types.UnionType | Variants, name: str, overrides: Sequence[str] = ()) -> T:
     """The dataclass a YAML text describes; `name` stands for the file in messages."""
     root = _mapping(_compose(text, name), ())
     for override in overrides:
@@ -180,6 +180,8 @@ def _build(node: yaml.Node, kind: Any, path: Sequence[str], default: Any = None)
     origin, arguments = get_origin(kind), get_args(kind)
     if dataclasses.is_dataclass(kind):
         return _dataclass(node, kind, path, default)
+    if isinstance(kind, Variants):
+        return _variant(node, kind, path, default)
     if _is_open(kind):
         return _variant(node, arguments[1], path, default)
     if origin in (Union, types.UnionType):

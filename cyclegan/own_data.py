@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from cyclegan.commands.train import train
 from cyclegan.config import dump, load
-from cyclegan.data.sources import names_of
+from cyclegan.data.settings import names_of
 from cyclegan.errors import UserError
-from cyclegan.experiment import RUNS, Experiment, carry_out
+from cyclegan.experiment import RUNS, Experiment
 from cyclegan.invocation import command
 from cyclegan.training.durable import replace_text
 
@@ -25,7 +26,7 @@ def train_folders(x: Path, y: Path, overrides: Sequence[str]) -> int:
         is_first = distributed.rank() == 0
         if is_first:
             _settle(path, x, y)
-    run = carry_out(path, overrides)
+    run = train(path, overrides)
     if is_first:
         print(f"\ntranslate with\n  {command('translate', run, x, '--out', 'translated')}")
     return 0

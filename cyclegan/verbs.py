@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cyclegan.data.cards import find_domain, list_domains, locate
 from cyclegan.config import load
+from cyclegan.data.cards import find_domain, list_domains, locate
 from cyclegan.data.splits import find_splits, formats_of
 from cyclegan.errors import UserError
 from cyclegan.experiment import Experiment

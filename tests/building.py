@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.crops import read_images, spread
 from cyclegan.data.folder import Room
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.spec import DataSpec
-from cyclegan.data.stream import Stream, collate
+from cyclegan.data.stream import CPU, Stream, collate
 from cyclegan.data.unpaired import Unpaired
 from cyclegan.pixels.kind import RGB, Kind
 
@@ -31,12 +33,11 @@ def unpaired_stream(
     config: UnpairedConfig,
     seed: int,
     formats: tuple[Kind, Kind] = (RGB, RGB),
+    device: torch.device = CPU,
     micro_batches: int = 1,
 ) -> Stream:
     """Batches of two lists of files."""
-    return Stream(
-        _source(x, y, config, seed, formats, Room(config.cache_mb * 2**20)), config, micro_batches=micro_batches
-    )
+    return Stream(_source(x, y, config, seed, formats, Room(config.cache_mb * 2**20)), config, device, micro_batches)
 
 
 def held_out(x: Sequence[Path], y: Sequence[Path], config: UnpairedConfig, count: int = 4) -> UnpairedBatch:

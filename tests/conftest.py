@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from building import build
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.summary.writer import event_file_writer
 from torch import nn
 
 from cyclegan.config import dump
-from building import build
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.networks.sources import SOURCES, Source
 from cyclegan.training.checkpoint import Checkpoint, _fill, read_tensors

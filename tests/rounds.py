@@ -3,10 +3,10 @@
 from typing import Any
 
 import torch
+from building import build
 from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
-from building import build
 from cyclegan.methods.cut import CUTConfig
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig

@@ -143,8 +143,7 @@ def test_the_cost_of_a_step_is_that_of_its_rehearsal():
     import cost
     from material import CONTENT, STYLE, photograph
 
-    from cyclegan.methods.cyclegan import CycleGAN
-    from cyclegan.methods.cyclegan import CycleGANConfig
+    from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
     from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
     from cyclegan.training.plan import rehearse
     from cyclegan.training.settings import TrainingConfig

@@ -37,7 +37,7 @@ import sys
 import torch
 from cyclegan import distributed
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods.cyclegan import CycleGAN
+from cyclegan.data.spec import DataSpec
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.optimizers import Optimizers
@@ -48,7 +48,7 @@ with distributed.joined(torch.device("cpu")):
         generator=GeneratorConfig(base_channels=4, blocks=1),
         discriminator=DiscriminatorConfig(base_channels=4, layers=2),
     )
-    method = CycleGAN(small)
+    method = small.build(DataSpec())
     optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     losses = method.training_step(UnpairedBatch(*torch.rand(2, 2, 3, 32, 32)), optimizers.minimize)
     distributed.averaged(losses)
@@ -236,7 +236,7 @@ def test_any_process_without_memory_says_so(place, monkeypatch, capsys, rank, er
 
     (place / "it.yaml").write_text(CONFIG.format(name="it"))
     monkeypatch.setattr(distributed, "rank", lambda: rank)
-    monkeypatch.setattr("cyclegan.methods.build", fail)
+    monkeypatch.setattr("cyclegan.methods.cyclegan.CycleGANConfig.build", fail)
     assert main(["train", "it.yaml"]) == 4
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("error: it.yaml: a step needs more memory than there is; set training.recompute to true")

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from building import unpaired_stream
 from kinds import fill, save_npy, save_tiff, train, waves
 from PIL import Image
 from tifffile import imread
 
 from cyclegan.cli import main
 from cyclegan.data.settings import UnpairedConfig
-from building import unpaired_stream
 from cyclegan.images import false_color
 from cyclegan.inference.load import load
 from cyclegan.pictures import read_picture

@@ -7,8 +7,7 @@ import torch
 
 from cyclegan import precision
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.precision import autocast, choose_device, choose_precision
 from cyclegan.training.optimizers import Optimizers

@@ -68,10 +68,10 @@ def page(browser, address):
 def test_the_scalars_page_draws_the_curves(page, address, tmp_path):
     page.goto(f"{address}#scalars")
     groups = page.locator(".category-name")
-    groups.nth(4).wait_for()
-    assert groups.all_inner_texts() == ["health", "learning_rate", "loss", "score", "speed"]
+    groups.nth(5).wait_for()
+    assert groups.all_inner_texts() == ["health", "learning_rate", "loss", "score", "scores", "speed"]
     page.locator(".category-name", has_text="loss").click()
-    for tag in ("health/D_X real", "loss/gan_G"):
+    for tag in ("scores/D_X real", "loss/gan_G"):
         card = page.locator("tf-scalar-card", has_text=f"tag: {tag}")
         card.locator("path.line[d*=L]").first.wait_for(state="attached")  # a line through two points or more
     page.screenshot(path=tmp_path / "scalars.png")
@@ -89,7 +89,7 @@ def test_the_images_page_shows_the_samples(page, address, tmp_path):
 
 def test_the_custom_page_shows_the_game(page, address, tmp_path):
     page.goto(f"{address}#custom_scalars")
-    for title, curves in (("generators", 6), ("discriminators", 2), ("health", 4)):
+    for title, curves in (("generators", 6), ("discriminators", 2), ("scores", 4)):
         page.get_by_text(title, exact=True).wait_for()
         page.get_by_text(f"Matches ({curves})").wait_for()
     page.locator("path.line[d*=L]").nth(6 + 2 + 4 - 1).wait_for(state="attached")

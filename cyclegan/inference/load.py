@@ -27,7 +27,7 @@ from cyclegan.images import read
 from cyclegan.inference.compiling import compiled
 from cyclegan.inference.graph import read_graph
 from cyclegan.inference.loaded import Loaded
-from cyclegan.methods import AnyMethodConfig, MethodConfig
+from cyclegan.methods import METHODS, MethodConfig
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.networks.frozen import frozen
 from cyclegan.precision import choose_device, choose_precision
@@ -108,7 +108,7 @@ def _load_release(path: Path, device: torch.device, examples: "_Examples", overr
 
 def _described(about: Mapping[str, Any], file: Path, overrides: Sequence[str]) -> tuple[Any, DataSpec]:
     """Build the method of a description, whose networks have no weights yet."""
-    config: MethodConfig = parse(about["method"], AnyMethodConfig, f"{file}: method", overrides)
+    config: MethodConfig = parse(about["method"], METHODS, f"{file}: method", overrides)
     try:
         spec = read_spec(about)
         with torch.device("meta"):  # no time for random weights that the saved ones replace
@@ -119,7 +119,7 @@ def _described(about: Mapping[str, Any], file: Path, overrides: Sequence[str]) -
 
 def _load_settings(path: Path, device: torch.device, examples: "_Examples", overrides: Sequence[str]) -> Loaded:
     """Load a method that needs no training of ours: Gatys, or AdaIN with its public decoder."""
-    config: MethodConfig = read_config(path, AnyMethodConfig, overrides)
+    config: MethodConfig = read_config(path, METHODS, overrides)
     spec = DataSpec(names={"x": "content", "y": "style"})
     method = config.build(spec)
     if not isinstance(method, Stylizes):

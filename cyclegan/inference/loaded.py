@@ -20,7 +20,7 @@ from cyclegan.data.spec import DataSpec
 from cyclegan.errors import UserError
 from cyclegan.images import from_bytes, to_bytes
 from cyclegan.inference.original import USUAL, Kinds
-from cyclegan.methods import AnyMethodConfig, MethodConfig
+from cyclegan.methods import METHODS, MethodConfig
 from cyclegan.pictures import read_picture, to_rgb
 from cyclegan.pixels.files import profile_of, read_profile
 from cyclegan.protocols import AnyImages, Masks, Mixes, Stylizes, Translator
@@ -55,7 +55,7 @@ class Loaded:
     @property
     def signature(self) -> str:
         """What made a picture, in ASCII, as it is written into the file."""
-        config: MethodConfig = parse(self.about["method"], AnyMethodConfig, "method")
+        config: MethodConfig = parse(self.about["method"], METHODS, "method")
         made_by = [f"cyclegan {__version__}", config.name]
         if self.step:
             made_by.append(f"{self.about.get('domain')}, {self.step} steps")

@@ -1,7 +1,7 @@
 """One file per paper: docstring, settings, class. The table holds strings: only the named method is imported."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from cyclegan.config import Variants
 
@@ -38,6 +38,3 @@ class MethodConfig(Protocol):
         train  False: released weights follow, and nothing is trained: no loss networks, no buffers.
         """
         ...
-
-
-AnyMethodConfig = Annotated[Any, METHODS]  # a field or a file that holds the settings of one

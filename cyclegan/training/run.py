@@ -183,7 +183,7 @@ class Run:
     def _lay_out(self, players: Mapping[str, list[str]]) -> None:
         """TensorBoard's custom page: the losses of each player in one chart, and the scores the game is about."""
         charts = {player: ["Multiline", [f"loss/{name}$" for name in names]] for player, names in players.items()}
-        self.board.add_custom_scalars({"the game": charts | {"health": ["Multiline", ["health/D.*"]]}})
+        self.board.add_custom_scalars({"the game": charts | {"scores": ["Multiline", ["scores/.*"]]}})
         self.laid_out = True
 
     def save_samples(self, step: int, preview: Preview, verdict: Verdict) -> None:

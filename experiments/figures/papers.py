@@ -25,7 +25,6 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
-from cyclegan.methods.settings import STYLE_LAYERS, GatysConfig, MethodConfig
 from torch.nn.functional import interpolate
 
 from cyclegan.config import load
@@ -34,11 +33,8 @@ from cyclegan.evaluation.image_grid import image_grid
 from cyclegan.evaluation.markdown import as_markdown
 from cyclegan.evaluation.timing import device_name, measure
 from cyclegan.images import read, to_bytes
-from cyclegan.methods.adain import AdaIN
-from cyclegan.methods.gatys import Gatys
-from cyclegan.methods.gatys import STYLE_LAYERS
-from cyclegan.methods.gatys import GatysConfig
-from cyclegan.methods import AnyMethodConfig as MethodConfig
+from cyclegan.methods.adain import AdaIN, AdaINConfig
+from cyclegan.methods.gatys import STYLE_LAYERS, Gatys, GatysConfig
 from cyclegan.networks.vgg import load_vgg
 from cyclegan.pictures import write_picture
 from cyclegan.precision import choose_device
@@ -62,7 +58,7 @@ class Figure:
         self.content = _picture(contents[0], options.size).to(self.device)
         self.styles = [_picture(style, options.size).to(self.device) for style in styles[:4]]
         self.steps = options.steps
-        config: GatysConfig = load(EXPERIMENTS / "gatys" / "paper.yaml", MethodConfig, options.set)
+        config: GatysConfig = load(EXPERIMENTS / "gatys" / "paper.yaml", GatysConfig, options.set)
         self.deepest = _deepest(config.weights)
         self.config = replace(
             config,
@@ -81,7 +77,7 @@ class Figure:
 
     def adain(self) -> AdaIN:
         """With the released networks."""
-        return AdaIN(load(EXPERIMENTS / "adain" / "public.yaml", MethodConfig)).to(self.device)
+        return AdaIN(load(EXPERIMENTS / "adain" / "public.yaml", AdaINConfig)).to(self.device)
 
 
 def tradeoff(figure: Figure) -> Panels:

@@ -5,12 +5,12 @@ import os
 import numpy as np
 import pytest
 import torch
+from building import unpaired_stream
 
 from cyclegan.data import folder
 from cyclegan.data.cache import PictureCache
 from cyclegan.data.folder import Pictures, Room
 from cyclegan.data.settings import UnpairedConfig
-from building import unpaired_stream
 from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.pictures import write_picture
 

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from building import unpaired_stream
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.copies import Copies
 from cyclegan.data.settings import UnpairedConfig
-from building import unpaired_stream
 from cyclegan.pictures import write_picture
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from building import unpaired_stream
 
 from cyclegan.data.folder import Pictures, Room
 from cyclegan.data.settings import UnpairedConfig
-from building import held_out, unpaired_stream
 from cyclegan.errors import UserError
 from cyclegan.pictures import write_picture
 

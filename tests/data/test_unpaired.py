@@ -9,16 +9,16 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from building import held_out, unpaired_stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
 from cyclegan.data import folder
+from cyclegan.data.crops import cut
 from cyclegan.data.folder import Pictures, Room
 from cyclegan.data.settings import UnpairedConfig
-from building import held_out, unpaired_stream
-from cyclegan.data.crops import cut
 from cyclegan.errors import UserError
 from cyclegan.pictures import BadPictureError, write_picture
 

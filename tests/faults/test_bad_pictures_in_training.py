@@ -34,7 +34,7 @@ def place(tmp_path, monkeypatch) -> Path:
         for i in range(COUNT):
             Image.fromarray(draws.integers(256, size=(9, 10, 3), dtype=np.uint8)).save(tmp_path / side / f"{i:03d}.png")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("cyclegan.experiment.score", lambda *_, **__: {})  # which is not what is tried here
+    monkeypatch.setattr("cyclegan.commands.evaluate.evaluate_run", lambda *_, **__: {})
     return tmp_path
 
 
@@ -56,7 +56,7 @@ def trained_on(place: Path) -> tuple[Path, Path]:
     from cyclegan.data.splits import find_splits
 
     sources = find_splits(UnpairedConfig(x=place / "summer", y=place / "winter", load_size=None, crop_size=8))
-    return sources.train_x[3], sources.test_x[0]
+    return sources.x.train[3], sources.x.test[0]
 
 
 SKIP = "data.on_bad_picture=skip"

@@ -52,13 +52,13 @@ def test_what_once_lied_is_refused_in_one_line(tmp_path, monkeypatch, figure):
 def test_of_a_damaged_log_the_whole_lines_are_kept(tmp_path, file):
     shutil.copy(file, tmp_path / "log.jsonl")
     assert training_hours(tmp_path) == 4 / 4.0 / 3600
-    assert Run(tmp_path, "a: 1\n", {}, 2)._trim_log(step=2) == 1
+    assert Run(tmp_path, "a: 1\n", {})._trim_log(step=2) == 1
 
 
 def test_settings_of_a_run_that_are_no_text_are_named(tmp_path):
     shutil.copy(CORPUS / "settings" / "bytes.yaml", tmp_path / "config.yaml")
     with pytest.raises(UserError, match=rf"^{re.escape(str(tmp_path))}/config\.yaml:4:1: .* is no character of a text"):
-        Run(tmp_path, "a: 1\n", {}, 2)
+        Run(tmp_path, "a: 1\n", {})
 
 
 def test_every_file_of_the_corpus_has_a_line():

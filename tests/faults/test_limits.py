@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from cyclegan import experiment
+import cyclegan
 from cyclegan.cli import main
+from cyclegan.commands import evaluate
 from cyclegan.data.stream import Stream
 from cyclegan.networks.patchgan import PatchDiscriminator
 from cyclegan.networks.resnet import ResnetGenerator
@@ -22,7 +23,7 @@ from cyclegan.training import checkpoint as checkpoints
 from cyclegan.training import plan
 from cyclegan.training.checkpoint import list_checkpoints, verify
 
-ROOT = Path(experiment.__file__).parents[1]
+ROOT = Path(cyclegan.__file__).parents[1]
 SMOKE = ROOT / "experiments" / "smoke" / "cyclegan.yaml"
 RUN = Path("runs") / "photo2painting" / "smoke"
 SETTINGS = ("steps=12", "save_every=3", "log_every=2", "sample_every=12", "device=cpu")
@@ -38,7 +39,7 @@ def train(*settings: str) -> int:
 def shortened(patch: pytest.MonkeyPatch) -> None:
     """Nothing is rehearsed before a training, nothing is scored after it."""
     patch.setattr(plan, "describe", lambda *given, **more: [])
-    patch.setattr(experiment, "score", lambda *given, **more: {})
+    patch.setattr(evaluate, "evaluate_run", lambda *given, **more: {})
 
 
 @pytest.fixture

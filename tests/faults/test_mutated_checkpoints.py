@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from building import build
 from mutants import draws, lines, mutate, named, watched
 from PIL import Image
 
 from cyclegan.cli import main
 from cyclegan.config import parse
-from building import build
-from cyclegan.methods import AnyMethodConfig as MethodConfig
+from cyclegan.methods import METHODS, MethodConfig
 from cyclegan.training.checkpoint import Checkpoint, DamagedError, read_release
 from cyclegan.training.ema import EMA
 from cyclegan.training.progress import Progress
@@ -170,7 +170,7 @@ class Room:
 
 
 def build_config(run: Path) -> MethodConfig:
-    return parse(read_release(run / "checkpoints" / NEWER / FILES[1])[1]["method"], MethodConfig, "method")
+    return parse(read_release(run / "checkpoints" / NEWER / FILES[1])[1]["method"], METHODS, "method")
 
 
 @pytest.fixture

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from building import build, held_out, unpaired_stream
 from PIL import Image
 from toy import Interrupted, launch
 
 from cyclegan.data.settings import UnpairedConfig
-from building import held_out, unpaired_stream
 from cyclegan.data.stream import Stream
 from cyclegan.errors import NotFiniteError
-from building import build
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.checkpoint import list_checkpoints, read_tensors, verify

@@ -10,9 +10,9 @@ from folders import two_sides
 from mutants import lines
 from PIL import Image
 
-from cyclegan import experiment
 from cyclegan.cli import main
-from cyclegan.data.fingerprint import Identity
+from cyclegan.commands import evaluate
+from cyclegan.data.fingerprint import Fingerprint
 from cyclegan.training import checkpoint, plan
 
 LAST = Path("runs") / "summer2winter" / "nano" / "checkpoints" / "step-00000005"
@@ -24,7 +24,7 @@ def train(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, list[str]]]
     two_sides(tmp_path, 12)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(plan, "describe", lambda *_, **__: [])
-    monkeypatch.setattr(experiment, "score", lambda *_, **__: {})
+    monkeypatch.setattr(evaluate, "evaluate_run", lambda *_, **__: {})
     Path("nano.yaml").write_text(nano.CONFIG.format(steps=5, data=""))
 
     def run(*overrides: str) -> tuple[int, list[str]]:
@@ -40,7 +40,7 @@ def trained_on(side: str) -> list[Path]:
     from cyclegan.data.splits import find_splits
 
     found = find_splits(UnpairedConfig(x=Path("summer"), y=Path("winter"), load_size=None, crop_size=32))
-    return found.train_x if side == "summer" else found.train_y
+    return found.x.train if side == "summer" else found.y.train
 
 
 def gone(side: str) -> None:
@@ -73,7 +73,7 @@ def test_with_other_pictures_a_run_is_not_continued(train, change, side, figure)
 
 def test_without_what_it_keeps_of_them_a_run_would_be_continued(train, monkeypatch):
     gone("summer")
-    monkeypatch.setattr(Identity, "load_state_dict", lambda *_: None)
+    monkeypatch.setattr(Fingerprint, "load_state_dict", lambda *_: None)
     assert train() == (0, [])
 
 
@@ -94,6 +94,6 @@ def test_data_that_moved_are_the_same(tmp_path):
         for name in names:
             (folder / "deep" / f"{name}.png").write_text(name)
         (folder / "top.png").write_text("top")
-    one, other = (Identity(("x", list(f.rglob("*.png"))), ("y", [f / "top.png"])) for f in (here, there))
+    one, other = (Fingerprint({"x": ("x", list(f.rglob("*.png"))), "y": ("y", [f / "top.png"])}) for f in (here, there))
     other.load_state_dict(one.state_dict())
-    assert Identity(("x", [here / "top.png"]), ("y", [here / "top.png"])).told["x"] != one.told["x"]
+    assert Fingerprint({"x": ("x", [here / "top.png"])}).told["x"] != one.told["x"]

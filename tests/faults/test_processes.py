@@ -32,7 +32,7 @@ from pathlib import Path
 import torch
 from cyclegan import distributed
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods.cyclegan import CycleGAN
+from cyclegan.data.spec import DataSpec
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 
@@ -60,7 +60,7 @@ from cyclegan.training.step import Parts
 
 def trained(dtype, steps, parts=1):
     torch.manual_seed(0)
-    method = CycleGAN(SMALL).to(dtype)
+    method = SMALL.build(DataSpec()).to(dtype)
     optimizers = Optimizers(method.parameter_groups(), OptimizerConfig(), parts)
     for step in range(steps):
         torch.manual_seed(step)
@@ -84,7 +84,7 @@ TRAIN = (
     COMMON
     + """
 from cyclegan.cli import main
-from cyclegan import experiment
+from cyclegan.commands import train as command
 from cyclegan.training.loop import train
 from cyclegan.training.run import Run, SilentRun
 from cyclegan.training.settings import TrainingConfig
@@ -103,15 +103,15 @@ def start(*_):
     folder, config = Path("run"), TrainingConfig(steps=40, log_every=5, sample_every=40, save_every=5, device="cpu")
     with distributed.joined(torch.device("cpu")) as device:
         torch.manual_seed(0)
-        method = CycleGAN(SMALL).double()
+        method = SMALL.build(DataSpec()).double()
         if sys.argv[1:] == ["gradient"] and distributed.rank() == 1:
             method.F.layers[1].weight.register_hook(lambda gradient: gradient * float("nan"))
         folder.mkdir(exist_ok=True)
-        run = Run(folder, "name: two\\n", {}, 8) if distributed.rank() == 0 else SilentRun(folder)
+        run = Run(folder, "name: two\\n", {}) if distributed.rank() == 0 else SilentRun(folder)
         train(method, Noise(), Noise().batch_at(99), config, run, seed=0, device=device, about={"x": "x", "y": "y"})
     return 0
 
-experiment.train = start
+command.train = start
 sys.exit(main(["train", "this.yaml"]))
 """
 )

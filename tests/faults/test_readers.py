@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from building import held_out, unpaired_stream
 from PIL import Image
 from toy import launch
 
@@ -20,7 +21,6 @@ import cyclegan
 from cyclegan.data import folder
 from cyclegan.data.readers import Readers
 from cyclegan.data.settings import UnpairedConfig
-from building import held_out, unpaired_stream
 from cyclegan.errors import NoAnswerError
 from cyclegan.pictures import BadPictureError
 from cyclegan.training.checkpoint import list_checkpoints

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from building import build, held_out, unpaired_stream
 from nano import timeless
 from PIL import Image
 from toy import Crash, Interrupted, crash, launch, terminate
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.settings import UnpairedConfig
-from building import held_out, unpaired_stream
 from cyclegan.data.stream import Stream
 from cyclegan.errors import StoppedError
-from building import build
 from cyclegan.methods.cut import CUTConfig
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig

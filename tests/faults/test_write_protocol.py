@@ -86,9 +86,9 @@ def best_is_offered(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "write"),
     [
-        ("config.yaml", lambda folder: Run(folder, "a: 1\n", {}, 2)._claim("a: 1\n", str)),
-        ("log.jsonl", lambda folder: Run(folder, "a: 1\n", {}, 2)._trim_log(0)),
-        ("left-out.txt", lambda folder: Run(folder, "a: 1\n", {}, 2).leave_out(["a.png: bad"])),
+        ("config.yaml", lambda folder: Run(folder, "a: 1\n", {})._claim("a: 1\n", str)),
+        ("log.jsonl", lambda folder: Run(folder, "a: 1\n", {})._trim_log(0)),
+        ("left-out.txt", lambda folder: Run(folder, "a: 1\n", {}).leave_out(["a.png: bad"])),
         ("best.safetensors", best_is_offered),
         ("recipe.yaml", lambda folder: replace_text(folder / "recipe.yaml", "a: 1\n")),
     ],

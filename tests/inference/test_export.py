@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from building import build
 from photos import noise
 from PIL import Image
 
@@ -19,7 +20,6 @@ from cyclegan.config import dump
 from cyclegan.errors import UserError
 from cyclegan.images import from_bytes
 from cyclegan.inference.export import export
-from building import build
 from cyclegan.methods.adain import AdaINConfig
 from cyclegan.training.checkpoint import read_release, write_tensors
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from building import build
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from photos import LAB, SRGB
@@ -14,7 +15,6 @@ from cyclegan.config import dump
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import UserError
 from cyclegan.images import from_bytes, to_bytes
-from building import build
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.pictures import write_picture

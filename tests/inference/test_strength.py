@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from building import build
 from hypothesis import given
 from hypothesis import strategies as st
 from little import write_gatys
@@ -12,7 +13,6 @@ from cyclegan.errors import UserError
 from cyclegan.images import read
 from cyclegan.inference.load import load
 from cyclegan.inference.strength import at_strength
-from building import build
 from cyclegan.methods.adain import AdaINConfig
 from cyclegan.pictures import read_picture, write_picture
 

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from cyclegan.losses.adversarial import (
     GAN_LOSSES,
-    wgan_discriminator,
-    wgan_generator,
     hinge_discriminator,
     logistic_discriminator,
     lsgan_discriminator,
     lsgan_generator,
     minimax_generator,
     nonsaturating_generator,
+    wgan_discriminator,
+    wgan_generator,
 )
 
 

@@ -5,8 +5,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods.adain import TARGET, AdaIN
-from cyclegan.methods.adain import AdaINConfig
+from cyclegan.methods.adain import TARGET, AdaIN, AdaINConfig
 
 
 def random_adain() -> AdaIN:

@@ -4,12 +4,12 @@ import copy
 
 import pytest
 import torch
+from building import spec_of
 from random_adain import batch, features, picture, random_adain
 from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods.adain import TARGET, AdaIN
-from cyclegan.methods.adain import AdaINConfig
+from cyclegan.methods.adain import TARGET, AdaIN, AdaINConfig
 from cyclegan.protocols import Losses, Stylizes, Trainable, Translator
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig
@@ -101,7 +101,7 @@ def test_a_checkpoint_holds_the_decoder_and_not_the_encoder(method, learner):
 @pytest.mark.parametrize("decoder", ["untrained", "public"])
 def test_a_method_built_without_weights_takes_a_released_decoder_and_works(method, decoder):
     with torch.device("meta"):
-        bare = AdaIN(AdaINConfig(encoder="random", decoder=decoder, precision="float32"))  # reads no decoder
+        bare = AdaINConfig(encoder="random", decoder=decoder, precision="float32").build(spec_of(), train=False)
     nn.ModuleDict(bare.networks()).load_state_dict(nn.ModuleDict(method.networks()).state_dict(), assign=True)
     assert torch.equal(bare.stylize(*batch()), method.stylize(*batch()))
 

@@ -14,8 +14,7 @@ from torch.nn.functional import interpolate
 from cyclegan.errors import UserError
 from cyclegan.functional.color import match_colors
 from cyclegan.functional.statistics import mean_std
-from cyclegan.methods.adain import AdaIN
-from cyclegan.methods.adain import AdaINConfig
+from cyclegan.methods.adain import AdaIN, AdaINConfig
 
 
 @pytest.fixture(scope="module")

@@ -7,16 +7,15 @@ from functools import partial
 import pytest
 import rounds
 import torch
+from building import build
 from rounds import batch, changed, losses_of, play, snapshot
 from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
-from building import build
-from cyclegan.methods.cut import CUT
-from cyclegan.methods.cut import CUTConfig
+from cyclegan.methods.cut import CUT, CUTConfig
 from cyclegan.networks.layers import ResnetBlock
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.protocols import Translates, Losses
+from cyclegan.protocols import Losses, Translates
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig
 
@@ -186,7 +185,7 @@ def test_a_preview_shows_translation_and_identity_and_changes_no_state():
     method, seen = tiny("spectral"), batch(3)
     before = snapshot(method)
     preview = method.preview(seen)
-    G = method.translators["y"].translate
+    G = method.translators["painting"].translate
     assert torch.equal(preview.pictures["x_to_y"]["G(x)"], G(seen.x))
     assert torch.equal(preview.pictures["identity"]["G(y)"], G(seen.y))
     assert set(preview.scores) == {"D"}
@@ -198,7 +197,7 @@ def test_a_preview_shows_translation_and_identity_and_changes_no_state():
 
 def test_it_translates_to_one_side():
     assert isinstance(tiny(), Translates)
-    assert list(tiny().translators) == ["y"]
+    assert list(tiny().translators) == ["painting"]
 
 
 @pytest.mark.parametrize("seen", [{"blocks": 1}, {"blocks": 9}, {"downsamplings": 1, "ends": "shuffle", "blocks": 2}])

@@ -5,14 +5,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from building import build
 from rounds import batch, changed, losses_of, play, snapshot, tiny
 from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import NotFiniteError
-from building import build
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.protocols import Losses
 from cyclegan.training.optimizers import Optimizers

@@ -14,9 +14,7 @@ from cyclegan.errors import UserError
 from cyclegan.functional.color import luma
 from cyclegan.images import read
 from cyclegan.losses.perceptual import mean_form
-from cyclegan.methods.gatys import Example, Gatys
-from cyclegan.methods.gatys import GatysConfig
-from cyclegan.methods import AnyMethodConfig as MethodConfig
+from cyclegan.methods.gatys import Example, Gatys, GatysConfig
 from cyclegan.protocols import Stylizes, Translator
 
 WEIGHTS, DATA = os.environ.get("CYCLEGAN_WEIGHTS"), os.environ.get("CYCLEGAN_DATA")
@@ -176,7 +174,7 @@ def of_the_paper() -> dict[str, tuple[torch.Tensor, list[float]]]:
     pictures = (Path(DATA) / "style_transfer" / name for name in ("content/chicago.jpg", "style/la_muse.jpg"))
     content, style = (interpolate(read(path), (64, 96), mode="area") for path in pictures)
     config = replace(
-        load(PAPER, MethodConfig),
+        load(PAPER, GatysConfig),
         content_layers={"relu4_1": 1.0},
         style_layers=dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1"), 0.25),
         steps=40,

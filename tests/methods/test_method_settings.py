@@ -1,12 +1,16 @@
 """The settings of a method refuse what no network can be made of, and name the field."""
 
 import pytest
+from building import spec_of
 
 from cyclegan.config import dump, parse
 from cyclegan.errors import ConfigError
+from cyclegan.methods import METHODS
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.methods import AnyMethodConfig as MethodConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.training.settings import TrainingConfig
+
+TRAINING = TrainingConfig(steps=1)
 
 
 @pytest.mark.parametrize(
@@ -80,17 +84,17 @@ def test_crops_must_fit_both_networks(generator, discriminator, stride, smallest
 
 @pytest.mark.parametrize("text", ["{base_channels: 8}", "{}", "{name: resnet, base_channels: 8}"])
 def test_a_generator_without_a_name_is_a_resnet(text):
-    config = parse(f"{{name: cyclegan, generator: {text}}}", MethodConfig, "old.yaml")
+    config = parse(f"{{name: cyclegan, generator: {text}}}", METHODS, "old.yaml")
     assert isinstance(config.generator, GeneratorConfig)
-    assert parse(dump(config), MethodConfig, "new.yaml") == config
+    assert parse(dump(config), METHODS, "new.yaml") == config
 
 
 def test_a_unet_takes_its_own_settings_and_no_others():
-    config = parse("{name: cyclegan, generator: {name: unet, downsamplings: 7}}", MethodConfig, "unet.yaml")
+    config = parse("{name: cyclegan, generator: {name: unet, downsamplings: 7}}", METHODS, "unet.yaml")
     assert config.generator == UnetConfig(downsamplings=7)
-    assert parse(dump(config), MethodConfig, "new.yaml") == config
+    assert parse(dump(config), METHODS, "new.yaml") == config
     with pytest.raises(ConfigError, match=r"generator\.blocks: unknown key"):
-        parse("{name: cyclegan, generator: {name: unet, blocks: 7}}", MethodConfig, "unet.yaml")
+        parse("{name: cyclegan, generator: {name: unet, blocks: 7}}", METHODS, "unet.yaml")
 
 
 def test_wgan_gp_comes_with_the_penalty_of_its_paper_and_not_without_any():

@@ -1,16 +1,17 @@
 """Every option has an effect: two steps of training with it end elsewhere than two without."""
 
 from dataclasses import dataclass, fields
+from typing import Annotated, Any
 
 import pytest
 import torch
+from building import build
 
 from cyclegan.config import parse
 from cyclegan.data.batches import UnpairedBatch
-from building import build
+from cyclegan.methods import METHODS
 from cyclegan.methods.cut import CUTConfig
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.methods import AnyMethodConfig as MethodConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.training.ema import EMA
 from cyclegan.training.optimizers import Optimizers
@@ -53,10 +54,12 @@ ROWS = [  # an option, and what both runs have set beside it
     *((f"method.generator.norm={kind}", UNET) for kind in ("batch", "layer", "group", "none")),
     *((f"method.generator.init={law}", UNET) for law in ("xavier", "kaiming", "orthogonal")),
     ("method.generator.dropout=0.5", UNET),
+    ("method.generator.bias=always", (*UNET, "method.generator.norm=batch")),
     ("method.discriminator.base_channels=5", RESNET),
     ("method.discriminator.layers=0", RESNET),
     ("method.discriminator.layers=2", RESNET),
     ("method.discriminator.scales=2", RESNET),
+    ("method.discriminator.bias=always", ("method.discriminator.layers=2", "method.discriminator.norm=batch")),
     *((f"method.discriminator.norm={kind}", RESNET) for kind in ("batch", "layer", "group", "spectral", "none")),
     *((f"method.discriminator.init={law}", RESNET) for law in ("xavier", "kaiming", "orthogonal")),
     # schedules
@@ -102,7 +105,7 @@ ROWS = [  # an option, and what both runs have set beside it
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    method: MethodConfig
+    method: Annotated[Any, METHODS]
     training: TrainingConfig
 
 

@@ -11,8 +11,7 @@ from torch.nn.functional import conv2d, interpolate, max_pool2d, pad
 
 from cyclegan.functional.statistics import mean_std
 from cyclegan.images import read
-from cyclegan.methods.adain import AdaIN
-from cyclegan.methods.adain import AdaINConfig
+from cyclegan.methods.adain import AdaIN, AdaINConfig
 
 WEIGHTS, DATA = os.environ.get("CYCLEGAN_WEIGHTS"), os.environ.get("CYCLEGAN_DATA")
 needs_the_released_networks = pytest.mark.skipif(

@@ -10,8 +10,7 @@ from functorch.compile import make_boxed_func
 from torch import nn
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.compiling import compile_networks
 from cyclegan.training.optimizers import Optimizers

@@ -60,7 +60,7 @@ def test_symptoms_and_distances_are_curves(tmp_path, read_records):
     scalars = read_records(tmp_path).scalars
     assert [value for _, value in scalars["health/paleness"]] == [3, 2.5, 2, 1.5, 1, 0.5]
     assert [step for step, _ in scalars["validation/distance"]] == [2, 4, 6, 8, 10, 12]
-    assert "health/D_Y fake" in scalars  # those of the method stay
+    assert "scores/D_Y fake" in scalars  # those of the method stay
 
 
 def test_an_alarm_is_raised_when_something_stays_wrong_and_only_once(tmp_path, capsys, read_records):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from building import build
 from toy import CPU, Noise, Toy, launch
 
 from cyclegan.data.batches import UnpairedBatch
-from building import build
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training import plan
@@ -117,7 +117,7 @@ def told(monkeypatch):
         monkeypatch.setattr(plan, "rehearse", lambda *_: Rehearsal(seconds, 3_000_000_000, 5_000_000))
         monkeypatch.setattr(plan, "memory_in_use", lambda _: 400_000_000)
         planned = Toy(), Noise().batch_at(0), TrainingConfig(steps=steps, compile=compiled), CPU
-        return describe(*planned, done=done) + forecast(*planned, done=done, buffered=3)
+        return describe(*planned, done=done) + forecast(*planned, done=done)
 
     return tell
 
@@ -163,7 +163,7 @@ def test_the_predicted_size_of_a_checkpoint_is_that_of_a_real_one(tmp_path, buff
     make = partial(small_cyclegan, buffer_size)
     launch(tmp_path, batches, build=make, held_out=batches.batch_at(99), steps=buffer_size // count, sample_every=99)
     checkpoint = list_checkpoints(tmp_path / "checkpoints")[-1]
-    predicted = checkpoint_bytes(make(), batches.batch_at(0), buffer_size)
+    predicted = checkpoint_bytes(make(), batches.batch_at(0))
     assert predicted == pytest.approx(size(checkpoint), rel=0.2)
 
 

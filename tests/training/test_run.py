@@ -63,7 +63,7 @@ def without_speed(records) -> tuple[list, dict]:
 def test_each_logged_step_has_one_line_and_one_value_of_every_curve(whole):
     assert [line["step"] for line in whole.log] == LOGGED
     for tag, points in whole.scalars.items():
-        sampled = tag.startswith("health/")
+        sampled = tag.startswith("scores/")
         assert [step for step, _ in points] == ([6, 12] if sampled else LOGGED), tag
 
 
@@ -72,7 +72,8 @@ def test_curves_are_grouped(whole):
         *(f"loss/{name}" for name in ("fool", "near", "D")),
         *(f"speed/{name}" for name in ("steps_per_second", "images_per_second", "waiting_for_data", "judging")),
         "learning_rate",
-        "health/D_Y fake",
+        "scores/D_Y real",
+        "scores/D_Y fake",
     }
     assert set(whole.images) == {"samples/x_to_y: x | G(x)"}
 
@@ -131,7 +132,7 @@ def test_charts_of_the_custom_page_show_curves_that_exist(whole, crashed):
         assert charts == {
             "painter": {"loss/fool", "loss/near"},
             "critic": {"loss/D"},
-            "health": {"health/D_Y fake"},
+            "scores": {"scores/D_Y real", "scores/D_Y fake"},
         }
 
 
@@ -206,7 +207,7 @@ def test_it_says_what_happens(tmp_path, capsys):
 
 def test_scores_appear_on_the_page_of_hyperparameters(tmp_path, read_records):
     launch(tmp_path)
-    run = Run(tmp_path, dump(TrainingConfig(**SETTINGS)), {}, 4)
+    run = Run(tmp_path, dump(TrainingConfig(**SETTINGS)), {})
     for scored in (19.0, 21.5):  # the second time by the same command on the finished run
         run.add_hyperparameters({"lr": 2e-4, "name": "cyclegan"}, {"psnr": scored})
     records = read_records(tmp_path)
@@ -232,7 +233,7 @@ def test_a_run_of_fewer_steps_needs_no_correction(tmp_path, capsys):
 def test_a_look_at_the_run_counts_for_no_forecast_and_for_one_log(tmp_path, monkeypatch, capsys, log_every):
     clock = 0.0
     monkeypatch.setattr("cyclegan.training.run.time", SimpleNamespace(perf_counter=lambda: clock))
-    run = Run(tmp_path, "name: it\n", {}, 4)
+    run = Run(tmp_path, "name: it\n", {})
     with run.recording(0, 81, CPU):
         for step in range(1, 51):
             clock += 1.0

@@ -9,7 +9,8 @@ from toy import Crash
 from cyclegan.config import dump
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import UserError
-from cyclegan.experiment import Experiment, completed
+from cyclegan.experiment import Experiment, complete
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.training.run import OPERATIONAL, Run
 from cyclegan.training.settings import TrainingConfig
 
@@ -18,10 +19,10 @@ SETTLED = dump(TrainingConfig(steps=100))
 
 def test_a_folder_of_other_settings_is_refused_with_what_differs_and_both_remedies(tmp_path):
     folder = tmp_path / "run"
-    Run(folder, SETTLED, {}, 4)
+    Run(folder, SETTLED, {})
     changed = dump(TrainingConfig(steps=200, ema=0.5, keep=3))
     with pytest.raises(UserError) as refused:
-        Run(folder, changed, {}, 4)
+        Run(folder, changed, {})
     text = str(refused.value)
     assert text.startswith(f"{folder}: holds a run with other settings:\n")
     assert "  steps: 100 → 200\n" in text
@@ -33,7 +34,8 @@ def test_a_folder_of_other_settings_is_refused_with_what_differs_and_both_remedi
 
 def experiment(data: dict | None = None, training: dict | None = None) -> str:
     data, training = {"domain": "photo2monet"} | (data or {}), {"steps": 10} | (training or {})
-    return dump(Experiment(name="a", data=UnpairedConfig(**data), training=TrainingConfig(**training)))
+    settings = {"data": UnpairedConfig(**data), "training": TrainingConfig(**training)}
+    return dump(Experiment(name="a", method=CycleGANConfig(), **settings))
 
 
 CHANGES = {
@@ -59,8 +61,8 @@ def test_settings_of_no_consequence_may_change_and_are_noted(tmp_path, key, valu
     section, name = key.split(".")
     changed = experiment(**{section: {name: value}})
     assert changed != experiment()
-    Run(tmp_path, experiment(), {}, 4)
-    Run(tmp_path, changed, {}, 4)
+    Run(tmp_path, experiment(), {})
+    Run(tmp_path, changed, {})
     assert (tmp_path / "config.yaml").read_text() == changed
 
 
@@ -68,9 +70,9 @@ def test_how_often_a_plateau_is_looked_at_is_of_consequence(tmp_path):
     def looked_at(every: int) -> str:
         return experiment({"validation": 0.1}, {"schedule": "plateau", "sample_every": every})
 
-    Run(tmp_path, looked_at(10), {}, 4)
+    Run(tmp_path, looked_at(10), {})
     with pytest.raises(UserError, match=r"training\.sample_every: 10 → 20"):
-        Run(tmp_path, looked_at(20), {}, 4)
+        Run(tmp_path, looked_at(20), {})
 
 
 def test_a_run_older_than_a_setting_continues_as_it_was_begun(tmp_path):
@@ -78,37 +80,37 @@ def test_a_run_older_than_a_setting_continues_as_it_was_begun(tmp_path):
     assert younger.count("  on_bad_picture: error\n") == 1
     (tmp_path / "config.yaml").write_text(younger.replace("  on_bad_picture: error\n", ""))
     with pytest.raises(UserError, match=r"data\.on_bad_picture: absent → 'error'"):
-        Run(tmp_path, younger, {}, 4)
+        Run(tmp_path, younger, {})
     with pytest.raises(UserError, match=r"data\.on_bad_picture: 'error' → 'skip'"):
-        Run(tmp_path, experiment({"on_bad_picture": "skip"}), {}, 4, completed)
-    Run(tmp_path, younger, {}, 4, completed)
+        Run(tmp_path, experiment({"on_bad_picture": "skip"}), {}, complete)
+    Run(tmp_path, younger, {}, complete)
     assert (tmp_path / "config.yaml").read_text() == younger
 
 
 def test_settings_that_cannot_be_completed_are_told_as_they_are(tmp_path):
     (tmp_path / "config.yaml").write_text("name: nano\ncolor: blue\n")
     with pytest.raises(UserError, match="color: 'blue' → absent"):
-        Run(tmp_path, experiment(), {}, 4, completed)
+        Run(tmp_path, experiment(), {}, complete)
 
 
 def test_a_change_of_consequence_is_told_without_those_of_none(tmp_path):
-    Run(tmp_path, experiment(), {}, 4)
+    Run(tmp_path, experiment(), {})
     with pytest.raises(UserError) as refused:
-        Run(tmp_path, experiment({"workers": 9, "batch_size": 2}, {"keep": 4}), {}, 4)
+        Run(tmp_path, experiment({"workers": 9, "batch_size": 2}, {"keep": 4}), {})
     assert "  data.batch_size: 1 → 2\n" in str(refused.value)
     assert "workers" not in str(refused.value)
     assert "keep" not in str(refused.value)
 
 
 def test_the_settings_are_replaced_at_once(tmp_path, monkeypatch):
-    Run(tmp_path, experiment(), {}, 4)
+    Run(tmp_path, experiment(), {})
 
     def cut_off(old: Path, new: Path) -> None:
         raise Crash
 
     monkeypatch.setattr("os.replace", cut_off)
     with pytest.raises(Crash):
-        Run(tmp_path, experiment({"workers": 9}), {}, 4)
+        Run(tmp_path, experiment({"workers": 9}), {})
     assert (tmp_path / "config.yaml").read_text() == experiment()
 
 
@@ -119,7 +121,7 @@ def launch_at(folder: Path, step: int, environment: dict) -> list[dict]:
     """What environment.json tells after a launch that continues from a step."""
     if step:
         (folder / "checkpoints" / f"step-{step:08d}").mkdir(parents=True)
-    Run(folder, SETTLED, environment, 4)
+    Run(folder, SETTLED, environment)
     return json.loads((folder / "environment.json").read_text())
 
 

@@ -9,8 +9,7 @@ from cyclegan import distributed
 from cyclegan.cli import main
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import UserError
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.settings import OptimizerConfig, TrainingConfig

@@ -18,7 +18,7 @@ import types
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
 import yaml
 
@@ -53,7 +53,11 @@ class Variants:
         return getattr(import_module(module), attribute)
 
 
-def load(path: Path, kind: type[T] | types.UnionType, overrides: Sequence[str] = ()) -> T:
+@overload
+def load(path: Path, kind: type[T], overrides: Sequence[str] = ()) -> T: ...
+@overload
+def load(path: Path, kind: Any, overrides: Sequence[str] = ()) -> Any: ...
+def load(path: Path, kind: Any, overrides: Sequence[str] = ()) -> Any:
     """The dataclass a YAML file describes, changed by `a.b=c` overrides."""
     try:
         with path.open("rb") as file:
@@ -66,7 +70,11 @@ def load(path: Path, kind: type[T] | types.UnionType, overrides: Sequence[str] =
     return parse(text, kind, str(path), overrides)
 
 
-def parse(text: str, kind: type[T] | types.UnionType, name: str, overrides: Sequence[str] = ()) -> T:
+@overload
+def parse(text: str, kind: type[T], name: str, overrides: Sequence[str] = ()) -> T: ...
+@overload
+def parse(text: str, kind: Any, name: str, overrides: Sequence[str] = ()) -> Any: ...
+def parse(text: str, kind: Any, name: str, overrides: Sequence[str] = ()) -> Any:
     """The dataclass a YAML text describes; `name` stands for the file in messages."""
     root = _mapping(_compose(text, name), ())
     for override in overrides:

@@ -25,7 +25,6 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
-from cyclegan.methods.settings import STYLE_LAYERS, GatysConfig, MethodConfig
 from torch.nn.functional import interpolate
 
 from cyclegan.config import load
@@ -34,11 +33,9 @@ from cyclegan.evaluation.image_grid import image_grid
 from cyclegan.evaluation.markdown import as_markdown
 from cyclegan.evaluation.timing import device_name, measure
 from cyclegan.images import read, to_bytes
-from cyclegan.methods.adain import AdaIN
-from cyclegan.methods.gatys import Gatys
-from cyclegan.methods.gatys import STYLE_LAYERS
-from cyclegan.methods.gatys import GatysConfig
 from cyclegan.methods import AnyMethodConfig as MethodConfig
+from cyclegan.methods.adain import AdaIN
+from cyclegan.methods.gatys import STYLE_LAYERS, Gatys, GatysConfig
 from cyclegan.networks.vgg import load_vgg
 from cyclegan.pictures import write_picture
 from cyclegan.precision import choose_device

@@ -101,6 +101,6 @@ $(READY_DEMO): requirements-demo.txt $(READY)
 	$(INSTALL) -r requirements-demo.txt
 	@touch $@
 
-$(READY_DEV): requirements-dev.txt requirements-demo.txt requirements-docs.txt requirements-export.txt requirements-video.txt $(READY)
+$(READY_DEV): requirements-dev.txt requirements-demo.txt requirements-docs.txt requirements-export.txt requirements-heif.txt requirements-video.txt $(READY)
 	$(INSTALL) -r requirements-dev.txt
 	@touch $@

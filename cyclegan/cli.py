@@ -130,19 +130,35 @@ def _add_data(verb: argparse.ArgumentParser) -> None:
     fetch.add_argument("domain", help="photo2monet")
     fetch.set_defaults(run=lambda options: _verbs().fetch_data(options.domain))
     check = actions.add_parser("check", help="count and open every picture of a domain or a folder")
-    check.add_argument("targets", nargs="+", help="photo2monet, a folder, or the two folders of a training")
+    check.add_argument(
+        "targets", nargs="+", help="photo2monet, a folder, the two folders of a training, or an experiment file"
+    )
     check.set_defaults(run=lambda options: _verbs().check_data(options.targets))
 
 
 def _add_serve(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("checkpoints", type=Path, nargs="+", help="as of translate; the first is the default")
     verb.add_argument("--examples", type=Path, metavar="FOLDER", help="pictures to try, instead of the embedded ones")
+    verb.add_argument("--styles", type=Path, metavar="FOLDER", help="style images to try, instead of the embedded ones")
     verb.add_argument("--host", default="127.0.0.1", help="whom to listen to; by default to this machine only")
+    verb.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="host name of a proxy or tunnel that leads here, as demo.example.org or *.example.org; repeatable",
+    )
     verb.add_argument("--port", type=int, default=7860, help="0 takes any free one")
     verb.add_argument("--size", type=_count, metavar="PIXELS", help="the longer side that is worked on, 1024")
     verb.set_defaults(
         run=lambda options: _verbs().serve(
-            options.checkpoints, options.examples, host=options.host, port=options.port, size=options.size
+            options.checkpoints,
+            examples=options.examples,
+            styles=options.styles,
+            host=options.host,
+            port=options.port,
+            allow_host=options.allow_host,
+            size=options.size,
         )
     )
 

@@ -35,7 +35,9 @@ class Experiment:
         """Raise ValueError where method, data, training and a number of processes do not fit each other."""
         kinds = self.method.learns_from
         if kinds and self.data.name not in kinds:
-            raise ValueError(f"data: {self.method.name} learns from {' or '.join(kinds)} data, not from {self.data.name}")
+            raise ValueError(
+                f"data: {self.method.name} learns from {' or '.join(kinds)} data, not from {self.data.name}"
+            )
         self.method.check(self.data.spec, self.training, processes)
 
 

@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 
 from cyclegan.pictures import read_picture, write_picture
 from cyclegan.pixels.kind import Kind, Levels
+from cyclegan.pixels.raster import Raster
 from cyclegan.protocols import AnyImages, Images
 
 
@@ -37,6 +38,20 @@ def from_values(values: np.ndarray, kind: Kind) -> Float[Tensor, "1 c h w"]:
     if kind.is_rgb and kind.type == "uint8":
         return from_bytes(values)
     return torch.from_numpy(kind.levels(values)).permute(2, 0, 1)[None].contiguous()
+
+
+def from_raster(raster: Raster, kind: Kind) -> Float[Tensor, "1 c h w"]:
+    """What a file of a kind holds, laid on white, which is 1 → (1, c, h, w) in [-1, 1]."""
+    image = from_values(raster.values, kind)
+    if raster.alpha is None:
+        return image
+    a = opacity(raster.alpha)
+    return torch.where(a == 1, image, a * image + (1 - a))
+
+
+def opacity(alpha: np.ndarray) -> Float[Tensor, "1 1 h w"]:
+    """Alpha as uint8 or uint16 (h, w) → 0…1."""
+    return torch.from_numpy(alpha.astype(np.float32) / np.float32(np.iinfo(alpha.dtype).max))[None, None]
 
 
 def to_values(image: Float[Tensor, "1 c h w"], kind: Kind) -> np.ndarray:

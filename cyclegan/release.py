@@ -45,7 +45,9 @@ def read_description(about: Any, name: object) -> Mapping[str, Any]:
     Raises UserError for what does not describe itself or is newer, BadDescriptionError for what lacks something.
     """
     if not isinstance(about, Mapping) or "format" not in about:
-        raise UserError(f"{name}: does not describe itself; give a run folder or the release.safetensors of a checkpoint")
+        raise UserError(
+            f"{name}: does not describe itself; give a run folder or the release.safetensors of a checkpoint"
+        )
     if type(about["format"]) is int and about["format"] > FORMAT:
         written_by = f"cyclegan {about.get('library')} in format {about['format']}"
         raise UserError(f"{name}: was written by {written_by}, newer than this library; update cyclegan")
@@ -74,9 +76,13 @@ def _from_format_1(about: Mapping[str, Any], name: object) -> Mapping[str, Any]:
     try:
         formats = {side: format_from_json(sides[side]) for side in ("x", "y")}
     except (ValueError, TypeError, KeyError) as error:
-        raise BadDescriptionError(f"{name}: its description is contradictory ({error}); take another checkpoint") from error
+        raise BadDescriptionError(
+            f"{name}: its description is contradictory ({error}); take another checkpoint"
+        ) from error
     spec = DataSpec(names={side: about[side] for side in ("x", "y")}, formats=formats)
     networks = about.get("networks") or ["G", "F"]
-    targets = [about[side] for side, network in (("y", "G"), ("x", "F")) if network in networks or "decoder" in networks]
+    targets = [
+        about[side] for side, network in (("y", "G"), ("x", "F")) if network in networks or "decoder" in networks
+    ]
     kept = {key: value for key, value in about.items() if key not in ("format", "library", "x", "y", "kinds")}
     return {**describe(spec, targets), "library": about.get("library"), **kept}

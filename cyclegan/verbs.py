@@ -5,11 +5,15 @@ PyTorch is imported inside those that compute, so that `data` starts at once.
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cyclegan.data.cards import find_domain, list_domains, locate
+from cyclegan.config import load
+from cyclegan.data.splits import find_splits, formats_of
 from cyclegan.errors import UserError
+from cyclegan.experiment import Experiment
 from cyclegan.inference.options import Options
 
 
@@ -55,24 +59,42 @@ def convert(file: Path, out: Path, *, x: str | None, y: str | None) -> int:
     return 0
 
 
-def serve(checkpoints: Sequence[Path], examples: Path | None, *, host: str, port: int, size: int | None) -> int:
+def serve(
+    checkpoints: Sequence[Path],
+    *,
+    examples: Path | None,
+    styles: Path | None,
+    host: str,
+    port: int,
+    allow_host: Sequence[str],
+    size: int | None,
+) -> int:
     """Answer with a page and an endpoint until Ctrl-C."""
     try:
         from cyclegan.inference import server
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name}: is not installed; pip install fastapi uvicorn python-multipart") from error
-    from cyclegan.inference.guard import Hosts
+    from cyclegan.inference.guard import Hosts, allowed_host
     from cyclegan.inference.load import load as load_trained
-    from cyclegan.inference.studio import SIZE, Studio, named, read_examples
+    from cyclegan.inference.studio import SIZE, Studio, named, read_examples, read_styles
 
-    hosts, size = Hosts(host), size or SIZE
+    hosts, size = Hosts(host, tuple(map(allowed_host, allow_host))), size or SIZE
     with server.listen(host, port) as listening:
         models = {name: load_trained(path) for name, path in named(checkpoints).items()}
         for damage in (damage for loaded in models.values() for damage in loaded.damages):
             print(f"passed over: {damage}", file=sys.stderr)
-        studio = Studio(models=models, examples=read_examples(examples, size), size=size)
+        wants_styles = any(loaded.stylizer is not None for loaded in models.values())
+        studio = Studio(
+            models=models,
+            examples=read_examples(examples, size),
+            styles=read_styles(styles, size) if wants_styles else {},
+            size=size,
+        )
         if not hosts.is_loopback:
-            print(f"warning: whoever reaches {host} can use this; there is no password", file=sys.stderr)
+            reached = ", ".join((host, *hosts.allowed))
+            print(f"warning: anyone who can reach {reached} can use this; there is no password", file=sys.stderr)
+        if "*" in hosts.allowed:
+            print("warning: with --allow-host '*' any web site can send images to it; name the host", file=sys.stderr)
         shown = f"[{host}]" if ":" in host else host
         print(f"{', '.join(models)}: at http://{shown}:{listening.getsockname()[1]}/ until Ctrl-C", flush=True)
         server.Server(studio, hosts).run(sockets=[listening])
@@ -94,9 +116,14 @@ def fetch_data(name: str) -> int:
 
 
 def check_data(targets: Sequence[str]) -> int:
-    """Count and open every picture of a domain, a folder, or two folders that are the sides of a training."""
+    """Count and open every picture of a domain, a folder, the two folders of a training, or those of an experiment."""
     from cyclegan.data.check import check
 
-    report = check(*(Path(name) if Path(name).is_dir() else locate(find_domain(name)) for name in targets))
+    if len(targets) == 1 and Path(targets[0]).suffix in (".yaml", ".yml"):
+        config = replace(load(Path(targets[0]), Experiment).data, on_bad_picture="error")
+        folders = (config.x, config.y) if config.domain is None else (locate(find_domain(config.domain)),)
+        report = check(*folders, kinds=list(formats_of(config, find_splits(config)).values()))
+    else:
+        report = check(*(Path(name) if Path(name).is_dir() else locate(find_domain(name)) for name in targets))
     print(report)
     return UserError.exit_code if report.bad else 0

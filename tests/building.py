@@ -34,14 +34,18 @@ def unpaired_stream(
     micro_batches: int = 1,
 ) -> Stream:
     """Batches of two lists of files."""
-    return Stream(_source(x, y, config, seed, formats, Room(config.cache_mb * 2**20)), config, micro_batches=micro_batches)
+    return Stream(
+        _source(x, y, config, seed, formats, Room(config.cache_mb * 2**20)), config, micro_batches=micro_batches
+    )
 
 
 def held_out(x: Sequence[Path], y: Sequence[Path], config: UnpairedConfig, count: int = 4) -> UnpairedBatch:
     """Central crops, as a data set holds them out."""
     source = _source(x, y, config, 0, (RGB, RGB), Room(0))
     count = min(count, len(x), len(y))
-    return collate(source, [source.center(pair) for pair in zip(spread(count, len(x)), spread(count, len(y)), strict=True)])
+    return collate(
+        source, [source.center(pair) for pair in zip(spread(count, len(x)), spread(count, len(y)), strict=True)]
+    )
 
 
 def _source(

@@ -39,14 +39,15 @@ def model(to_painting: Callable[[Images], Images] = torch.neg) -> Loaded:
 
 def studio(loaded: Loaded | None = None, **others: object) -> Studio:
     models = {"tiny/inverts": loaded or model(), "tiny/other": model()}
-    return Studio(models=models, examples={"noise": png(PHOTO)}, device=torch.device("cpu"), **others)
+    samples = {"examples": {"noise": png(PHOTO)}, "styles": {"waves": png(PHOTO[::-1])}}
+    return Studio(models=models, device=torch.device("cpu"), **{**samples, **others})
 
 
 @contextmanager
-def served(offered: Studio, places: int = 8) -> Iterator[str]:
+def served(offered: Studio, places: int = 8, allowed: tuple[str, ...] = ()) -> Iterator[str]:
     """Its address, as long as this context lasts."""
     with listen("127.0.0.1", 0) as listening:
-        running = Server(offered, Hosts("127.0.0.1"), places)
+        running = Server(offered, Hosts("127.0.0.1", allowed), places)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

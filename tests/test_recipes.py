@@ -173,16 +173,16 @@ def test_other_folders_of_the_same_names_are_not_taken_for_the_old_ones(place, c
     assert "runs/photos2paintings/recipe.yaml: is for photos and paintings;" in capsys.readouterr().err
 
 
-def test_a_folder_in_the_format_of_a_phone_is_told_what_to_do(place, capsys):
+def test_a_folder_in_a_format_that_is_not_read_is_told_what_to_do(place, capsys):
     for path in [path for path in (place / "photos").rglob("*") if path.is_file()]:
-        path.rename(path.with_suffix(".HEIC"))
+        path.rename(path.with_suffix(".JP2"))
     assert train() == 2
     said = capsys.readouterr()
     assert said.err.splitlines() == [
         "error: photos: 0 readable pictures found, at least 2 are needed; hundreds are better; "
-        "passed over: 7 .heic; convert pictures to jpg or png"
+        "passed over: 7 .jp2; convert pictures to jpg or png"
     ]
-    assert "passed over: 7 .heic\n" in said.out
+    assert "passed over: 7 .jp2\n" in said.out
 
 
 def test_the_same_folder_twice_is_refused_in_one_line(place, capsys):

@@ -56,12 +56,8 @@ def compare(config: CompareConfig) -> "Comparison":
     from cyclegan.precision import choose_device
 
     images = find_images(config.images, config.count)
-    entries = {
-        name: _entry(translator, images, config.device) for name, translator in config.translators.items()
-    }
-    references, held_out = (
-        find_images(places) if places else [] for places in (config.targets, config.held_out)
-    )
+    entries = {name: _entry(translator, images, config.device) for name, translator in config.translators.items()}
+    references, held_out = (find_images(places) if places else [] for places in (config.targets, config.held_out))
     metrics = None if "all" in config.metrics else config.metrics
     task = Task(name="comparison", to="", sources=images, references=references, held_out=held_out)
     device = choose_device(config.device)
@@ -89,9 +85,7 @@ def _build(config: TranslatorConfig, images: Sequence[Path], device: str) -> "En
             return Entry(Identity(), UNTRAINED)
         case ColorTransferConfig():
             styles = find_images(config.style)
-            return Entry(
-                color_transfer(images, styles, config.flatten), replace(UNTRAINED, style_images=len(styles))
-            )
+            return Entry(color_transfer(images, styles, config.flatten), replace(UNTRAINED, style_images=len(styles)))
         case RunConfig():
             loaded = load(config.folder, device)
             loaded.require_rgb("a comparison", config.to)

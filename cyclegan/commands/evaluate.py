@@ -33,13 +33,9 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--targets", type=Path, help="and folder of real images of the target")
     verb.add_argument("--held-out", type=Path, help="and folder of more of them that were not trained on")
     verb.add_argument("--out", type=Path, help="folder of the report; by default in the run")
-    verb.add_argument(
-        "--limit", type=_positive, metavar="IMAGES", help="at most so many test images, evenly spaced"
-    )
+    verb.add_argument("--limit", type=_positive, metavar="IMAGES", help="at most so many test images, evenly spaced")
     verb.add_argument("--count", type=_positive, dest="limit", help=argparse.SUPPRESS)  # earlier name
-    verb.add_argument(
-        "--metrics", nargs="+", help="only these: psnr ssim patch-swd kid-inception ms-ssim lpips ..."
-    )
+    verb.add_argument("--metrics", nargs="+", help="only these: psnr ssim patch-swd kid-inception ms-ssim lpips ...")
     verb.add_argument("--fetch", action="store_true", help="download the weights that metrics lack")
     verb.set_defaults(run=run)
 
@@ -51,9 +47,7 @@ def run(options: argparse.Namespace) -> int:
     if all((each / "config.yaml").exists() for each in options.folders):
         _evaluate_runs(options, how)
     elif len(options.folders) > 1:
-        raise UserError(
-            f"{folder}: only runs are evaluated together; give one folder of translations at a time"
-        )
+        raise UserError(f"{folder}: only runs are evaluated together; give one folder of translations at a time")
     else:
         out = options.out or RUNS / "evaluation" / folder.absolute().stem
         evaluate_translations(folder, _task(options), out, **how)
@@ -79,9 +73,7 @@ def evaluate_run(
     versions = _versions(folder, experiment.method.name)
     name, last = next(iter(versions.items()))
     options = _options(limit, metrics, fetch, experiment.method.remedies)
-    tasks = [
-        task for task in open_dataset(experiment.data, experiment.seed).tasks() if task.to in last.targets
-    ]
+    tasks = [task for task in open_dataset(experiment.data, experiment.seed).tasks() if task.to in last.targets]
     results = {task.name: _evaluate_versions(versions, task, options) for task in tasks}
     weights = {
         "weights": "exponential average",
@@ -119,9 +111,7 @@ def _evaluate_runs(options: argparse.Namespace, how: Mapping[str, Any]) -> None:
     for name in ("domain", "to", "sources", "targets", "held_out"):
         if getattr(options, name) is not None:
             option = f"--{name.replace('_', '-')}"
-            raise UserError(
-                f"{option}: {folder} is a run, whose settings give it; leave it out, or give translations"
-            )
+            raise UserError(f"{option}: {folder} is a run, whose settings give it; leave it out, or give translations")
     if options.out is not None and len(options.folders) > 1:
         raise UserError("--out: each run keeps its own report; give --out with one run")
     scores = [evaluate_run(each, options.out, **how) for each in options.folders]
@@ -156,9 +146,7 @@ def _versions(folder: Path, method: str) -> dict[str, "Loaded"]:
     return versions
 
 
-def _evaluate_versions(
-    versions: Mapping[str, "Loaded"], task: "Task", options: "EvaluationOptions"
-) -> "Results":
+def _evaluate_versions(versions: Mapping[str, "Loaded"], task: "Task", options: "EvaluationOptions") -> "Results":
     from cyclegan.evaluation.evaluator import evaluate
 
     candidates = {name: _candidate(loaded, task.to) for name, loaded in versions.items()}
@@ -184,9 +172,7 @@ def _options(
     from cyclegan.precision import choose_device
 
     device = choose_device("auto")
-    return EvaluationOptions(
-        metrics=metrics, limit=limit, fetch=fetch, device=device, remedies=remedies or {}
-    )
+    return EvaluationOptions(metrics=metrics, limit=limit, fetch=fetch, device=device, remedies=remedies or {})
 
 
 def _report(out: Path, results: Mapping[str, "Results"], provenance: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from cyclegan.errors import refused
 from cyclegan.pictures import BadPictureError
 from cyclegan.pixels.kind import RGB, Kind
 
-VERSION = 1  # of decoding and resizing: raise it when they change
+VERSION = 2  # of decoding and resizing: raise it when they change
 
 
 class PictureCache:

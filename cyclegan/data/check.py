@@ -6,9 +6,10 @@ twice (in one folder, on both sides, in training and test), small ones, and how 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 
@@ -19,7 +20,11 @@ from tqdm import tqdm
 from cyclegan.data.cards import FOLDERS
 from cyclegan.data.duplicates import pairs, shapes
 from cyclegan.errors import UserError
-from cyclegan.pictures import FORMATS, BadPictureError, find_pictures, open_picture, passed_over, read_picture
+from cyclegan.pictures import FORMATS, BadPictureError, find_pictures, passed_over
+from cyclegan.pixels.files import read_raster
+from cyclegan.pixels.kind import RGB, Kind
+from cyclegan.pixels.pillow import flattened
+from cyclegan.pixels.raster import Raster
 
 THREADS = 2
 SHOWN = 5  # the commonest sizes and modes, and pictures named in a note
@@ -34,10 +39,11 @@ class Look:
     path: Path
     width: int  # upright
     height: int
-    mode: str  # as stored: "RGB", "L", "CMYK", …
+    mode: str  # as stored: "RGB", "L", "CMYK", "TIFF of 3 × uint16", …
     transparent: bool
     grey: bool
     shape: np.ndarray  # see cyclegan.data.duplicates
+    peak: int | None = None  # the highest value of 16 bits whose range is not declared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +86,17 @@ class Report:
                 yield f"{_many(grey)} of {len(of_part)} in {part} without color"
             if clear:
                 yield f"{_many(clear)} of {len(of_part)} in {part} with an alpha channel, to be laid on white"
+        yield from self._unused_ranges()
+
+    def _unused_ranges(self) -> Iterator[str]:
+        """Parts whose images of 16 bits use less than half of the range: they would be trained on as almost black."""
+        for i, (part, of_part) in enumerate(self.looks.items()):
+            peaks = [look.peak for look in of_part if look.peak is not None]
+            top = 2 ** max(peaks, default=65535).bit_length() - 1
+            if 0 < top < 65535:
+                key = f"data.range_{'xy'[_side(i, part, self.looks)]}"
+                values = f"the values of {_many(len(peaks))} of 16 bits in {part}"
+                yield f"{values} use 0…{max(peaks)} of 65,535: declare {key}, as [0, {top}]"
 
     def _twins(self) -> dict[tuple[str, str], list[tuple[Look, Look]]]:
         """Parts → the pictures of the one that are nearly the same as one of the other."""
@@ -107,15 +124,16 @@ class Report:
         )
 
 
-def check(*folders: Path) -> Report:
-    """Decode every picture below one folder, or below two that are the sides of a training."""
+def check(*folders: Path, kinds: Sequence[Kind] = (RGB, RGB)) -> Report:
+    """Decode every picture below one folder, or below two that are the sides of a training, as files of their kinds."""
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder")
     require_apart(*folders)
     parts = _parts(folders)
-    files = {name: find_pictures(part) for name, part in parts.items()}
-    seen = {name: look_at_all(paths) for name, paths in files.items()}
+    kind_of = {name: kinds[_side(i, name, parts)] for i, name in enumerate(parts)}
+    files = {name: find_pictures(part, arrays=not kind_of[name].is_rgb) for name, part in parts.items()}
+    seen = {name: look_at_all(paths, kind_of[name]) for name, paths in files.items()}
     others = {name: passed_over(part) for name, part in parts.items()}
     empty = [name for name, paths in files.items() if not paths]
     return Report(
@@ -153,29 +171,46 @@ def _parts(folders: Sequence[Path]) -> dict[str, Path]:
     return {part.absolute().name: part for part in official}
 
 
-def look_at_all(paths: Sequence[Path]) -> list[Look | BadPictureError]:
-    """What each picture is like, or what is wrong with it."""
+def _side(index: int, part: str, parts: Collection[str]) -> int:
+    """0 for X and 1 for Y: the second of two folders, or a part of a data set that ends in B."""
+    return int(part.endswith("B")) if part in FOLDERS else index % 2 * (len(parts) == 2)
+
+
+def look_at_all(paths: Sequence[Path], kind: Kind = RGB) -> list[Look | BadPictureError]:
+    """Properties of each image of a kind, or what is wrong with it."""
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(tqdm(pool.map(_look, paths), total=len(paths), desc="checking", disable=None, leave=False))
+        return list(
+            tqdm(
+                pool.map(partial(_look, kind=kind), paths), total=len(paths), desc="checking", disable=None, leave=False
+            )
+        )
 
 
-def _look(path: Path) -> Look | BadPictureError:
+def _look(path: Path, kind: Kind) -> Look | BadPictureError:
     try:
-        array = read_picture(path)
-        with open_picture(path) as picture:
-            mode, transparent = picture.mode, "A" in picture.getbands() or "transparency" in picture.info
+        raster = read_raster(path, kind)
     except BadPictureError as error:
         return error
+    array = _visible(raster, kind)
     small = np.asarray(Image.fromarray(array).resize((32, 32), Image.Resampling.BOX)).astype(int)
     return Look(
         path=path,
         width=array.shape[1],
         height=array.shape[0],
-        mode=mode,
-        transparent=transparent,
+        mode=raster.tags.mode,
+        transparent=raster.alpha is not None,
         grey=bool((small.max(axis=2) - small.min(axis=2)).max() <= COLORED),
         shape=shapes([array])[0],
+        peak=int(raster.values.max()) if raster.values.dtype == np.uint16 and kind.range is None else None,
     )
+
+
+def _visible(raster: Raster, kind: Kind) -> np.ndarray:
+    """8-bit RGB, in which the first channels stand for those of other kinds."""
+    if kind.is_rgb:
+        return flattened(raster)
+    levels = kind.like(raster.values.dtype.name).levels(raster.values[..., : 3 if kind.channels > 2 else 1])
+    return flattened(Raster(values=((levels + 1) * 127.5).round().astype(np.uint8), alpha=None))
 
 
 def _commonest(counts: Counter[str]) -> str:

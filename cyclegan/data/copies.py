@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import torch
 
 
-
 class Copy(NamedTuple):
     """A batch that may still be on its way."""
 

@@ -16,7 +16,7 @@ from torchvision.transforms.v2.functional import resize
 
 from cyclegan.data.cache import PictureCache
 from cyclegan.errors import UserError
-from cyclegan.images import from_values
+from cyclegan.images import from_raster
 from cyclegan.pictures import read_picture
 from cyclegan.pixels.files import read_raster
 from cyclegan.pixels.kind import RGB, Kind
@@ -105,4 +105,4 @@ class Pictures:
     def _stored(self, path: Path) -> Tensor:
         if self.kind.is_rgb:
             return torch.from_numpy(read_picture(path).copy()).permute(2, 0, 1).contiguous()
-        return from_values(read_raster(path, self.kind).values, self.kind)[0]
+        return from_raster(read_raster(path, self.kind), self.kind)[0]

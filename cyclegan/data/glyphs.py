@@ -71,7 +71,12 @@ class Glyphs:
         row, column = divmod(shuffled_pass(k, len(self), self.seed), len(self.part.characters))
         font, character = self.part.fonts[row], self.part.characters[column]
         rng = draws(self.seed, REFERENCES, k)
-        return font, character, self._others(self.known.characters, character, rng), self._others(self.known.fonts, font, rng)
+        return (
+            font,
+            character,
+            self._others(self.known.characters, character, rng),
+            self._others(self.known.fonts, font, rng),
+        )
 
     def _others(self, known: Sequence[int], target: int, rng: np.random.Generator) -> list[int]:
         """r of the known ones but the target; again from the start where they are fewer."""

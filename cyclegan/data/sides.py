@@ -11,11 +11,10 @@ from cyclegan.data.fingerprint import Fingerprint
 from cyclegan.data.folder import Room
 from cyclegan.data.paired import Paired
 from cyclegan.data.settings import SidesConfig
-from cyclegan.data.splits import Side, Split, find_splits
+from cyclegan.data.splits import Side, Split, find_splits, formats_of
 from cyclegan.data.stream import CPU, Stream, collate
 from cyclegan.data.task import Task
 from cyclegan.data.unpaired import Unpaired
-from cyclegan.pixels.files import kind_of
 from cyclegan.protocols import Images
 
 SOURCES = {"unpaired": Unpaired, "paired": Paired}
@@ -24,21 +23,17 @@ SOURCES = {"unpaired": Unpaired, "paired": Paired}
 class SidesDataset:
     """Training batches of X and Y, held-out ones, and what can be scored."""
 
-    def __init__(
-        self, config: SidesConfig, seed: int, device: torch.device = CPU, micro_batches: int = 1
-    ) -> None:
+    def __init__(self, config: SidesConfig, seed: int, device: torch.device = CPU, micro_batches: int = 1) -> None:
         self.config = config
         self.seed = seed
         self.splits = find_splits(config)
         self.name = self.splits.domain
         self.skipped = [str(bad) for bad in self.splits.skipped]
-        formats = {
-            "x": kind_of(self.splits.x.train[0], config.channels_x, config.range_x, "data.range_x"),
-            "y": kind_of(self.splits.y.train[0], config.channels_y, config.range_y, "data.range_y"),
-        }
-        self.spec = replace(config.spec, formats=formats)
+        self.spec = replace(config.spec, formats=formats_of(config, self.splits))
         self.counts = {side.name: len(side.train) for side in self._sides}
-        self.fingerprint = Fingerprint({"x": (self.splits.x.name, self.splits.x.train), "y": (self.splits.y.name, self.splits.y.train)})
+        self.fingerprint = Fingerprint(
+            {"x": (self.splits.x.name, self.splits.x.train), "y": (self.splits.y.name, self.splits.y.train)}
+        )
         self.stream = Stream(self._source("train", Room(config.cache_mb * 2**20)), config, device, micro_batches)
 
     @property
@@ -72,7 +67,9 @@ class SidesDataset:
         lines = [f"images    {', '.join(f'{name} {count:,}' for name, count in self.counts.items())}"]
         if not self.spec.is_rgb8:
             formats = zip(self.spec.names.values(), self.spec.formats.values(), strict=True)
-            lines.append(f"formats   {', '.join(f'{name} {format}' for name, format in formats)}; samples in false color")
+            lines.append(
+                f"formats   {', '.join(f'{name} {format}' for name, format in formats)}; samples in false color"
+            )
         if self.splits.x.validation:
             counts = " + ".join(str(len(side.validation)) for side in self._sides)
             lines.append(f"validates on {counts} images kept aside; the best weights go to best.safetensors")

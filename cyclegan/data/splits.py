@@ -18,6 +18,8 @@ from cyclegan.data.settings import PairedConfig, SidesConfig
 from cyclegan.data.task import Task
 from cyclegan.errors import UserError
 from cyclegan.pictures import BadPictureError, find_pictures
+from cyclegan.pixels.files import kind_of
+from cyclegan.pixels.kind import Kind
 
 TEST_SHARE = 20  # of the images of a plain folder, one in so many is kept from training …
 MIN_TEST = 4  # … or so many, of which a quarter may be: with fewer the scores of a discriminator are a matter of chance
@@ -25,6 +27,7 @@ MIN_REFERENCES = 500  # test images of the target, to measure realism by them
 MAX_REFERENCES = 1000
 
 Split = Literal["train", "test", "validation"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
@@ -100,15 +103,23 @@ def find_splits(config: SidesConfig) -> Splits:
     return _with_validation(splits, config.validation) if config.validation else splits
 
 
+def formats_of(config: SidesConfig, splits: Splits) -> dict[str, Kind]:
+    """Pixel formats of X and Y, by the settings and the first training image of each."""
+    return {
+        "x": kind_of(splits.x.train[0], config.channels_x, config.range_x, "data.range_x"),
+        "y": kind_of(splits.y.train[0], config.channels_y, config.range_y, "data.range_y"),
+    }
+
+
 def _of_domain(name: str, paired: bool) -> Splits:
     domain = find_domain(name)
     card = domain.card
     if paired and not card.paired:
-        raise UserError(f"data.domain: {name} has no pairs to train on; take data.name unpaired, or a card that has them")
+        raise UserError(
+            f"data.domain: {name} has no pairs to train on; take data.name unpaired, or a card that has them"
+        )
     files = {part: find_pictures(folder) for part, folder in folders(domain, locate(domain)).items()}
-    x, y = (
-        Side(name=getattr(domain, side), train=files[f"train_{side}"], test=files[f"test_{side}"]) for side in "xy"
-    )
+    x, y = (Side(name=getattr(domain, side), train=files[f"train_{side}"], test=files[f"test_{side}"]) for side in "xy")
     if paired:
         _require_aligned(name, x.train, y.train)
     splits = frozenset({"train", "test", "validation"} if paired else {"test"} if card.paired_test else ())
@@ -142,7 +153,9 @@ def _of_pairs(config: PairedConfig) -> Splits:
             f"{x} and {y}: {len(alone)} images have no partner of the same name, {min(alone)} for one; "
             "pairs are matched by name without suffix: rename or remove them"
         )
-    names = [[path.relative_to(x).as_posix() for path in part] for part in hold_out([x / n for n in sorted(found[0])], x)]
+    names = [
+        [path.relative_to(x).as_posix() for path in part] for part in hold_out([x / n for n in sorted(found[0])], x)
+    ]
     train, test = ([[side[name] for name in part] for side in found] for part in names)
     return _paired(config, train, test, "2".join(config.side_names))
 
@@ -152,7 +165,7 @@ def _of_combined(config: PairedConfig, folder: Path) -> Splits:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; data.combined names a folder of images A|B")
     halves = split_combined(folder)
-    a, b = (("A", "B") if config.direction == "a2b" else ("B", "A"))
+    a, b = ("A", "B") if config.direction == "a2b" else ("B", "A")
     train, test = ([find_pictures(halves / f"{part}{side}") for side in (a, b)] for part in ("train", "test"))
     if not test[0]:
         partner = dict(zip(*train, strict=True))
@@ -161,9 +174,7 @@ def _of_combined(config: PairedConfig, folder: Path) -> Splits:
 
 
 def _paired(config: PairedConfig, train: list[list[Path]], test: list[list[Path]], domain: str) -> Splits:
-    x, y = (
-        Side(name=name, train=train[i], test=test[i]) for i, name in enumerate(config.side_names)
-    )
+    x, y = (Side(name=name, train=train[i], test=test[i]) for i, name in enumerate(config.side_names))
     return Splits(domain=domain, x=x, y=y, paired=frozenset({"train", "test", "validation"}))
 
 
@@ -186,7 +197,9 @@ def _skip_unreadable(splits: Splits, most: float) -> Splits:
     bad: dict[Path, BadPictureError] = {}
     for side in (splits.x, splits.y):
         paths = [*side.train, *side.test]
-        found = {p: look for p, look in zip(paths, look_at_all(paths), strict=True) if isinstance(look, BadPictureError)}
+        found = {
+            p: look for p, look in zip(paths, look_at_all(paths), strict=True) if isinstance(look, BadPictureError)
+        }
         if len(found) > most * len(paths):
             raise UserError(
                 f"data.on_bad_picture: {len(found)} of {len(paths)} pictures of {side.name} cannot be read, "

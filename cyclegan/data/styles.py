@@ -104,7 +104,9 @@ class StylesDataset:
 
     def styles(self) -> Mapping[str, Images]:
         """Style images by name, (1, 3, h, w), at `style_size`."""
-        return {path.stem: from_bytes(reduced(read_picture(path), self.config.style_size)) for path in self.config.styles}
+        return {
+            path.stem: from_bytes(reduced(read_picture(path), self.config.style_size)) for path in self.config.styles
+        }
 
     def describe(self) -> list[str]:
         """Numbers of contents and the names of the styles."""

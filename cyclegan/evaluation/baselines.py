@@ -109,9 +109,7 @@ def fit_color_table(sources: Sequence[Path], truths: Sequence[Path], border: int
         count.index_add_(0, bins, torch.ones(len(bins), 1, dtype=torch.float64))
         total.index_add_(0, bins, _columns(_inside(truth, border)))
     steps = torch.arange(BINS, dtype=torch.float64).add(0.5).mul(2 / BINS).sub(1)
-    return ColorTable(
-        torch.where(count > 0, total / count.clamp(min=1), torch.cartesian_prod(steps, steps, steps))
-    )
+    return ColorTable(torch.where(count > 0, total / count.clamp(min=1), torch.cartesian_prod(steps, steps, steps)))
 
 
 def fit_linear_filter(sources: Sequence[Path], truths: Sequence[Path], border: int) -> LinearFilter:
@@ -128,9 +126,7 @@ def fit_linear_filter(sources: Sequence[Path], truths: Sequence[Path], border: i
 
 
 def _pairs(sources: Sequence[Path], truths: Sequence[Path]) -> Iterator[tuple[Images, Images]]:
-    return (
-        (read(source).double(), read(truth).double()) for source, truth in zip(sources, truths, strict=True)
-    )
+    return ((read(source).double(), read(truth).double()) for source, truth in zip(sources, truths, strict=True))
 
 
 def _bins(images: Images) -> Int[Tensor, "n h w"]:

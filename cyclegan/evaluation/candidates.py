@@ -20,22 +20,16 @@ Translated: TypeAlias = Mapping[Path, Path | np.ndarray]  # source -> translatio
 Candidate: TypeAlias = Translator | Stylizes | Translated
 
 
-def translate_picture(
-    translator: Translator, picture: Picture, name: str, device: torch.device = CPU
-) -> Picture:
+def translate_picture(translator: Translator, picture: Picture, name: str, device: torch.device = CPU) -> Picture:
     """Translate an image to 8 bits. Raises UserError for another size, NotFiniteError for NaN; both give the
     name."""
     images = from_bytes(picture).to(device)
     with torch.no_grad():
         translated = translator.translate(images)
     if translated.shape != images.shape:
-        raise UserError(
-            f"{name}: {size_of(picture)}, but its translation has the shape {tuple(translated.shape)}"
-        )
+        raise UserError(f"{name}: {size_of(picture)}, but its translation has the shape {tuple(translated.shape)}")
     if not translated.isfinite().all():
-        raise NotFiniteError(
-            f"{name}: its translation is not finite; the weights are damaged or training diverged"
-        )
+        raise NotFiniteError(f"{name}: its translation is not finite; the weights are damaged or training diverged")
     return to_bytes(translated)[0].numpy()
 
 
@@ -70,9 +64,7 @@ def require_translations(name: str, candidate: Candidate, task: Task) -> None:
                 f"{missing[0].name} for one: they are matched by name; translate them, too"
             )
     elif isinstance(candidate, Stylizes) and not task.examples:
-        raise UserError(
-            f"{name}: needs style images, and {task.name} has none; give a domain or data with styles"
-        )
+        raise UserError(f"{name}: needs style images, and {task.name} has none; give a domain or data with styles")
 
 
 def size_of(picture: np.ndarray) -> str:
@@ -85,7 +77,5 @@ def _read_translation(found: Path | np.ndarray, source: np.ndarray, size: int | 
     if picture.shape != source.shape:
         sizes = f"{size_of(picture)} and {size_of(source)}"
         name = found if isinstance(found, Path) else "a translation"
-        raise UserError(
-            f"{name}: its size and that of its source are {sizes} pixels, reduced; make them equal in size"
-        )
+        raise UserError(f"{name}: its size and that of its source are {sizes} pixels, reduced; make them equal in size")
     return picture

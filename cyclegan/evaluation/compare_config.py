@@ -91,9 +91,7 @@ class CompareConfig:
     timed: tuple[int, ...] = (256, 512)  # px of the squares that are timed
     translators: dict[str, TranslatorConfig]  # title of the row -> translator
     metrics: tuple[str, ...] = ()  # beside the costs: names of cyclegan.metrics.table, or [all]
-    targets: tuple[
-        Path, ...
-    ] = ()  # real images that realism is measured by: of the training, if few are held out
+    targets: tuple[Path, ...] = ()  # real images that realism is measured by: of the training, if few are held out
     held_out: tuple[Path, ...] = ()  # real images that were not trained on, for the reference row
     fetch: bool = False  # download the weights that metrics lack
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

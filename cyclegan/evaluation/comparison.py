@@ -118,9 +118,7 @@ def compare_translators(
     select(options.metrics)
     sources = [reduced(read_picture(path), options.size) for path in task.sources]
     first = Image.fromarray(read_picture(task.sources[0]))
-    squares = {
-        side: from_bytes(np.asarray(ImageOps.fit(first, (side, side)))).to(options.device) for side in timed
-    }
+    squares = {side: from_bytes(np.asarray(ImageOps.fit(first, (side, side)))).to(options.device) for side in timed}
     results = {
         name: _result(entry, sources, squares, options.device)
         for name, entry in tqdm(entries.items(), unit="method", disable=None)
@@ -144,11 +142,7 @@ def compare_translators(
 def find_images(places: Sequence[Path], count: int | None = None) -> list[Path]:
     """Image files that files and folders name; at most `count` of them, evenly spaced. Raises UserError for
     none."""
-    found = [
-        path
-        for place in map(_located, places)
-        for path in (find_pictures(place) if place.is_dir() else [place])
-    ]
+    found = [path for place in map(_located, places) for path in (find_pictures(place) if place.is_dir() else [place])]
     if not found:
         raise UserError(f"{', '.join(map(str, places))}: holds no images; give image files or folders")
     return subsample(found, count)
@@ -159,9 +153,7 @@ def color_transfer(sources: Sequence[Path], styles: Sequence[Path], flatten: boo
     medians."""
     target = color_moments(map(read, styles))
     if flatten:
-        return MedianColorMap(
-            monge_kantorovich(color_moments(median(read(path)) for path in sources), target)
-        )
+        return MedianColorMap(monge_kantorovich(color_moments(median(read(path)) for path in sources), target))
     return ColorMap(monge_kantorovich(color_moments(map(read, sources)), target))
 
 
@@ -177,9 +169,7 @@ def _located(place: Path) -> Path:
     return found
 
 
-def _result(
-    entry: Entry, sources: Sequence[np.ndarray], squares: Mapping[int, Images], device: torch.device
-) -> Result:
+def _result(entry: Entry, sources: Sequence[np.ndarray], squares: Mapping[int, Images], device: torch.device) -> Result:
     """Translate and time until something fails, and keep the error; an interrupt is none."""
     pictures: list[np.ndarray] = []
     timings: dict[int, Timing] = {}
@@ -193,20 +183,14 @@ def _result(
     return Result(cost=entry.cost, pictures=pictures, timings=timings, error=error)
 
 
-def _translated(
-    translator: Translator, source: np.ndarray, device: torch.device
-) -> UInt8[np.ndarray, "_ _ 3"]:
+def _translated(translator: Translator, source: np.ndarray, device: torch.device) -> UInt8[np.ndarray, "_ _ 3"]:
     images = from_bytes(source).to(device)
     with torch.no_grad():
         translated = translator.translate(images)
     if translated.shape != images.shape:
-        raise UserError(
-            f"returned {tuple(translated.shape)} for {tuple(images.shape)}; the shape must be kept"
-        )
+        raise UserError(f"returned {tuple(translated.shape)} for {tuple(images.shape)}; the shape must be kept")
     if not translated.isfinite().all():
-        raise NotFiniteError(
-            "returned values that are not finite; the weights are damaged or training diverged"
-        )
+        raise NotFiniteError("returned values that are not finite; the weights are damaged or training diverged")
     return to_bytes(translated)[0].numpy()
 
 

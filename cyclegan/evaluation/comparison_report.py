@@ -38,8 +38,7 @@ def save_comparison(folder: Path, comparison: Comparison, provenance: Mapping[st
     few = {name: pictures[:SHOWN] for name, pictures in shown.items()}
     write_picture(folder / "grid.png", image_grid(few))
     texts = {
-        "compare.json": json.dumps(comparison_as_json(comparison, provenance), indent=1, ensure_ascii=False)
-        + "\n",
+        "compare.json": json.dumps(comparison_as_json(comparison, provenance), indent=1, ensure_ascii=False) + "\n",
         "compare.md": "\n\n".join([f"# {folder.name}", summary(comparison), GRID]) + "\n",
         "index.html": _page(folder.name, comparison, few),
     }

@@ -83,9 +83,7 @@ class _Evaluation:
         self.chosen = chosen
         self.task = task = chosen.task
         if not task.sources:
-            raise UserError(
-                f"{task.name}: there are no test images to evaluate on; check the test folders of the data"
-            )
+            raise UserError(f"{task.name}: there are no test images to evaluate on; check the test folders of the data")
         self.options = options
         self.pairs = Pairs(task) if task.truths else None
         trained = subsample(task.fit[1], MAX_TRAINED)
@@ -161,8 +159,7 @@ class _Evaluation:
         """Numbers of reduced images."""
         metrics = {name: metric for name, metric in self.metrics.items() if metric.table in tables}
         return {
-            name: self._number(name, self._measure(metric, pictures), len(pictures))
-            for name, metric in metrics.items()
+            name: self._number(name, self._measure(metric, pictures), len(pictures)) for name, metric in metrics.items()
         }
 
     def _measure(self, metric: Metric, pictures: Pictures) -> Raw:
@@ -185,9 +182,7 @@ class _Evaluation:
             resize=metric.resize,
         )
 
-    def _numbers_beside_truth(
-        self, name: str, candidate: Candidate, pictures: Pictures = ()
-    ) -> dict[str, Number]:
+    def _numbers_beside_truth(self, name: str, candidate: Candidate, pictures: Pictures = ()) -> dict[str, Number]:
         """Numbers of translations at full size; none if finished ones are smaller, which is noted."""
         metrics = {key: metric for key, metric in self.metrics.items() if metric.table == "truth"}
         if self.pairs is None or not metrics:

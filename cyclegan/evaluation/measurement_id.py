@@ -55,9 +55,7 @@ def number(raw: Raw, **measurement: Any) -> Number:
     """Build a number of a value with its interval, or of one value for each image."""
     per_image = raw if isinstance(raw, np.ndarray) else None
     value, low, high = bootstrap(raw) if isinstance(raw, np.ndarray) else raw
-    return Number(
-        value=value, low=low, high=high, per_image=per_image, measurement=Measurement(**measurement)
-    )
+    return Number(value=value, low=low, high=high, per_image=per_image, measurement=Measurement(**measurement))
 
 
 def digest(pictures: Iterable[np.ndarray]) -> str:
@@ -77,6 +75,5 @@ def require_comparable(column: str, numbers: Iterable[Number]) -> None:
             first, second = asdict(measurements[0]), asdict(other)
             differing = ", ".join(key for key in first if first[key] != second[key])
             raise UserError(
-                f"{column}: {measurements[0].id} and {other.id} differ in {differing}; "
-                "measure both in the same way"
+                f"{column}: {measurements[0].id} and {other.id} differ in {differing}; measure both in the same way"
             )

@@ -47,42 +47,29 @@ class Pairs:
             "border": self.task.border,
         }
         return {
-            name: number(
-                np.array([score[name] for score in scores]), metric=f"{name}: {metric.how}", **measured
-            )
+            name: number(np.array([score[name] for score in scores]), metric=f"{name}: {metric.how}", **measured)
             for name, metric in metrics.items()
         }
 
-    def _score(
-        self, source: Path, truth: Path, picture: Picture, metrics: Mapping[str, Metric]
-    ) -> dict[str, float]:
+    def _score(self, source: Path, truth: Path, picture: Picture, metrics: Mapping[str, Metric]) -> dict[str, float]:
         answer, border = read_picture(truth), self.task.border
         if picture.shape != answer.shape:
             raise OtherSizeError(
-                f"{truth}: {size_of(answer)}, but its source is {size_of(picture)}; "
-                "make the pair equal in size"
+                f"{truth}: {size_of(answer)}, but its source is {size_of(picture)}; make the pair equal in size"
             )
         height, width = picture.shape[:2]
         if min(height, width) - 2 * border < SMALLEST:
             size = size_of(picture)
-            raise UserError(
-                f"{source}: {size} leaves less than {SMALLEST} pixels inside a border of {border}"
-            )
+            raise UserError(f"{source}: {size} leaves less than {SMALLEST} pixels inside a border of {border}")
         inside = np.s_[border : height - border, border : width - border]
-        return {
-            name: metric.score(picture[inside], answer[inside])
-            for name, metric in metrics.items()
-            if metric.score
-        }
+        return {name: metric.score(picture[inside], answer[inside]) for name, metric in metrics.items() if metric.score}
 
 
 def _require_names(sources: Sequence[Path], truths: Sequence[Path]) -> None:
     here, there = ([_pair_name(path) for path in side] for side in (sources, truths))
     if here != there:
         example = min(set(here) ^ set(there), default="their order")
-        raise UserError(
-            f"{sources[0].parent}: its images must be paired by name with their truths; see {example}"
-        )
+        raise UserError(f"{sources[0].parent}: its images must be paired by name with their truths; see {example}")
 
 
 def _pair_name(path: Path) -> str:

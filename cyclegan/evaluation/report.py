@@ -33,12 +33,9 @@ def save_report(folder: Path, results: Mapping[str, Results], provenance: Mappin
     photo2painting."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
-        "evaluation.json": json.dumps(results_as_json(results, provenance), indent=1, ensure_ascii=False)
-        + "\n",
+        "evaluation.json": json.dumps(results_as_json(results, provenance), indent=1, ensure_ascii=False) + "\n",
         "evaluation.md": "\n\n".join(_in_full(name, each) for name, each in results.items()) + "\n",
-        "index.html": html.page(
-            " and ".join(results), *(_section(name, each) for name, each in results.items())
-        ),
+        "index.html": html.page(" and ".join(results), *(_section(name, each) for name, each in results.items())),
     }
     for name, text in texts.items():
         with naming(folder / name):
@@ -82,9 +79,7 @@ def over_runs(scores: Sequence[Mapping[str, float]]) -> str:
     rows = []
     for name in shared:
         values = np.array([each[name] for each in scores])
-        rows.append(
-            [name, f"{values.mean():.4g} ± {values.std(ddof=1):.2g}", " ".join(f"{v:.4g}" for v in values)]
-        )
+        rows.append([name, f"{values.mean():.4g} ± {values.std(ddof=1):.2g}", " ".join(f"{v:.4g}" for v in values)])
     return as_markdown([["", "mean ± sd", "each"], *rows])
 
 

@@ -85,9 +85,7 @@ class Results:
 
     def messages(self) -> list[str]:
         """One sentence for each failure mode that was found."""
-        return [
-            f"{row}: {mode}: {text}" for row, found in self.failures.items() for mode, text in found.items()
-        ]
+        return [f"{row}: {mode}: {text}" for row, found in self.failures.items() for mode, text in found.items()]
 
     def not_run_lines(self) -> list[str]:
         """One sentence for each reason why metrics were not run."""

@@ -96,9 +96,7 @@ def _without_duplicates(task: Task) -> Chosen:
     kept, *of_sources = _unseen(task.sources, train_sources)
     targets, *of_targets = _unseen(_test_targets(task), train_targets)
     references, held_out = choose_references(train_targets, targets)
-    examples = [
-        example for path, example in zip(task.sources, task.examples, strict=False) if path in set(kept)
-    ]
+    examples = [example for path, example in zip(task.sources, task.examples, strict=False) if path in set(kept)]
     left = task._replace(sources=kept, references=references, held_out=held_out, examples=examples)
     return Chosen(left, of_sources[0] + of_targets[0], of_sources[1] + of_targets[1])
 

@@ -25,15 +25,10 @@ from cyclegan.protocols import Images, Preview, Translates, Translator
 from cyclegan.training.judging import Verdict
 
 VALIDATION_IMAGES = 32  # of a side
-NAN = (
-    "translations are not finite; training has diverged: go back to an earlier checkpoint with a lower "
-    "learning rate"
-)
+NAN = "translations are not finite; training has diverged: go back to an earlier checkpoint with a lower learning rate"
 
 Distance = Callable[[], float]  # smaller is better; infinite for what is not finite
-Scores = Mapping[
-    str, tuple[float, float]
-]  # discriminator -> mean probability of real, of real and of fake images
+Scores = Mapping[str, tuple[float, float]]  # discriminator -> mean probability of real, of real and of fake images
 
 
 @dataclass(frozen=True)
@@ -66,9 +61,7 @@ class Validator:
                 return Verdict(numbers, messages | {f"NaN, {title}": NAN}, {})
             if (sources.shape[1], translations.shape[1]) != (3, 3):
                 continue  # what is known of failure modes was seen in RGB
-            found = measure_failure_modes(
-                *(list(to_bytes(images).numpy()) for images in (sources, translations))
-            )
+            found = measure_failure_modes(*(list(to_bytes(images).numpy()) for images in (sources, translations)))
             numbers |= {f"{name} {title}": value for name, value in found.items()}
             messages |= {f"{mode}, {title}": text for mode, text in failures(found, self.remedies).items()}
         return Verdict(numbers, messages, {name: distance() for name, distance in self.distances.items()})
@@ -124,6 +117,4 @@ class TargetDistance:
         if self.metric.measure:
             return self.metric.measure(pictures, self.data)[0]
         assert self.metric.score
-        return float(
-            np.mean([self.metric.score(*pair) for pair in zip(pictures, self.data.references, strict=True)])
-        )
+        return float(np.mean([self.metric.score(*pair) for pair in zip(pictures, self.data.references, strict=True)]))

@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from cyclegan.errors import NoSpaceError, UserError, enough_memory
 from cyclegan.inference.compiling import compile_network, is_compiled
+from cyclegan.inference.findings import Findings
 from cyclegan.inference.flicker import Flicker
 from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.memory import fitting, halved, translate_in_memory
@@ -34,10 +35,12 @@ from cyclegan.inference.original import Kinds, read_original
 from cyclegan.inference.plan import in_natural_order, plan, without_losses
 from cyclegan.inference.tiles import TiledTranslator, has_norms
 from cyclegan.inference.translate import Report, groups, prepared, require_steps, translate, translate_planned
-from cyclegan.inference.video import FILMS, BadFilmError, film_like, read_frames
+from cyclegan.inference.video import FILMS, BadFilmError, read_frames
+from cyclegan.inference.video import Frame as VideoFrame
+from cyclegan.inference.video_writer import film_like
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import BadPictureError
-from cyclegan.protocols import Images, Translator, Watchable
+from cyclegan.protocols import Translator, Watchable
 from cyclegan.threads import helpers
 
 SAMPLE = 8  # frames, at most, that the statistics are taken from
@@ -82,24 +85,34 @@ def translate_films(
     report = Report()
     for target, film in without_losses((out / f"{film.stem}.mp4", film) for film in films).items():
         try:
-            sample = evenly(frame.image for frame in read_frames(film))
-            if not sample:
-                raise BadFilmError(f"{film}: has no frames; remove or replace it")
-            steady = prepared(steadied(translator, sample, film, how.tile), how)
-            report.notes.extend(_translate_film(steady, film, target, sample[0], loaded.signature, how.batch))
-            report.done.append(target)
+            _translate_film(translator, film, target, loaded.signature, how, report)
         except BadFilmError as bad:
             report.bad.append(bad)
     return report
 
 
-def _translate_film(
-    translator: Translator, film: Path, target: Path, like: Images, about: str, batch: int
+def _translate_film(translator: Translator, film: Path, target: Path, about: str, how: Options, report: Report) -> None:
+    """Read twice, see above; a film without its end is reported, after what is there has been written."""
+    found = Findings()
+    sample = evenly(read_frames(film, found))
+    if not sample:
+        which = " that can be decoded" if found.damaged else ""
+        raise BadFilmError(f"{film}: has no frames{which}; remove or replace it")
+    steady = prepared(steadied(translator, [frame.image for frame in sample], film, how.tile), how)
+    notes = _write_film(steady, film, target, sample[0], about, how.batch)
+    report.notes.extend(f"{film}: {note}" for note in [*notes, *found.notes])
+    if found.missing:
+        raise BadFilmError(f"{film}: {found.missing} and are in {target}; replace it by a whole one")
+    report.done.append(target)
+
+
+def _write_film(
+    translator: Translator, film: Path, target: Path, like: VideoFrame, about: str, batch: int
 ) -> list[str]:
     """Reads, translates and writes at once; returns what there is to say."""
     flicker, leaving = Flicker(), deque[Future[None]]()
     with (
-        film_like(film, target, (like.shape[2], like.shape[3]), about) as sink,
+        film_like(film, target, like, about) as writer,
         helpers(1, "reading") as reading,
         helpers(1, "writing") as writing,
         tqdm(desc=film.name, unit="frame", disable=None) as bar,
@@ -111,12 +124,11 @@ def _translate_film(
             while len(leaving) > batch:
                 leaving.popleft().result()
             for frame, image in zip(group, translated.split(1), strict=True):
-                leaving.append(writing.submit(sink.write, frame._replace(image=image)))
+                leaving.append(writing.submit(writer.write, frame._replace(image=image)))
             bar.update(len(group))
         for written in leaving:
             written.result()
-    left_out = [f"{film}: its sound ({codec}) does not go into an .mp4 and was left out" for codec in sink.left_out]
-    return [f"{film}: {flicker}", *left_out]
+    return [str(flicker), *writer.notes]
 
 
 def translate_frames(

@@ -1,23 +1,26 @@
-"""A picture to be translated, with what its translation takes over from it.
+"""An image to be translated, with what its translation takes over from it.
 
 Type and range  Those of the side that is translated to. Of a side of 8 or 16 bits a channel, the translation has 16
                 where the source or the side has them and the format has room, else 8; other types are the side's.
 Taken over      Size; alpha, where side and format have it; resolution; the color profile, where it fits the channels
-                (one for greys or inks says nothing of RGB). Orientation is applied. The network sees what is
-                transparent on white.
+                (one for greys or inks says nothing of RGB). Orientation is applied.
+Alpha           The network sees the colors laid on white, x = a c + (1 - a), with white as 1. Its translation G(x) gets
+                the color c' for which a c' + (1 - a) = G(x), clipped; computed as c + (G(x) - x) / a, so that a
+                translation of strength 0 gives back the source exactly. Where a = 0 the color of the source stays.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
+import torch
 
 from cyclegan.errors import UserError
-from cyclegan.images import from_values, to_values
-from cyclegan.pixels.files import holds, read_raster, write_raster
+from cyclegan.images import from_raster, from_values, opacity, to_values
+from cyclegan.pixels.files import holds, holds_alpha, losses, read_raster, write_raster
 from cyclegan.pixels.kind import RGB, Kind
-from cyclegan.pixels.raster import Raster, Tags
+from cyclegan.pixels.pillow import reduced
+from cyclegan.pixels.raster import Raster
 from cyclegan.protocols import AnyImages
 
 
@@ -57,21 +60,54 @@ USUAL = Kinds()
 class Original:
     """What has been read of a file."""
 
-    image: AnyImages
-    type: str
-    alpha: np.ndarray | None
-    tags: Tags
+    image: AnyImages  # (1, c, h, w) in [-1, 1], laid on white
+    raster: Raster  # straight colors and alpha
+    kind: Kind
 
 
-def read_original(path: Path, kind: Kind) -> Original:
-    """A file of a kind."""
-    raster = read_raster(path, kind)
-    image = from_values(raster.values, kind)
-    return Original(image=image, type=raster.values.dtype.name, alpha=raster.alpha, tags=raster.tags)
+def read_original(
+    path: Path, kind: Kind = RGB, content: bytes | None = None, longest: int | None = None, frame: int = 0
+) -> Original:
+    """A file of a kind; `content` and `frame` as in `read_raster`.
+
+    longest  Reduce 8- and 16-bit colors and greys to 8 bits and to at most so many pixels on the longer side.
+    """
+    raster = read_raster(path, kind, content, frame)
+    if longest is not None:
+        raster = reduced(raster, longest)
+    return Original(image=from_raster(raster, kind), raster=raster, kind=kind)
 
 
-def write_like(path: Path, image: AnyImages, original: Original, kinds: Kinds, about: str) -> None:
-    """The translation of an original; a name without room for its type, as of 16 bits called .jpg, has the side's."""
-    kind = kinds.written(original.type)
-    values = to_values(image, kind if holds(path.suffix, kind) else kinds.target)
-    write_raster(path, Raster(values=values, alpha=original.alpha, tags=original.tags), about)
+def finish(image: AnyImages, original: Original, kind: Kind = RGB) -> Raster:
+    """The translation (1, c, h, w) of an original as a raster of a kind, with straight colors, alpha and tags."""
+    values = to_values(_without_white(image.detach().float().cpu(), original), kind)
+    return Raster(values=values, alpha=original.raster.alpha, tags=original.raster.tags)
+
+
+def write_like(path: Path, image: AnyImages, original: Original, kinds: Kinds, about: str) -> list[str]:
+    """Write the translation of an original; returns what is lost, as the format has no room for it.
+
+    A name without room for 16 bits, as .jpg, gets the type of the side.
+    """
+    wanted = kinds.written(original.raster.values.dtype.name)
+    kind = wanted if holds(path.suffix, wanted) else kinds.target
+    keeps_alpha = holds_alpha(path.suffix, kind)
+    lost = [] if kind.type == wanted.type else [f"8 of 16 bits are lost, as {path.suffix} has no room for them"]
+    if original.raster.alpha is not None and not keeps_alpha:
+        lost.append(f"alpha is lost, as {path.suffix} has no room for it; laid on white")
+    values = to_values(image, kind)
+    raster = finish(image, original, kind) if keeps_alpha else Raster(values=values, tags=original.raster.tags)
+    write_raster(path, raster, about)
+    return lost + losses(path.suffix, raster)
+
+
+def _without_white(image: AnyImages, original: Original) -> AnyImages:
+    """The straight colors of what was laid on white; see the module."""
+    if original.raster.alpha is None:
+        return image
+    a = opacity(original.raster.alpha)
+    seen, color = original.image, from_values(original.raster.values, original.kind)
+    if image.shape != seen.shape:  # of another number of channels, for which white is all that the source tells
+        seen = color = torch.ones_like(image)
+    changed = color + (image - seen) / a.clamp(min=torch.finfo(a.dtype).tiny)
+    return torch.where(a == 1, image, torch.where(a == 0, color, changed))

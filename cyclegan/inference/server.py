@@ -1,9 +1,10 @@
-"""`cyclegan serve`: one page, four routes, and a document that describes them. Nothing comes from any other machine.
+"""`cyclegan serve`: one page, its API, and a document that describes them. Nothing comes from any other machine.
 
 GET  /                    the page, which may load nothing but what this server answers (its Content-Security-Policy)
 GET  /api/models          names, directions and whether an example of the style is wanted
-GET  /api/examples        names of pictures to try; /api/examples/<name> is one of them
-POST /api/translate       multipart: picture, and optionally style, model, to, strength → image/png
+GET  /api/examples        names of images to try; /api/examples/<name> is one of them
+GET  /api/styles          the same of styles, where a model takes one
+POST /api/translate       multipart: picture, and optionally style, model, to, strength → image/png, X-Note
 GET  /openapi.json        all this in OpenAPI's terms
 
 Every refusal is {"error": "one sentence"} with a status of 4xx, or 503 for "later"; what went wrong inside is in the
@@ -15,6 +16,7 @@ import base64
 import hashlib
 import re
 import socket
+from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -31,11 +33,13 @@ from starlette.exceptions import HTTPException
 
 from cyclegan import __version__
 from cyclegan.errors import NoSpaceError, UserError
+from cyclegan.inference.forms import EXAMPLE, FieldError, invalid_field, is_blank, require_fields
 from cyclegan.inference.guard import PLACES, Guard, Hosts, failure
-from cyclegan.inference.studio import Order, Studio, TooLongError, UnknownNameError
+from cyclegan.inference.studio import Order, Result, Studio, TooLongError, UnknownNameError
 
-PAGE = Path(__file__).with_name("page.html")
-STATUS = {UnknownNameError: 404, NoSpaceError: 503, TooLongError: 503}  # of other UserErrors: 400
+PAGE = Path(__file__).with_name("page.html")  # beside it page.css and page.js, which go into it
+FIELDS = ("picture", "style", "model", "to", "strength")
+STATUS = {UnknownNameError: 404, FieldError: 422, NoSpaceError: 503, TooLongError: 503}  # of other UserErrors: 400
 
 
 class Direction(BaseModel):
@@ -75,6 +79,12 @@ FAILURES: dict[int | str, dict[str, Any]] = {
 }
 EVERYWHERE: dict[int | str, dict[str, Any]] = {status: FAILURES[status] for status in (400, 403, 500)}
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "The picture"}}
+NOTE = "X-Note"  # the header that says what of an upload is not in the result
+NOTED = {
+    "schema": {"type": "string"},
+    "description": "what of the upload is not in the result, as 'reduced from 4000x3000 to 1024x768'; absent if all is",
+}
+TRANSLATED: dict[int | str, dict[str, Any]] = {200: {**PNG[200], "headers": {NOTE: NOTED}}}
 
 
 def application(studio: Studio, hosts: Hosts, places: int = PLACES) -> Guard:
@@ -95,7 +105,7 @@ def application(studio: Studio, hosts: Hosts, places: int = PLACES) -> Guard:
 
 
 def _show_page(app: FastAPI) -> None:
-    page = PAGE.read_text(encoding="utf-8")
+    page = whole_page()
     policy = content_security_policy(page)
 
     @app.get("/", response_class=HTMLResponse, summary="The page", include_in_schema=False)
@@ -110,30 +120,40 @@ def _list_what_there_is(app: FastAPI, studio: Studio) -> None:
     async def models() -> list[Model]:
         return [Model(**described) for described in studio.describe()]
 
-    @app.get("/api/examples", summary="Names of pictures to try")
-    async def examples() -> list[str]:
-        return list(studio.examples)
+    _offer(app, "examples", "example", studio.examples)
+    _offer(app, "styles", "style", studio.styles)
+
+
+def _offer(app: FastAPI, plural: str, singular: str, images: Mapping[str, bytes]) -> None:
+    """Images to try, by name."""
+
+    @app.get(f"/api/{plural}", summary=f"Names of {plural} to try", operation_id=f"list_{plural}")
+    async def names() -> list[str]:
+        return list(images)
 
     @app.get(
-        "/api/examples/{name}",
-        summary="A picture to try",
+        f"/api/{plural}/{{name}}",
+        summary=f"One of the {plural} to try",
+        operation_id=f"get_{singular}",
         responses=PNG | {404: FAILURES[404]},
         response_class=Response,
     )
-    async def example(name: str) -> Response:
-        if name not in studio.examples:
-            raise UnknownNameError("example: there is none of this name")
-        return Response(studio.examples[name], media_type="image/png")
+    async def image(name: str) -> Response:
+        if name not in images:
+            raise UnknownNameError(f"{singular}: there is none of this name; /api/{plural} lists them")
+        return Response(images[name], media_type="image/png")
 
 
 def _translate(app: FastAPI, studio: Studio) -> None:
     """One picture at a time."""
     one_at_a_time = ThreadPoolExecutor(1, "painting")
 
-    @app.post("/api/translate", summary="Translate a picture", responses=PNG | FAILURES, response_class=Response)
+    @app.post("/api/translate", summary="Translate a picture", responses=TRANSLATED | FAILURES, response_class=Response)
     async def translate(
         request: Request,
-        picture: Annotated[UploadFile, File(description="JPEG, PNG, WebP, TIFF or BMP, of up to 50 million pixels")],
+        picture: Annotated[
+            UploadFile, File(description="JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF, of up to 50 million pixels")
+        ],
         style: Annotated[UploadFile | None, File(description="an example, for models that paint after one")] = None,
         model: Annotated[str | None, Form(max_length=200, description="a name, by default the first of all")] = None,
         to: Annotated[
@@ -141,9 +161,12 @@ def _translate(app: FastAPI, studio: Studio) -> None:
         ] = None,
         strength: Annotated[float, Form(ge=0, le=1, description="0: the picture, 1: the translation")] = 1.0,
     ) -> Response:
-        example = await style.read() if style is not None else None
+        require_fields(await request.form(), FIELDS)
+        example = await style.read() if style is not None and not is_blank(style) else None
         order = Order(picture=await picture.read(), style=example, model=model, to=to, strength=strength)
-        return Response(await painted(studio, order, request, one_at_a_time), media_type="image/png")
+        result = await painted(studio, order, request, one_at_a_time)
+        noted = {NOTE: result.note} if result.note else {}
+        return Response(result.content, media_type="image/png", headers=noted)
 
 
 def _answer_mistakes(app: FastAPI) -> None:
@@ -154,25 +177,38 @@ def _answer_mistakes(app: FastAPI) -> None:
         return failure(STATUS.get(type(error), 400), str(error))
 
     @app.exception_handler(HTTPException)
-    async def _(_: Request, error: HTTPException) -> JSONResponse:
-        return failure(
-            error.status_code, {404: "there is nothing at this address"}.get(error.status_code, error.detail)
-        )
+    async def _(request: Request, error: HTTPException) -> JSONResponse:
+        match error.status_code:
+            case 404:
+                return failure(404, "there is nothing at this address; /openapi.json lists what there is")
+            case 405:
+                allowed = _allowed(error)
+                why = f"{request.method} is not answered at this address; use {allowed}"
+                return failure(405, why, {"Allow": allowed})
+            case 400:
+                return failure(400, f"the form cannot be read ({error.detail.rstrip('.')}); send a file {EXAMPLE}")
+        return failure(error.status_code, error.detail, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def _(_: Request, error: RequestValidationError) -> JSONResponse:
-        return failure(422, "; ".join(f"{wrong['loc'][-1]}: {wrong['msg']}" for wrong in error.errors()))
+        return failure(422, "; ".join(map(invalid_field, error.errors())))
 
     @app.exception_handler(Exception)
     async def _(_: Request, __: Exception) -> JSONResponse:
         return failure(500, "the server made a mistake; its log says which")
 
 
-async def painted(studio: Studio, order: Order, request: Request, executor: Executor) -> bytes:
+def _allowed(error: HTTPException) -> str:
+    """The methods of an address, from the headers of the framework's 405; HEAD goes with GET."""
+    methods = set((error.headers or {})["Allow"].split(", "))
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+
+
+async def painted(studio: Studio, order: Order, request: Request, executor: Executor) -> Result:
     """In its turn, unless whoever asked has left."""
     gone = Event()
 
-    def in_turn() -> bytes:
+    def in_turn() -> Result:
         if gone.is_set() or studio.closing.is_set():
             raise TooLongError("picture: given up")
         return studio.paint(order, gone)
@@ -189,6 +225,15 @@ async def painted(studio: Studio, order: Order, request: Request, executor: Exec
     finally:
         gone.set()
         leaving.cancel()
+
+
+def whole_page() -> str:
+    """The page with its style sheet and its script in it."""
+    page = PAGE.read_text(encoding="utf-8")
+    for tag, suffix in (("style", ".css"), ("script", ".js")):
+        text = PAGE.with_suffix(suffix).read_text(encoding="utf-8")
+        page = page.replace(f"<{tag}></{tag}>", f"<{tag}>\n{text}</{tag}>")
+    return page
 
 
 def content_security_policy(page: str) -> str:

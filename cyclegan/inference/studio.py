@@ -10,17 +10,18 @@ from threading import Event
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from cyclegan.data.embedded import PHOTOGRAPHS, open_photograph
+from cyclegan.data.embedded import PHOTOGRAPHS, Painter, open_photograph
+from cyclegan.data.painting import paint, palette
 from cyclegan.errors import UserError, enough_memory
-from cyclegan.images import from_bytes, to_bytes
 from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.strength import at_strength
-from cyclegan.pictures import encode_picture, find_pictures, read_picture, reduced
-from cyclegan.pixels.files import read_profile
+from cyclegan.inference.uploads import encode_upload, fitted, read_upload
+from cyclegan.pictures import encode_picture, find_pictures
+from cyclegan.pixels.files import encode_raster, read_raster
+from cyclegan.pixels.kind import RGB
 from cyclegan.precision import choose_device
 from cyclegan.protocols import Translator, Watchable
 
@@ -28,6 +29,15 @@ SIZE = 1024  # px of the longer side that is worked on: ten times the work of a 
 SECONDS = 300  # for one picture, of a method that optimizes, which looks at the clock after every step
 EXAMPLES = 24  # a page of them
 OFFERED = ("chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")  # where no folder of examples is given
+STYLES: dict[str, tuple[str, Painter | None]] = {  # where no folder of styles is given: photographs, some painted
+    "painting": ("astronaut.png", paint),
+    "paints": ("coffee.png", palette),
+    "stars": ("hubble_deep_field.jpg", None),
+    "tissue": ("ihc.png", None),
+    "bricks": ("brick.png", None),
+    "gravel": ("gravel.png", None),
+}
+STYLE_SIDE = 384  # px of the shorter side of these
 
 
 class UnknownNameError(UserError):
@@ -50,11 +60,20 @@ class Order:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Result:
+    """A translated image."""
+
+    content: bytes  # of a PNG file
+    note: str = ""  # what of the upload is not in it, in ASCII; empty if all is
+
+
+@dataclass(frozen=True, kw_only=True)
 class Studio:
     """Models and examples under the names by which they are asked for."""
 
     models: Mapping[str, Loaded]
     examples: Mapping[str, bytes]  # PNG
+    styles: Mapping[str, bytes] = field(default_factory=dict)  # PNG
     size: int = SIZE  # px
     closing: Event = field(default_factory=Event)  # whether whatever is being painted is to be given up
     device: torch.device = field(default_factory=lambda: choose_device("auto"))
@@ -75,16 +94,16 @@ class Studio:
             for name, loaded in self.models.items()
         ]
 
-    def paint(self, order: Order, gone: Event) -> bytes:
-        """The picture translated, as a PNG in its colors that says what made it; given up once `gone` is set."""
-        model = self._model(order.model)
-        source, profile = self._image("picture", order.picture), read_profile(Path("picture"), order.picture)
+    def paint(self, order: Order, gone: Event) -> Result:
+        """Translate a picture, in its colors, into a PNG that says what made it; given up once `gone` is set."""
+        model, upload = self._model(order.model), read_upload("picture", order.picture, self.size)
+        image = upload.original.image.to(self.device)
         if order.strength > 0:  # without any, the answer is the picture as it would be worked on
             whole = self._styled(model, order.style).translator(order.to)
             translator = self._given_up(at_strength(whole, order.strength), gone)
             with enough_memory(lambda: "picture: needs more memory than there is; serve with a smaller --size"):
-                source = translator.translate(source)
-        return encode_picture(to_bytes(source)[0].numpy(), model.signature, profile)
+                image = translator.translate(image)
+        return Result(content=encode_upload(image, upload, model.signature), note=upload.note)
 
     def _model(self, name: str | None) -> Loaded:
         if name is None:
@@ -95,7 +114,7 @@ class Studio:
 
     def _styled(self, model: Loaded, style: bytes | None) -> Loaded:
         if style is not None:
-            return model.after(self._image("style", style))
+            return model.after(read_upload("style", style, self.size).original.image.to(self.device))
         if model.stylizer is not None:
             raise UserError("style: this model paints after an example; send a picture of the style")
         return model
@@ -111,9 +130,6 @@ class Studio:
                 raise TooLongError(f"picture: took more than {SECONDS} s; serve with a smaller --size, or fewer steps")
 
         return translator.watched(look, every=1) if isinstance(translator, Watchable) else translator
-
-    def _image(self, name: str, content: bytes) -> Float[Tensor, "1 3 h w"]:
-        return from_bytes(reduced(read_picture(Path(name), content), self.size)).to(self.device)
 
 
 def named(paths: Sequence[Path]) -> dict[str, Path]:
@@ -134,9 +150,24 @@ def read_examples(folder: Path | None, size: int = SIZE) -> dict[str, bytes]:
     if not paths:
         raise UserError(f"{folder}: no pictures there; give a folder of examples")
     return {
-        f"{number}-{path.stem}": encode_picture(reduced(read_picture(path), size), profile=read_profile(path))
+        f"{number}-{path.stem}": encode_raster(fitted(read_raster(path, RGB), size))
         for number, path in enumerate(paths, start=1)
     }
+
+
+def read_styles(folder: Path | None, size: int = SIZE) -> dict[str, bytes]:
+    """The first pictures below a folder, or paintings and textures made of images of scikit-image, as PNG."""
+    return _offered() if folder is None else read_examples(folder, size)
+
+
+def _offered() -> dict[str, bytes]:
+    styles = {}
+    for name, (file, painter) in STYLES.items():
+        image = open_photograph(file, STYLE_SIDE)
+        if painter is not None:
+            image = (painter(image / 255) * 255).round().astype(np.uint8)
+        styles[name] = encode_picture(image)
+    return styles
 
 
 def _directions(loaded: Loaded) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ A picture that cannot be read is named in the report and does not stop the other
 Every result says in its metadata what made it, and with whose weights.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -56,7 +56,7 @@ class Report:
 
     done: list[Path] = field(default_factory=list)  # written
     bad: list[BadPictureError] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)  # on the films
+    notes: list[str] = field(default_factory=list)  # on the films, and on what formats have no room for
 
     def add(self, other: "Report") -> None:
         """What became of others."""
@@ -105,13 +105,15 @@ def translate_planned(
 ) -> Report:
     """Translate source to target; if all images and their translations are to be `seen`, in the order of the plan."""
     report, waiting = Report(), 0 if seen else BATCHES_AHEAD * how.batch
-    leaving: deque[tuple[Path, Future[None]]] = deque()
+    leaving: deque[tuple[Path, Future[list[str]]]] = deque()
+    lost: defaultdict[str, list[Path]] = defaultdict(list)  # what -> of which files
 
     def arrive(at_most: int) -> None:
         while len(leaving) > at_most:
             target, written = leaving.popleft()
             try:
-                written.result()
+                for what in written.result():
+                    lost[what].append(target)
             except BadPictureError as bad:
                 report.bad.append(bad)
             else:
@@ -133,7 +135,12 @@ def translate_planned(
         bar.update(len(planned) - bar.n)
     place = {target: i for i, target in enumerate(planned)}
     report.done.sort(key=place.__getitem__)
+    report.notes.extend(f"note: {what}: {paths[0]}{_and_more(len(paths) - 1)}" for what, paths in lost.items())
     return report
+
+
+def _and_more(count: int) -> str:
+    return f" and {count} more" if count else ""
 
 
 class _Job(NamedTuple):
@@ -195,9 +202,9 @@ class _Snapshots:
             write(path, glance.image, about=about)
 
 
-def _write(job: _Job, image: AnyImages, kinds: Kinds, about: str) -> None:
+def _write(job: _Job, image: AnyImages, kinds: Kinds, about: str) -> list[str]:
     with writing(job.target):
-        write_like(job.target, image, job.original, kinds, about)
+        return write_like(job.target, image, job.original, kinds, about)
 
 
 @contextmanager

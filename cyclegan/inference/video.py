@@ -1,14 +1,12 @@
-"""Film files, frame by frame: read with their time stamps, written as .mp4 with those and with the sound. By PyAV.
+"""Reading of video files, frame by frame: upright, on white, with time stamps. By PyAV, which brings FFmpeg.
 
-Reads      what FFmpeg reads, upright: a turn that a telephone has noted is carried out.
-Writes     H.264, or MPEG-4 part 2 where FFmpeg was built without it: size, frame rate, time stamps, matrix and shape of
-           the pixels as in the source; sound that fits into an .mp4 copied packet by packet; no subtitles. Colors at
-           half the resolution, as films have them, but at the whole in H.264 with an odd side, which has no other way
-           to keep its size.
-Whole      or not at all: it is written under another name first, and a film that turns out damaged leaves nothing.
+Upright    The whole display matrix is applied: turns by quarters and mirrors, as players show them.
+On white   Frames with alpha are laid on white, as pictures are; of VP8 and VP9, too, if FFmpeg has libvpx.
+Times      Those of the source, in the order of display. AVI stores none for display: those of decoding are
+           taken, which come in the same steps. A frame without any follows the one before it.
+Damage     Packets that cannot be decoded are skipped and counted: see cyclegan.inference.findings.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -16,163 +14,199 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from cyclegan.errors import UserError
-from cyclegan.images import from_bytes, to_bytes
-from cyclegan.inference.translate import writing
-from cyclegan.pictures import BadPictureError
+from cyclegan.images import from_bytes
+from cyclegan.inference.findings import Findings, rate_of
+from cyclegan.pictures import BadPictureError, to_rgb
 from cyclegan.protocols import Images
 
 if TYPE_CHECKING:
     import av
 
-FILMS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".wmv", ".flv"}
-H264 = {"crf": "18"}  # constant quality: hardly to be told from the original
-MPEG4_QUALITY = 3  # the coarsest quantizer, of 31
-FINEST_MPEG4 = 60_000  # steps a second: the codec counts in 16 bits
-LIMITED, UNKNOWN, RGB, BT601 = 1, 2, 0, 5  # FFmpeg's numbers of a range and of matrices
+FILMS = {
+    *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2t", ".m2ts", ".m2v"),
+    *(".m4v", ".mk3d", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv"),
+    *(".ts", ".vob", ".webm", ".wmv"),
+}
+WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of these skip the alpha
+NOT_TURNED = (1, 0, 0, 0, 1)
 
 
 class BadFilmError(BadPictureError):
-    """A file that is no readable film; the message names it and why."""
+    """A file that is no readable video; the message names it and why."""
 
 
 class Frame(NamedTuple):
-    """One picture of a film and when it is shown."""
+    """One frame of a video and when it is shown."""
 
-    image: Images
-    start: int  # in units of time_base
-    duration: int
-    time_base: Fraction  # seconds
-
-
-def read_frames(path: Path) -> Iterator[Frame]:
-    """All of a film, in the order they are shown."""
-    with _opened(path) as container:
-        stream = _pictures(path, container)
-        stream.thread_type = "AUTO"
-        for picture in container.decode(stream):
-            pixels = np.rot90(picture.to_ndarray(format="rgb24"), round(picture.rotation / 90))
-            start = picture.dts if picture.pts is None else picture.pts
-            yield Frame(from_bytes(pixels), start or 0, picture.duration, picture.time_base)
+    image: Images  # (1, 3, h, w), upright
+    start: Fraction  # s, by the clock of the file
+    duration: Fraction  # s
+    aspect: Fraction | None = None  # width : height of a pixel of the image
 
 
-@contextmanager
-def film_like(source: Path, target: Path, size: tuple[int, int], about: str) -> Iterator["Sink"]:
-    """A new film of a height and a width, with the sound and the settings of another; all of it, or none."""
-    part = target.with_name(f".{target.name}.partial")
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with _opened(source) as original, _writing(target), _av(target).open(str(part), "w", format="mp4") as container:
-            container.metadata["comment"] = about
-            sink = Sink(container, original, _pictures(source, original), size)
-            yield sink
-            sink.finish()
-        with writing(target):
-            os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+def read_frames(path: Path, found: Findings | None = None) -> Iterator[Frame]:
+    """All frames of a video in the order of display; what is noticed on the way goes into `found`."""
+    with opened(path) as container:
+        yield from _Reader(container, video_of(path, container), found or Findings()).frames()
 
 
-class Sink:
-    """Takes the frames of a film and adds the sound to them."""
+class _Reader:
+    """One pass over a file."""
 
-    def __init__(self, container: Any, original: Any, like: Any, size: tuple[int, int]) -> None:
-        self.container = container
-        self.stream = _encoder(container, like, size)
-        like = like.codec_context
-        self.matrix = BT601 if like.colorspace == RGB else like.colorspace
-        coder = self.stream.codec_context
-        coder.color_range, coder.colorspace = LIMITED, self.matrix
-        coder.color_primaries, coder.color_trc = like.color_primaries, like.color_trc
-        self.left_out: list[str] = []
-        self.sounds = {}
-        for sound in original.streams.audio:
-            name = sound.codec_context.codec.canonical_name
-            if name in container.supported_codecs:
-                self.sounds[sound] = container.add_stream_from_template(sound)
-            else:
-                self.left_out.append(name)
-        packets = original.demux(*self.sounds) if self.sounds else iter(())
-        self.packets = (packet for packet in packets if packet.dts is not None)  # None: the end of a stream
-        self.packet = next(self.packets, None)
+    def __init__(self, container: Any, stream: Any, found: Findings) -> None:
+        self.container, self.stream, self.found = container, stream, found
+        self.decoder = _decoder(stream)
+        self.by_dts = container.format.name == "avi"
+        self.delay: int | None = None  # of the decoder, in ticks, where the times are those of decoding
+        found.declare(container, stream)
 
-    def write(self, frame: Frame) -> None:
-        """The next frame, and the sound until then."""
-        from av import VideoFrame
+    def frames(self) -> Iterator[Frame]:
+        """One frame late, as how long the last one is shown turns out at the end."""
+        shown: Frame | None = None
+        for picture in self._decoded():
+            if shown:
+                yield shown
+            shown = self._frame(picture)
+            self.found.add_frame(shown.start, shown.duration)
+        if shown:
+            yield shown._replace(duration=self.found.duration_of_the_last(shown.duration))
 
-        coder = self.stream.codec_context
-        picture = VideoFrame.from_ndarray(to_bytes(frame.image)[0].numpy(), "rgb24").reformat(
-            *(coder.width, coder.height, coder.pix_fmt), dst_colorspace=self.matrix, dst_color_range=LIMITED
+    def _decoded(self) -> Iterator[Any]:
+        for packet in packets_of(self.container, found=self.found):
+            self.found.add_packet(packet)
+            if packet.stream is self.stream:
+                yield from self._decode(packet)
+        yield from self._decode(None)
+
+    def _decode(self, packet: Any) -> list[Any]:
+        import av
+
+        try:
+            return self.decoder.decode(packet)
+        except av.FFmpegError as error:
+            self.found.damaged += is_damage(error)
+            return []
+
+    def _frame(self, picture: Any) -> Frame:
+        self.found.damaged += picture.is_corrupt
+        matrix, aspect = _display_matrix(picture), self.stream.sample_aspect_ratio
+        return Frame(
+            image=from_bytes(upright(self._on_white(picture), matrix)),
+            start=self._start(picture),
+            duration=(picture.duration or 0) * self.stream.time_base or 1 / rate_of(self.stream),
+            aspect=1 / aspect if aspect and is_transposed(matrix) else aspect or None,
         )
-        picture.pts, picture.duration, picture.time_base = frame.start, frame.duration, frame.time_base
-        self.container.mux(self.stream.encode(picture))
-        self._sound(until=frame.start * frame.time_base)
 
-    def finish(self) -> None:
-        """What the encoder has kept back, and the rest of the sound."""
-        self.container.mux(self.stream.encode(None))
-        self._sound(until=None)
+    def _start(self, picture: Any) -> Fraction:
+        ticks = picture.dts if self.by_dts else picture.pts
+        if ticks is None:
+            return self.found.end
+        if self.delay is None:
+            self.delay = ticks - (self.stream.start_time or 0) if self.by_dts else 0
+        return (ticks - self.delay) * self.stream.time_base
 
-    def _sound(self, until: Fraction | None) -> None:
-        while self.packet is not None and (until is None or self.packet.dts * self.packet.time_base <= until):
-            self.packet.stream = self.sounds[self.packet.stream]
-            self.container.mux(self.packet)
-            self.packet = next(self.packets, None)
+    def _on_white(self, picture: Any) -> np.ndarray:
+        """uint8 (h, w, 3)."""
+        if not (picture.format.has_palette or any(part.is_alpha for part in picture.format.components)):
+            return picture.to_ndarray(format="rgb24")
+        pixels = picture.to_ndarray(format="rgba")
+        if pixels[..., 3].min() == 255:
+            return pixels[..., :3]
+        self.found.transparent = True
+        return np.asarray(to_rgb(Image.fromarray(pixels)))
 
 
-def _encoder(container: Any, like: Any, size: tuple[int, int]) -> Any:
-    """A stream with the times of another; sizes are (height, width)."""
+def upright(pixels: np.ndarray, matrix: tuple[int, ...]) -> np.ndarray:
+    """(h, w, c) as a display matrix shows it; of its nine numbers the first five count.
+
+    x' = a x + c y and y' = b x + d y, with (a, b, _, c, d) = matrix; the nearest turn by quarters.
+    """
+    a, b, _, c, d = matrix[:5]
+    if is_transposed(matrix):
+        pixels, a, d = pixels.swapaxes(0, 1), c, b
+    return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+def is_transposed(matrix: tuple[int, ...]) -> bool:
+    """Rows become columns."""
+    a, b, _, c, d = matrix[:5]
+    return abs(b) + abs(c) > abs(a) + abs(d)
+
+
+def _display_matrix(picture: Any) -> tuple[int, ...]:
+    matrix = picture.side_data.get("DISPLAYMATRIX")
+    return NOT_TURNED if matrix is None else tuple(np.frombuffer(bytes(matrix), np.int32).tolist())
+
+
+def video_of(path: Path, container: Any) -> Any:
+    """The first video stream; the cover picture of a sound file is none."""
+    for stream in container.streams.video:
+        if not is_cover(stream):
+            if stream.codec_context is None:
+                raise BadFilmError(f"{path}: has no decoder here; convert it to H.264")
+            return stream
+    raise BadFilmError(f"{path}: has no pictures, only sound or data; give a film")
+
+
+def is_cover(stream: Any) -> bool:
+    """A single picture, as of an album."""
+    from av.stream import Disposition
+
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _decoder(stream: Any) -> Any:
     import av
 
-    h264 = "libx264" in av.codecs_available
-    stream = container.add_stream("libx264" if h264 else "mpeg4", rate=like.average_rate or like.guessed_rate or 25)
-    coder = stream.codec_context
-    coder.height, coder.width = size
-    coder.pix_fmt = "yuv444p" if h264 and any(side % 2 for side in size) else "yuv420p"
-    coder.time_base = like.time_base
-    if h264:
-        stream.options = H264
-    else:
-        coder.qmax = MPEG4_QUALITY
-        coder.time_base = max(like.time_base, Fraction(1, FINEST_MPEG4))
-    aspect = like.sample_aspect_ratio
-    if aspect:
-        turned = size != (like.codec_context.height, like.codec_context.width)
-        coder.sample_aspect_ratio = 1 / aspect if turned else aspect
+    stream.thread_type = "AUTO"
+    name = WITH_ALPHA.get(stream.codec_context.codec.canonical_name)
+    tags = {tag.lower(): value for tag, value in stream.metadata.items()}
+    if tags.get("alpha_mode") == "1" and name in av.codecs_available:
+        return av.CodecContext.create(name, "r")
     return stream
 
 
-def _pictures(path: Path, container: Any) -> Any:
-    if not container.streams.video:
-        raise BadFilmError(f"{path}: has no pictures, only sound or data; give a film")
-    return container.streams.video[0]
+def packets_of(container: Any, *streams: Any, found: Findings | None = None) -> Iterator[Any]:
+    """Packets of these streams, or of all; where the file is too damaged to go on, they end."""
+    import av
+
+    try:
+        for packet in container.demux(*streams):
+            if packet.size:  # others would end the decoding
+                yield packet
+    except IndexError:
+        pass  # of PyAV, at the end, where there are streams that the header does not announce
+    except av.FFmpegError as error:
+        damaged = is_damage(error)
+        if found:
+            found.damaged += damaged
+
+
+def is_damage(error: Exception) -> bool:
+    """True of what a file is to blame for; raises what a drive, a right or the memory has refused."""
+    if isinstance(error, OSError | MemoryError):
+        raise error
+    return True
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator["av.container.InputContainer"]:
+def opened(path: Path) -> Iterator["av.container.InputContainer"]:
     """Whatever fails inside the with block becomes a BadFilmError."""
-    av = _av(path)
+    av = pyav(path)
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             yield container
+    except FileNotFoundError as error:
+        raise BadFilmError(f"{path}: does not exist; give films") from error
     except av.FFmpegError as error:
         raise BadFilmError(f"{path}: not a readable film ({error.strerror}); remove or replace it") from error
 
 
-@contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    """What the disk or the encoder refuses is said in one line."""
-    av = _av(target)
-    try:
-        with writing(target):
-            yield
-    except av.FFmpegError as error:
-        raise UserError(f"{target}: FFmpeg cannot write it ({error.strerror}); give its frames as pictures") from error
-
-
-def _av(film: Path) -> Any:
+def pyav(film: Path) -> Any:
+    """The module av, or one line on how to get it."""
     try:
         import av
     except ImportError as error:

@@ -93,9 +93,7 @@ GAN_LOSSES = {
 }
 
 
-def read_scores(
-    scores: Scores, probability_real: Callable[[Tensor], Tensor] | None
-) -> dict[str, dict[str, Any]]:
+def read_scores(scores: Scores, probability_real: Callable[[Tensor], Tensor] | None) -> dict[str, dict[str, Any]]:
     """Mean scores of a Preview, by discriminator, of real and of fake images.
 
     Probabilities are its `scores`; those of a critic, which have no scale, are `numbers` only.

@@ -15,6 +15,7 @@ METHODS = Variants(  # method.name -> its settings, which build it
         "cut": "cyclegan.methods.cut:CUTConfig",
         "adain": "cyclegan.methods.adain:AdaINConfig",
         "gatys": "cyclegan.methods.gatys:GatysConfig",
+        "pix2pix": "cyclegan.methods.pix2pix:Pix2PixConfig",
     }
 )
 

@@ -85,7 +85,6 @@ class AdaINConfig:
         return AdaIN(self, released=not train)
 
 
-
 class Statistics(NamedTuple):
     """What AdaIN knows of a style."""
 

@@ -52,9 +52,7 @@ def check_batches(training: TrainingConfig, processes: int, *networks: NetworkCo
 def check_recompute(training: TrainingConfig, generator: GeneratorConfig | UnetConfig | None) -> None:
     """Refuse training.recompute where there are no residual blocks to compute twice."""
     if training.recompute and not getattr(generator, "blocks", 0):
-        raise ValueError(
-            "training: recompute is for residual blocks, of which this method has none; set it to false"
-        )
+        raise ValueError("training: recompute is for residual blocks, of which this method has none; set it to false")
 
 
 def check_schedule(spec: DataSpec, training: TrainingConfig) -> None:

@@ -88,7 +88,6 @@ class CUTConfig:
         return CUT(self, spec)
 
 
-
 class CUT(nn.Module):
     """G: X → Y, judged by D; H projects what the encoder of G sees."""
 

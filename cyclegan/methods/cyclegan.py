@@ -128,7 +128,9 @@ class CycleGANConfig:
             raise ValueError(f"data: {x} and {y} channels differ; set method.generator.start to noise")
         for name, wants in (("cycle", "lpips"), ("augment", "color")):
             if (x, y) != (3, 3) and wants in getattr(self, name):
-                raise ValueError(f"data: {x} and {y} channels are not RGB, as method.{name} {wants} has it; take it out")
+                raise ValueError(
+                    f"data: {x} and {y} channels are not RGB, as method.{name} {wants} has it; take it out"
+                )
         check_batches(training, processes, self.generator, self.discriminator)
         check_recompute(training, self.generator)
         check_schedule(spec, training)
@@ -136,7 +138,6 @@ class CycleGANConfig:
     def build(self, spec: DataSpec, train: bool = True) -> "CycleGAN":
         """Both generators and both discriminators, untrained."""
         return CycleGAN(self, spec, train)
-
 
 
 class CycleGAN(nn.Module):
@@ -224,7 +225,9 @@ class CycleGAN(nn.Module):
         if config.lambda_r1 and int(self.round) % config.r1_every == 0:
             found[f"r1_{side}"] = config.lambda_r1 * config.r1_every * r1_penalty(discriminator, real)
         if config.gradient_penalty:  # halved like the game it belongs to
-            found[f"gp_{side}"] = 0.5 * config.gradient_penalty * gradient_penalty(discriminator, interpolate(real, past))
+            found[f"gp_{side}"] = (
+                0.5 * config.gradient_penalty * gradient_penalty(discriminator, interpolate(real, past))
+            )
         return found
 
     @torch.no_grad()

@@ -96,9 +96,7 @@ def _at_size_of(image: Images, moment: Tensor) -> Tensor:
 class Descent:
     """Minimizes objectives of growing size, one after the other."""
 
-    def __init__(
-        self, optimizer: "LBFGS | Adam", steps: Mapping[Size, int], watch: Watch | None, every: int
-    ) -> None:
+    def __init__(self, optimizer: "LBFGS | Adam", steps: Mapping[Size, int], watch: Watch | None, every: int) -> None:
         self.optimizer = optimizer
         self.steps = steps
         self.report = Report(self.steps, watch, every)

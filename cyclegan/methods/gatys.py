@@ -117,7 +117,6 @@ class GatysConfig:
         return Gatys(self)
 
 
-
 class Example(NamedTuple):
     """A style picture, how much of it, and where."""
 

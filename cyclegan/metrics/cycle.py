@@ -26,9 +26,7 @@ PERTURBATIONS = ("clean", "8-bit", "JPEG-90", "noise")
 NOISE = 3.0  # levels of 255
 SMALLEST = 1 / 255  # levels: an error below this is a perfect cycle
 
-CYCLE_PROTOCOL = (
-    "mean |F(G(x)) − x| in levels of 255, the source in 8 bits, mean over images; noise of sigma 3, seed 0"
-)
+CYCLE_PROTOCOL = "mean |F(G(x)) − x| in levels of 255, the source in 8 bits, mean over images; noise of sigma 3, seed 0"
 
 
 class Cycle(NamedTuple):
@@ -44,9 +42,7 @@ class Cycle(NamedTuple):
 
 
 @torch.no_grad()
-def cycle(
-    there: Translator, back: Translator, source: UInt8[np.ndarray, "h w 3"], device: torch.device
-) -> Cycle:
+def cycle(there: Translator, back: Translator, source: UInt8[np.ndarray, "h w 3"], device: torch.device) -> Cycle:
     """Translate an image there and back, its translation left alone or perturbed in between."""
     translated = there.translate(from_bytes(source).to(device))
     error, signal = {}, {}

@@ -64,12 +64,8 @@ def kid_interval(features: Features, targets: Features) -> Interval:
     np.fill_diagonal(within_y, 0)
     n, m = len(x), len(y)
     estimate = _mean(within_x, n) + _mean(within_y, m) - 2 * across.mean()
-    without_x = (
-        _without(within_x, n) + _mean(within_y, m) - 2 * (across.sum() - across.sum(1)) / ((n - 1) * m)
-    )
-    without_y = (
-        _mean(within_x, n) + _without(within_y, m) - 2 * (across.sum() - across.sum(0)) / (n * (m - 1))
-    )
+    without_x = _without(within_x, n) + _mean(within_y, m) - 2 * (across.sum() - across.sum(1)) / ((n - 1) * m)
+    without_y = _mean(within_x, n) + _without(within_y, m) - 2 * (across.sum() - across.sum(0)) / (n * (m - 1))
     variance = (n - 1) * without_x.var() + (m - 1) * without_y.var()
     half = QUANTILE * np.sqrt(variance) if min(n, m) > 2 else np.inf
     return Interval(float(estimate), float(estimate - half), float(estimate + half))

@@ -49,9 +49,7 @@ def _taps(layers: Sequence[str], device: torch.device) -> Taps:
     return Taps(vgg, f"vgg {vgg.description['sha256'][:12]}")
 
 
-NETWORKS: dict[
-    str, Callable[[torch.device], Network]
-] = {  # Metric.weights -> the network, loaded on a device
+NETWORKS: dict[str, Callable[[torch.device], Network]] = {  # Metric.weights -> the network, loaded on a device
     **EXTRACTORS,
     "lpips": lambda device: LpipsDistance(device, "squeezenet"),
     "lpips-vgg": lambda device: LpipsDistance(device, "vgg16"),

@@ -52,9 +52,7 @@ class Extractor:
     @torch.no_grad()
     def features(self, pictures: Iterable[np.ndarray], device: torch.device) -> Float[np.ndarray, "n d"]:
         """Features of images, uint8 (h, w, 3), of any sizes."""
-        found = [
-            self.embed(self._resized(from_bytes(picture).to(device))).cpu().double() for picture in pictures
-        ]
+        found = [self.embed(self._resized(from_bytes(picture).to(device))).cpu().double() for picture in pictures]
         return torch.cat(found).numpy()
 
     def _resized(self, image: Images) -> Float[Tensor, "n 3 _ _"]:
@@ -80,9 +78,7 @@ def _inception(device: torch.device) -> Extractor:
     given = io.BytesIO()  # its constructor reads a file
     torch.save(weights.tensors, given)
     given.seek(0)
-    network = FeatureExtractorInceptionV3(
-        "inception-v3-compat", ["2048"], feature_extractor_weights_path=given
-    )
+    network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=given)
     network.to(device)
 
     def embed(images: Images) -> Float[Tensor, "n 2048"]:

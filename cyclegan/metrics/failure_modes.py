@@ -100,15 +100,12 @@ FAILURE_MODES = {
     "saturation": FailureMode(
         "saturated discriminator",
         lambda gap: gap > 0.9,
-        "of 1 separates its scores of real and of translated images, so that the generator learns nothing "
-        "from it",
+        "of 1 separates its scores of real and of translated images, so that the generator learns nothing from it",
     ),
 }
 
 
-def measure_failure_modes(
-    sources: Pictures, translations: Pictures, trained: Pictures = ()
-) -> dict[str, float]:
+def measure_failure_modes(sources: Pictures, translations: Pictures, trained: Pictures = ()) -> dict[str, float]:
     """Measure all modes but saturation and overfit; `copying` only where training images are given.
 
     Diversity needs two pictures or more, and translations of the sizes of their sources.
@@ -176,8 +173,6 @@ def _grid_power(picture: UInt8[np.ndarray, "_ _ 3"]) -> Float[np.ndarray, " freq
     ratios = []
     for i, j in GRID:
         row, column = i * h // 4, j * w // 4
-        around = max(
-            np.median(power[(row + AROUND) % h, column]), np.median(power[row, (column + AROUND) % w])
-        )
+        around = max(np.median(power[(row + AROUND) % h, column]), np.median(power[row, (column + AROUND) % w]))
         ratios.append((power[row, column] + floor) / (around + floor))
     return np.array(ratios)

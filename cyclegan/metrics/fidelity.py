@@ -18,12 +18,9 @@ from skimage.metrics import structural_similarity
 
 PSNR_PROTOCOL = "8-bit RGB, MSE over pixels and channels, mean of dB over images"
 SSIM_PROTOCOL = (
-    "8-bit RGB, Gaussian window of sigma 1.5, data range 255, covariance over n, "
-    "mean over channels and images"
+    "8-bit RGB, Gaussian window of sigma 1.5, data range 255, covariance over n, mean over channels and images"
 )
-L1_PROTOCOL = (
-    "8-bit RGB scaled to [0, 1], mean absolute difference over pixels and channels, mean over images"
-)
+L1_PROTOCOL = "8-bit RGB scaled to [0, 1], mean absolute difference over pixels and channels, mean over images"
 RMSE_PROTOCOL = "8-bit RGB scaled to [0, 1], root mean squared difference of each image, mean over images"
 ROUNDING = 1 / 12  # MSE of rounding to whole levels
 

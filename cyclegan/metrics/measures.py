@@ -90,9 +90,7 @@ def measure_structure(pictures: Pictures, data: EvaluationData) -> Raw:
 
 def measure_failure_mode(pictures: Pictures, data: EvaluationData, name: str) -> Raw:
     """One of the numbers of cyclegan.metrics.failure_modes; NaN where it cannot be told."""
-    found = data.once(
-        "failure modes", pictures, lambda: measure_failure_modes(data.sources, pictures, data.trained)
-    )
+    found = data.once("failure modes", pictures, lambda: measure_failure_modes(data.sources, pictures, data.trained))
     return found.get(name, NAN[0]), None, None
 
 
@@ -130,9 +128,7 @@ def _mean_grams(data: EvaluationData) -> list[Tensor]:
 
 
 @torch.no_grad()
-def _style(
-    vgg: VGGFeatures, picture: Picture, device: torch.device
-) -> tuple[list[Tensor], Float[Tensor, "1 c h w"]]:
+def _style(vgg: VGGFeatures, picture: Picture, device: torch.device) -> tuple[list[Tensor], Float[Tensor, "1 c h w"]]:
     """(Gram matrices, features of the deepest tap)."""
     taps = vgg(from_bytes(picture).to(device))
     return [gram_matrix(features)[0] for features in taps.values()], taps[STYLE_LAYERS[-1]]

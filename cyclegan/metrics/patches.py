@@ -57,9 +57,7 @@ def project(pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], seed: int = 0) -> Pr
     owner = np.repeat(group, PLACES)
     found = [np.ascontiguousarray(np.concatenate(level).T, dtype=np.float32) for level in values]
     orders = [np.argsort(level, axis=1, kind="stable") for level in found]
-    sorted_values = [
-        np.take_along_axis(level, order, axis=1) for level, order in zip(found, orders, strict=True)
-    ]
+    sorted_values = [np.take_along_axis(level, order, axis=1) for level, order in zip(found, orders, strict=True)]
     return Projected(sorted_values, [owner[order] for order in orders])
 
 
@@ -71,9 +69,7 @@ def swd(x: Projected, y: Projected) -> float:
 def swd_interval(x: Projected, y: Projected) -> Interval:
     """Distance with its interval over the images of both sets."""
     distance = swd(x, y)
-    spread = _jackknife([swd(part, y) for part in _leave_out(x)]) + _jackknife(
-        [swd(x, part) for part in _leave_out(y)]
-    )
+    spread = _jackknife([swd(part, y) for part in _leave_out(x)]) + _jackknife([swd(x, part) for part in _leave_out(y)])
     half = QUANTILE * np.sqrt(spread)
     return Interval(distance, max(0.0, float(distance - half)), float(distance + half))
 
@@ -129,9 +125,7 @@ def _pyramid(picture: UInt8[np.ndarray, "h w 3"]) -> list[Float[np.ndarray, "_ _
     return [*bands, rest]
 
 
-def _patches(
-    band: Float[np.ndarray, "h w 3"], places: Float[np.ndarray, "n 2"]
-) -> Float[np.ndarray, "n pixels"]:
+def _patches(band: Float[np.ndarray, "h w 3"], places: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n pixels"]:
     """Patches at places in 0 … 1 of the range that a patch can move over."""
     views = np.lib.stride_tricks.sliding_window_view(band, (SIDE, SIDE), axis=(0, 1))
     rows, columns = (places * views.shape[:2]).astype(int).T

@@ -71,9 +71,7 @@ def luma_correlation(picture: Picture, source: Picture) -> float:
 
 
 @torch.no_grad()
-def structure_distance(
-    network: VGGFeatures, picture: Picture, source: Picture, device: torch.device
-) -> float:
+def structure_distance(network: VGGFeatures, picture: Picture, source: Picture, device: torch.device) -> float:
     """Mean squared difference of self-similarities; the network must have the tap relu4_1."""
     one, other = (_self_similarity(network, from_bytes(each).to(device)) for each in (picture, source))
     return float((one - other).square().mean())
@@ -85,9 +83,7 @@ def to_luma(picture: Picture) -> Float[np.ndarray, "h w"]:
     return luma
 
 
-def _self_similarity(
-    network: VGGFeatures, image: Float[Tensor, "1 3 h w"]
-) -> Float[Tensor, "positions positions"]:
+def _self_similarity(network: VGGFeatures, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "positions positions"]:
     features = network(interpolate(image, (SIDE, SIDE), mode="bicubic", antialias=True))[LAYER]
     columns = normalize(features[0].flatten(1), dim=0)
     return columns.mT @ columns

@@ -1,58 +1,100 @@
-"""Picture files ↔ rasters: what comes in can go out the same, in type, range, channels, size, profile and resolution.
+"""Image files ↔ rasters: what comes in can go out the same, in type, range, channels, size, alpha, profile, resolution.
 
-By content NPY and TIFF by cyclegan.pixels.arrays, PNG of 16 bits by cyclegan.pixels.png, all others by Pillow.
-Orientation is applied, and not written; alpha is set apart and put back, and what it covers is laid on white.
+Every verb reads by `read_raster`; what it refuses is refused by all, in the same words. NPY is read by
+cyclegan.pixels.arrays, TIFF by cyclegan.pixels.tiff, PNG of 16 bits by cyclegan.pixels.png, all others by Pillow.
+Orientation is applied, and not written. A single read gives the first frame or page; `count_frames` says how many.
 """
 
+import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from cyclegan.errors import UserError
-from cyclegan.pictures import ARRAY, FORMATS, described, open_picture, reading, to_rgb, write_picture
-from cyclegan.pixels import arrays, png
+from cyclegan.errors import UserError, naming
+from cyclegan.pixels import arrays, png, tiff
+from cyclegan.pixels.formats import (
+    ARRAY,
+    FORMATS,
+    BadPictureError,
+    File,
+    head_of,
+    open_binary,
+    open_picture,
+    open_with_pillow,
+    reading,
+    require_codec,
+)
 from cyclegan.pixels.kind import HIGHEST, RGB, Kind
-from cyclegan.pixels.raster import Raster, Tags, split, upright
+from cyclegan.pixels.pillow import described, narrowed, read_with_pillow, save_with_pillow
+from cyclegan.pixels.raster import Raster, Tags, joined
 
-NPY, TIFF = b"\x93NUMPY", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # what a file begins with
-ORIENTATION = 0x0112  # the EXIF tag
-CLEAR = {"PNG", "TIFF", "WEBP"}  # formats that have an alpha channel
+NPY = b"\x93NUMPY"  # the first bytes of a file
+CLEAR = {"PNG", "TIFF", "WEBP", "AVIF", "HEIF", "GIF"}  # formats that have an alpha channel
+WITHOUT_DPI = {"WEBP", "GIF", "AVIF", "HEIF"}
 ROOM = {  # channels and types that a format holds; TIFF and NPY hold all
     "PNG": ((1, 3, 4), ("uint8", "uint16")),
     "JPEG": ((1, 3), ("uint8",)),
     "BMP": ((1, 3), ("uint8",)),
     "WEBP": ((3,), ("uint8",)),
+    "GIF": ((3,), ("uint8",)),
+    "AVIF": ((3,), ("uint8",)),
+    "HEIF": ((3,), ("uint8",)),
 }
 
 
 def holds(suffix: str, kind: Kind) -> bool:
-    """Whether a format has room for a kind; of an unknown one it is said when it is written."""
+    """Whether a format has room for a kind; for an unknown one, writing raises the error."""
     channels, types = ROOM.get(FORMATS.get(suffix.lower(), ""), ((kind.channels,), (kind.type,)))
     return kind.channels in channels and kind.type in types
 
 
-def read_raster(path: Path, kind: Kind) -> Raster:
-    """A file of a kind; the values keep the type they are stored in. Raises BadPictureError for a file of another."""
-    with reading(path, path):
-        raster = _stored(path, kind.channels)
-        values, found = raster.values, raster.values.shape[2]
-        if found == 1 and kind.channels == 3:
-            values = values.repeat(3, axis=2)
-        elif found != kind.channels:
-            raise ValueError(f"{_many(found)}, where {kind.channels} are expected")
-        if kind.range is None and values.dtype.name not in HIGHEST:
-            values = _narrowed(values)
-        return Raster(values=values, alpha=raster.alpha, tags=raster.tags)
+def holds_alpha(suffix: str, kind: Kind) -> bool:
+    """Whether a format has room for alpha beside a kind."""
+    return FORMATS.get(suffix.lower()) in CLEAR and kind.type in HIGHEST and kind.channels in (1, 3)
+
+
+def losses(suffix: str, raster: Raster) -> list[str]:
+    """What becomes of a raster in a palette of 256 colors, one of which may be transparent."""
+    if FORMATS.get(suffix.lower()) != "GIF":
+        return []
+    alpha = np.full((1, 1), 255, np.uint8) if raster.alpha is None else raster.alpha
+    shown = raster.values[np.broadcast_to(alpha, raster.values.shape[:2]) > 0]
+    if not np.isin(alpha, (0, 255)).all():
+        return ["some colors are lost, as .gif has 256 colors and no half-transparent ones"]
+    many = len(np.unique(shown, axis=0)) > 256 - (alpha == 0).any()
+    return ["some colors are lost, as .gif has 256 colors"] if many else []
+
+
+def read_raster(path: Path, kind: Kind, content: bytes | None = None, frame: int = 0) -> Raster:
+    """A file of a kind; the values keep the type they are stored in. Raises BadPictureError for a file of another.
+
+    content  Bytes in memory; the path is only a name for messages then.
+    frame    Of an animation, or page of a TIFF; see `count_frames`.
+    """
+    with open_binary(path, content) as file:
+        return _as_kind(_stored(file, kind.channels, frame), kind)
+
+
+def count_frames(path: Path, content: bytes | None = None) -> int:
+    """How many frames of an animation, or pages of a TIFF, a file has; 1 for phones' JPEG with further pictures."""
+    with open_binary(path, content) as file:
+        head = head_of(file)
+        if head.startswith(NPY):
+            return 1
+        if head.startswith(tiff.STARTS):
+            return tiff.count_pages(file)
+        with open_with_pillow(file) as picture:
+            return 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
 
 
 def profile_of(picture: Image.Image) -> bytes | None:
-    """What the colors of its 8-bit RGB pixels mean, where it says so."""
+    """The color profile of an image, if it is one for RGB."""
     return Tags(icc=picture.info.get("icc_profile")).profile(3)
 
 
 def read_profile(path: Path, content: bytes | None = None) -> bytes | None:
-    """The same of a file; `content` as of `open_picture`."""
+    """The color profile of a file, if it is one for RGB; `content` as in `read_raster`."""
     with open_picture(path, content) as picture:
         return profile_of(picture)
 
@@ -61,80 +103,81 @@ def kind_of(path: Path, channels: int, range: tuple[float, float] | None, key: s
     """The kind of a side, by its settings and one of its files; `key` is the setting that declares its range."""
     if channels == 3 and range is None:
         return RGB
-    with reading(path, path):
-        found = _stored(path, channels).values.dtype.name
+    with open_binary(path) as file:
+        found = _stored(file, channels).values.dtype.name
     if range is None and found not in HIGHEST:
         raise UserError(f"{path}: holds {found}, whose range nobody knows; declare it, as in {key}: [0, 1]")
     return Kind(channels=channels, type=found, range=range)
 
 
-def write_raster(path: Path, raster: Raster, about: str) -> None:
-    """In the format of the suffix, which has room for it; an alpha channel goes where there is room for one."""
-    form = FORMATS.get(path.suffix.lower())
+def write_raster(path: Path, raster: Raster, about: str = "") -> None:
+    """Write in the format of the suffix, which has room for the values; alpha is dropped where there is none for it.
+
+    about  Says in the file how the image was made, as the EXIF tag ImageDescription; BMP, GIF and NPY have no such tag.
+    """
+    form = ARRAY if path.suffix.lower() == ARRAY else FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise BadPictureError(f"{path}: cannot write '{path.suffix}'; use one of {' '.join(FORMATS)}")
+    with reading(None, path):
+        require_codec(form)
     path.parent.mkdir(parents=True, exist_ok=True)
-    values, tags = raster.values, raster.tags
-    deep, channels = values.dtype != np.uint8, values.shape[2]
+    if form == ARRAY:
+        return arrays.write_npy(path, raster.values, raster.tags)
+    with naming(path):
+        _save(path, form, raster, about)
+    return None
+
+
+def encode_raster(raster: Raster, about: str = "") -> bytes:
+    """The content of a PNG file of 1 or 3 channels of 8 or 16 bits and, where there is one, alpha."""
+    file = io.BytesIO()
+    _save(file, "PNG", raster, about)
+    return file.getvalue()
+
+
+def _save(file: Path | io.BytesIO, form: str, raster: Raster, about: str) -> None:
+    values, tags, channels = raster.values, raster.tags, raster.values.shape[2]
+    deep = values.dtype != np.uint8
     alpha = _alpha(raster) if form in CLEAR and values.dtype.name in HIGHEST and channels in (1, 3) else None
-    if path.suffix.lower() == ARRAY:
-        return arrays.write_npy(path, values, tags)
     if form == "TIFF" and (deep or alpha is not None or channels not in (1, 3)):
-        return arrays.write_tiff(path, values, alpha, tags, about)
+        return tiff.write_tiff(file, values, alpha, tags, about)
     if alpha is not None:
-        values = np.dstack([values, alpha])
+        values = joined(values, alpha)
     if form == "PNG" and deep:
         exif = described(about).tobytes().removeprefix(b"Exif\0\0") if about else b""
-        path.write_bytes(png.encode(values, tags, exif))
+        content = png.encode(values, tags, exif)
+        file.write_bytes(content) if isinstance(file, Path) else file.write(content)
         return None
     profile = {"icc_profile": tags.profile(channels)} if tags.profile(channels) else {}
-    dpi = {"dpi": tags.dpi} if tags.dpi and form != "WEBP" else {}
-    return write_picture(path, values[..., 0] if values.shape[2] == 1 else values, about, **profile, **dpi)
+    dpi = {"dpi": tags.dpi} if tags.dpi and form not in WITHOUT_DPI else {}
+    return save_with_pillow(file, values, form, about, **profile, **dpi)
 
 
-def _stored(path: Path, channels: int) -> Raster:
-    with path.open("rb") as file:
-        head = file.read(6)
-    if head == NPY:
-        return arrays.read_npy(path)
-    if head.startswith(TIFF) and not arrays.is_simple_tiff(path):
-        return arrays.read_tiff(path, channels)
-    mode = png.deep_mode(path)
-    with open_picture(path) as picture:
-        turned = picture.getexif().get(ORIENTATION, 1) if mode else 1
-        tags = Tags(icc=picture.info.get("icc_profile"), dpi=_dpi(picture))
-        if mode is None:
-            return _decoded(ImageOps.exif_transpose(picture), channels, tags)
-    values = upright(png.decode(path, mode), turned)
-    return split(values, tags) if mode == "RGBA" and channels != 4 else Raster(values=values, tags=tags)
+def _stored(file: File, channels: int, frame: int = 0) -> Raster:
+    head = head_of(file)
+    if head.startswith(NPY):
+        return arrays.read_npy(file)
+    if head.startswith(tiff.STARTS):
+        return tiff.read_tiff(file, channels, frame)
+    mode = png.mode_of(head)
+    return png.read_deep(file, mode) if mode and not frame else read_with_pillow(file, channels, frame)
 
 
-def _decoded(picture: Image.Image, channels: int, tags: Tags) -> Raster:
-    """What Pillow has read, in a number of channels that is as near to what is asked for as the picture has them."""
-    if picture.mode.startswith(("I", "F")):
-        return Raster(values=np.asarray(picture)[..., None], tags=tags)
-    alpha = None
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        if channels == 4 and picture.mode == "RGBA":
-            return Raster(values=np.asarray(picture), tags=tags)
-        alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
-    one = channels == 1 and picture.mode in ("1", "L", "LA", "La")
-    color = to_rgb(picture).convert("L") if one else to_rgb(picture)
-    return Raster(values=np.asarray(color).reshape(*color.size[::-1], -1), alpha=alpha, tags=tags)
-
-
-def _dpi(picture: Image.Image) -> tuple[float, float] | None:
-    """Pillow gives 1 for a TIFF file that says nothing, and whatever a damaged file says."""
-    across, down = map(float, picture.info.get("dpi", (0, 0)))
-    return (across, down) if 1 < across < 65536 and 1 < down < 65536 else None
-
-
-def _narrowed(values: np.ndarray) -> np.ndarray:
-    """Integers of other types with 8 or 16 bits, by the range they use."""
-    low, high = values.min(), values.max()
-    if values.dtype.kind == "f" or low < 0 or high > HIGHEST["uint16"]:
-        raise ValueError(
-            f"pixels of type {values.dtype} from {low} to {high}; save it with 8 or 16 bits, or declare their range"
-        )
-    return values.astype(np.uint16 if high > HIGHEST["uint8"] else np.uint8)
+def _as_kind(raster: Raster, kind: Kind) -> Raster:
+    """The channels of a kind; the whole range of 8 or 16 bits, where none is declared."""
+    values, alpha = raster.values, raster.alpha
+    if alpha is not None and kind.channels == values.shape[2] + 1 != 3:
+        values, alpha = joined(values, alpha), None
+    found = values.shape[2]
+    if found == 1 and kind.channels == 3:
+        values = values.repeat(3, axis=2)
+    elif found != kind.channels:
+        raise ValueError(f"{_many(found)}, where {kind.channels} are expected")
+    if kind.range is None and values.dtype.name not in HIGHEST:
+        values = narrowed(values, raster.tags.mode)
+    if kind.range is None and raster.highest is not None:
+        values = (values * (np.iinfo(values.dtype).max / raster.highest)).round().astype(values.dtype)
+    return Raster(values=values, alpha=alpha, tags=raster.tags)
 
 
 def _alpha(raster: Raster) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""Raster: the content of a picture file, upright, as it was stored, with what a picture made from it takes over."""
+"""Raster: the content of an image file, upright, as it is stored, with what a translation of it takes over."""
 
 from dataclasses import dataclass, field
 
@@ -10,11 +10,13 @@ SPACES = {1: b"GRAY", 3: b"RGB "}  # what the profile of so many channels calls 
 
 @dataclass(frozen=True, kw_only=True)
 class Tags:
-    """What is known of a picture beside its pixels."""
+    """What is known of an image beside its pixels."""
 
     icc: bytes | None = None  # the color profile
     dpi: tuple[float, float] | None = None
     flat: bool = False  # an array without an axis for its one channel
+    premultiplied: bool = False  # a TIFF file that stores the colors multiplied by alpha
+    mode: str = ""  # what the file stores, in Pillow's words or as "3 × uint16"
 
     def profile(self, channels: int) -> bytes | None:
         """The color profile, if it is one for so many channels: that of greys says nothing of colors."""
@@ -23,20 +25,30 @@ class Tags:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Raster:
-    """Pixels, and what goes with them."""
+    """Pixels, and what goes with them; colors are straight, that is, neither laid on white nor multiplied by alpha."""
 
     values: Shaped[np.ndarray, "h w c"]
-    alpha: Shaped[np.ndarray, "h w"] | None = None  # of the same type; the values are laid on white already
+    alpha: Shaped[np.ndarray, "h w"] | None = None  # uint8 or uint16, from 0 for transparent to the highest value
     tags: Tags = field(default_factory=Tags)
+    highest: int | None = None  # of integers of fewer bits than their type has: 4095 of 12 bits
 
 
-def split(values: np.ndarray, tags: Tags, premultiplied: bool = False) -> Raster:
-    """Of values whose last channel is how opaque they are: the others, laid on white, and that one."""
-    highest = np.iinfo(values.dtype).max
-    alpha = values[..., -1]
-    share = alpha[..., None] / highest
-    color = values[..., :-1].astype(np.float64) * (1 if premultiplied else share) + highest * (1 - share)
-    return Raster(values=color.round().clip(0, highest).astype(values.dtype), alpha=alpha, tags=tags)
+def split(values: np.ndarray, tags: Tags) -> Raster:
+    """Values whose last channel is alpha, as colors and alpha; premultiplied ones are divided by it."""
+    color, alpha = values[..., :-1], np.ascontiguousarray(values[..., -1])
+    if tags.premultiplied:
+        highest = np.iinfo(values.dtype).max
+        straight = color.astype(np.float64) * highest / np.maximum(alpha, 1)[..., None]
+        color = straight.round().clip(0, highest).astype(values.dtype)
+    return Raster(values=np.ascontiguousarray(color), alpha=alpha, tags=tags)
+
+
+def joined(values: np.ndarray, alpha: np.ndarray, premultiplied: bool = False) -> np.ndarray:
+    """The inverse of `split`: (h, w, c) and alpha of one type → (h, w, c + 1)."""
+    if premultiplied:
+        share = alpha[..., None] / np.iinfo(alpha.dtype).max
+        values = (values * share).round().astype(alpha.dtype)
+    return np.dstack([values, alpha])
 
 
 def upright(values: np.ndarray, orientation: int) -> np.ndarray:

@@ -103,10 +103,7 @@ def style_layers(figure: Figure) -> Panels:
     """Style of more and more layers."""
     layers = list(figure.config.style_layers)
     sets = [layers[: i + 1] for i in range(len(layers))]
-    return {
-        f"up to {chosen[-1]}": figure.gatys(style_layers=dict.fromkeys(chosen, 1 / len(chosen)))
-        for chosen in sets
-    }
+    return {f"up to {chosen[-1]}": figure.gatys(style_layers=dict.fromkeys(chosen, 1 / len(chosen))) for chosen in sets}
 
 
 def alpha(figure: Figure) -> Panels:

@@ -42,11 +42,7 @@ def main() -> None:
     runs = options.parse_args().runs
     experiment = read_settings(runs[0] / "config.yaml", Experiment)
     task = open_dataset(experiment.data, experiment.seed).tasks()[0]
-    learned = {
-        f"{run.name}, {path.name}": load(path).translator(task.to)
-        for run in runs
-        for path in _checkpoints(run)
-    }
+    learned = {f"{run.name}, {path.name}": load(path).translator(task.to) for run in runs for path in _checkpoints(run)}
     translators: dict[str, Translator] = {**fit_oracles(task.sources, task.truths, task.border), **learned}
     options = EvaluationOptions(size=None, device=choose_device("auto"))
     _write(evaluate(translators, task._replace(held_out=()), options), len(learned))

@@ -8,6 +8,8 @@ from PIL import Image
 
 from cyclegan.data.check import Report, check
 from cyclegan.errors import UserError
+from cyclegan.pictures import FORMATS
+from cyclegan.pixels.kind import RGB, Kind
 
 
 def save(path: Path, mode: str = "RGB", size: tuple[int, int] = (8, 6), **options: object) -> Path:
@@ -84,9 +86,9 @@ def test_every_bad_file_is_named(root):
 
 def test_a_missing_folder_is_bad(root):
     (root / "testB" / "0.png").unlink()
-    assert check(root).bad == (f"{root / 'testB'}: holds no picture (.jpg .jpeg .png .webp .tif .tiff .bmp)",)
+    assert check(root).bad == (f"{root / 'testB'}: holds no picture ({' '.join(FORMATS)})",)
     (root / "testB").rmdir()
-    assert check(root).bad == (f"{root / 'testB'}: holds no picture (.jpg .jpeg .png .webp .tif .tiff .bmp)",)
+    assert check(root).bad == (f"{root / 'testB'}: holds no picture ({' '.join(FORMATS)})",)
 
 
 def test_an_empty_folder_is_bad(tmp_path):
@@ -215,17 +217,39 @@ def test_two_sides_may_lie_in_one_folder(tmp_path):
 def test_files_that_are_no_pictures_by_their_names_are_counted_by_suffix(tmp_path):
     save(tmp_path / "0.png")
     assert "passed over" not in str(check(tmp_path))
-    for name in ("1.heic", "deep/2.HEIC", "3.raw", "Makefile", ".DS_Store", "__MACOSX/0.png"):
+    for name in ("1.jp2", "deep/2.JP2", "3.raw", "Makefile", ".DS_Store", "__MACOSX/0.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     report = check(tmp_path)
     assert report.bad == ()
-    assert str(report).count("\npassed over: 2 .heic, 1 .raw, 1 without suffix\n") == 1
+    assert str(report).count("\npassed over: 2 .jp2, 1 .raw, 1 without suffix\n") == 1
 
 
 def test_a_folder_of_nothing_but_such_files_says_so(root):
     for name in ("trainA/0.png", "trainA/1.png"):
-        (root / name).rename((root / name).with_suffix(".heic"))
+        (root / name).rename((root / name).with_suffix(".jp2"))
     (line,) = check(root).bad
     assert line.startswith(f"{root}/trainA: holds no picture (.jpg ")
-    assert line.endswith("; passed over: 2 .heic; convert pictures to jpg or png")
+    assert line.endswith("; passed over: 2 .jp2; convert pictures to jpg or png")
+
+
+@pytest.mark.parametrize(("highest", "said"), [(4095, "[0, 4095]"), (9000, "[0, 16383]"), (40000, None), (0, None)])
+def test_16_bits_that_use_little_of_their_range_are_noted(root, highest, said):
+    for number in range(3):
+        pixels = np.full((6, 8), highest * number // 2, dtype=np.uint16)
+        Image.fromarray(pixels).save(root / "trainB" / f"{number}.png")
+    notes = [note for note in check(root).notes() if "65,535" in note]
+    values = f"the values of 3 pictures of 16 bits in trainB use 0…{highest} of 65,535"
+    assert notes == ([f"{values}: declare data.range_y, as {said}"] if said else [])
+
+
+def test_other_kinds_are_checked_as_training_reads_them(tmp_path):
+    for name, channels in (("x/0.npy", 5), ("x/1.npy", 6), ("y/0.npy", 1)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        np.save(tmp_path / name, np.zeros((20, 30, channels), np.uint16))
+    save(tmp_path / "y" / "1.png", "L")
+    report = check(tmp_path / "x", tmp_path / "y", kinds=(Kind(channels=5, range=(0.0, 9.0)), Kind(channels=1)))
+    assert report.bad == (
+        f"{tmp_path / 'x' / '1.npy'}: not a readable picture (6 channels, where 5 are expected); remove or replace it",
+    )
+    assert check(tmp_path / "y", kinds=(RGB, RGB)).counts == {"y": 1}

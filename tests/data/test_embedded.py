@@ -12,8 +12,7 @@ from cyclegan.errors import UserError
 from cyclegan.pictures import find_pictures, read_picture, write_picture
 
 CARDS = {
-    path.stem: yaml.safe_load(path.read_text())
-    for path in (Path(__file__).parents[2] / "datasets").glob("*.yaml")
+    path.stem: yaml.safe_load(path.read_text()) for path in (Path(__file__).parents[2] / "datasets").glob("*.yaml")
 }
 EMBEDDED = [name for name, card in CARDS.items() if "made" in card]
 

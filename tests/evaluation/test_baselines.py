@@ -130,9 +130,7 @@ def test_every_baseline_translates_any_size_within_the_range(size, tmp_path):
     generator = torch.Generator().manual_seed(1)
     paths = [tmp_path / f"{i}.png" for i in range(2)]
     for path in paths:
-        write_picture(
-            path, torch.randint(0, 256, (16, 16, 3), generator=generator, dtype=torch.uint8).numpy()
-        )
+        write_picture(path, torch.randint(0, 256, (16, 16, 3), generator=generator, dtype=torch.uint8).numpy())
     images = torch.rand(2, 3, *size, generator=generator) * 2 - 1
     for translator in {
         **baselines.fit_baselines(paths[:1], paths[1:]),

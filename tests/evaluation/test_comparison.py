@@ -309,9 +309,7 @@ def test_a_data_set_is_found_where_it_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CYCLEGAN_DATA", str(tmp_path / "elsewhere"))
     for side in ("trainA", "trainB", "testA", "testB"):
-        write_picture(
-            tmp_path / "elsewhere" / "monet2photo" / side / "1.png", np.zeros((4, 4, 3), dtype=np.uint8)
-        )
+        write_picture(tmp_path / "elsewhere" / "monet2photo" / side / "1.png", np.zeros((4, 4, 3), dtype=np.uint8))
     found = tmp_path / "elsewhere" / "monet2photo" / "testB" / "1.png"
     assert find_images([Path("datasets/monet2photo/testB")]) == [found]
     assert find_images([Path("datasets/monet2photo/testB/1.png")]) == [found]

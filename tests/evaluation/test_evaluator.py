@@ -77,9 +77,7 @@ def test_without_weights_the_rest_is_measured_and_the_missing_is_named(task):
         ("lpips-vgg", "vgg16"),
     ):
         assert f"the weights '{weights}' are not on this machine" in results.not_run[metric]
-    assert any(
-        "kid-inception, fid-inception" in line and "--fetch" in line for line in results.not_run_lines()
-    )
+    assert any("kid-inception, fid-inception" in line and "--fetch" in line for line in results.not_run_lines())
     assert not any(name.startswith("kid") for name in results.rows["darker"])  # nothing takes its place
 
 
@@ -121,9 +119,7 @@ def test_copies_are_looked_for_among_training_images_where_they_are_known(task, 
     trained = write("trained", DARKER)
     known = task._replace(fit=((), trained))
     for each, share in ((task, 0), (known, 1)):
-        assert (
-            evaluate({"darker": darker(task)}, each, only("copying")).rows["darker"]["copying"].value == share
-        )
+        assert evaluate({"darker": darker(task)}, each, only("copying")).rows["darker"]["copying"].value == share
 
 
 def test_a_number_knows_what_it_was_measured_on(task):
@@ -153,12 +149,8 @@ def test_any_difference_of_measurements_is_another_id_and_refused_in_one_column(
         other = replace(one, **{key: value})
         assert other.id != one.id
         with pytest.raises(UserError, match=rf"kid: \w{{10}} and \w{{10}} differ in {key};"):
-            require_comparable(
-                "kid", [Number(value=1.0, measurement=one), Number(value=1.0, measurement=other)]
-            )
-    require_comparable(
-        "kid", [Number(value=1.0, measurement=one), Number(value=2.0, measurement=replace(one))]
-    )
+            require_comparable("kid", [Number(value=1.0, measurement=one), Number(value=1.0, measurement=other)])
+    require_comparable("kid", [Number(value=1.0, measurement=one), Number(value=2.0, measurement=replace(one))])
 
 
 @dataclass(frozen=True)
@@ -172,9 +164,7 @@ def test_translations_of_another_number_or_size_are_refused(task):
     with pytest.raises(UserError, match=r"few: 1 of 6 sources have no translation there, 5\.png for one"):
         evaluate({"few": few}, task, only("ssim-source"))
     with pytest.raises(UserError, match="20×40 and 40×40 pixels"):
-        evaluate(
-            {"it": {path: image[:, :20] for path, image in darker(task).items()}}, task, only("ssim-source")
-        )
+        evaluate({"it": {path: image[:, :20] for path, image in darker(task).items()}}, task, only("ssim-source"))
     with pytest.raises(UserError, match=r"0\.png: 40×40, but its translation has the shape \(1, 3, 40, 20\)"):
         evaluate({"it": Crop()}, task, only("ssim-source"))
 
@@ -228,9 +218,7 @@ class MeanColor:
     pretrained = {}  # noqa: RUF012
 
     def bind(self, *examples, weights=None, masks=None):
-        return Paint(
-            torch.stack([example.mean(dim=(2, 3)) for example in examples]).mean(dim=0)[..., None, None]
-        )
+        return Paint(torch.stack([example.mean(dim=(2, 3)) for example in examples]).mean(dim=0)[..., None, None])
 
 
 @dataclass(frozen=True)
@@ -241,13 +229,9 @@ class Paint:
         return self.color.expand_as(images)
 
 
-def test_a_method_that_stylizes_is_bound_to_the_examples_of_each_source_and_scored_like_the_others(
-    task, write
-):
+def test_a_method_that_stylizes_is_bound_to_the_examples_of_each_source_and_scored_like_the_others(task, write):
     styles = write("styles", [np.full((9, 7, 3), level, np.uint8) for level in (0, 50, 100, 150, 200, 250)])
-    results = evaluate(
-        {"it": MeanColor()}, task._replace(examples=[[style] for style in styles]), only("change")
-    )
+    results = evaluate({"it": MeanColor()}, task._replace(examples=[[style] for style in styles]), only("change"))
     assert [int(picture.mean()) for picture in results.pictures["it"]] == [0, 50, 100, 150, 200, 250]
     assert results.rows["it"]["change"].value > 0
     both = evaluate({"it": MeanColor()}, task._replace(examples=[styles[:3]] * 6), only("change"))

@@ -98,10 +98,7 @@ def test_it_needs_no_network_no_other_file_and_no_script(text):
         "form",
     }
     addresses = [
-        value
-        for tag, attrs in outline.tags
-        for key, value in attrs.items()
-        if key in ("src", "srcset", "href")
+        value for tag, attrs in outline.tags for key, value in attrs.items() if key in ("src", "srcset", "href")
     ]
     assert len(addresses) == 4
     assert all(address.startswith("data:") for address in addresses)

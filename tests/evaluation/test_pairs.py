@@ -90,9 +90,7 @@ def test_the_truth_is_compared_at_full_size_and_the_source_at_the_reduced_one(pa
 
 def test_finished_translations_are_scored_beside_the_truth_as_translators_are(pairs):
     finished = {path: translate_file(Add(10), path) for path in pairs.sources}
-    results = evaluate(
-        {"it": finished, "them": dict(zip(pairs.sources, pairs.sources, strict=True))}, pairs, TRUTH
-    )
+    results = evaluate({"it": finished, "them": dict(zip(pairs.sources, pairs.sources, strict=True))}, pairs, TRUTH)
     assert results.rows["it"]["psnr"].value == pytest.approx(28.1308, abs=1e-4)
     assert results.rows["them"]["l1"].value == 0  # read from files
 

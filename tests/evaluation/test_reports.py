@@ -68,9 +68,7 @@ def test_json_tells_numbers_intervals_measurements_and_provenance(results, tmp_p
             assert task["measurements"][number["measurement"]]["code"]
     assert task["measurements"][psnr["measurement"]]["border"] == 8
     assert set(task["failures"]) == {"inverted"}
-    assert (
-        task["cycle"]["inverted"]["perturbation_ratio"] < 0.1
-    )  # of 8-bit levels nothing is lost without noise
+    assert task["cycle"]["inverted"]["perturbation_ratio"] < 0.1  # of 8-bit levels nothing is lost without noise
     assert task["near_duplicates"] == 0
 
 
@@ -107,8 +105,7 @@ def test_images_that_were_left_out_or_kept_although_nearly_trained_on_are_told(r
     notes = replace(results, duplicates=3, kept_duplicates=2).notes()
     assert "3 test images that are nearly training images were left out." in notes
     assert any(
-        note.startswith("2 test images are nearly training images, and their side has no others")
-        for note in notes
+        note.startswith("2 test images are nearly training images, and their side has no others") for note in notes
     )
 
 
@@ -117,9 +114,7 @@ def test_the_page_shows_what_keeps_least_and_most(results, tmp_path):
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "the run: keeps least, by MS-SSIM to source" in page
     assert "the run: keeps most" in page
-    assert (
-        page.count("data:image/png;base64,") == 2 * 3 * 5
-    )  # worst and best, three images, source and four rows
+    assert page.count("data:image/png;base64,") == 2 * 3 * 5  # worst and best, three images, source and four rows
     assert '<svg class="plot"' in page
     assert not re.search(r'(src|href)="(?!data:)', page)
 

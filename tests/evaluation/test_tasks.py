@@ -218,9 +218,7 @@ def test_a_folder_is_scored_beside_the_truth_where_its_domain_has_one(place, cap
         (place / "theirs").mkdir(exist_ok=True)
         Image.open(path).save(place / "theirs" / path.name)
     assert main(["evaluate", "theirs", "--domain", "photo2tint", "--metrics", "psnr", "ssim", "l1"]) == 0
-    lines = {
-        line.split(" | ")[0]: line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")
-    }
+    lines = {line.split(" | ")[0]: line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")}
     for row in ("Monge-Kantorovich", "median + Monge-Kantorovich", "theirs", r"best linear 7×7\*"):
         assert f"| {row}" in lines
     assert lines["| theirs"].removeprefix("| theirs") == lines["| identity"].removeprefix("| identity")

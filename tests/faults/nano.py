@@ -41,8 +41,18 @@ training: {{steps: {steps}, log_every: 2, sample_every: 10, save_every: 5, devic
 """
 IMPORTED = (  # by the server; the first two are what every test process needs
     *("__main__", "pytest", "cyclegan.cli", "cyclegan.experiment", "cyclegan.methods.cyclegan"),
-    *("cyclegan.data.unpaired", "cyclegan.evaluation.validation", "cyclegan.evaluation.evaluator", "cyclegan.inference.load"),
-    *("cyclegan.commands.evaluate", "cyclegan.training.loop", "cyclegan.training.lock", "torch._inductor.cudagraph_trees"),
+    *(
+        "cyclegan.data.unpaired",
+        "cyclegan.evaluation.validation",
+        "cyclegan.evaluation.evaluator",
+        "cyclegan.inference.load",
+    ),
+    *(
+        "cyclegan.commands.evaluate",
+        "cyclegan.training.loop",
+        "cyclegan.training.lock",
+        "torch._inductor.cudagraph_trees",
+    ),
 )
 
 

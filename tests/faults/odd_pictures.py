@@ -58,7 +58,7 @@ ODD: dict[str, tuple[bytes, bool]] = {  # content, and whether it is a picture a
     "text.png": (b"hello, I am a picture\n", False),
     "page.jpg": (b"<html>404</html>", False),
     "svg.png": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", False),
-    "moving.gif.png": (animated("GIF"), False),
+    "moving.gif.png": (animated("GIF"), True),
     "float.tif": (encoded("tif", Image.fromarray(np.zeros((4, 4), np.float32))), False),
     "dot.png": (encoded("png", Image.new("RGB", (1, 1))), True),
     "line.jpg": (encoded("jpg", Image.new("RGB", (1, 300))), True),

@@ -113,7 +113,9 @@ PLACES: dict[str, tuple[Fault, set[str], str]] = {  # what, who moves in that st
 
 
 def weights(method: Any) -> dict[str, list[torch.Tensor]]:
-    return {player: [weight.detach().clone() for weight in owned] for player, owned in method.parameter_groups().items()}
+    return {
+        player: [weight.detach().clone() for weight in owned] for player, owned in method.parameter_groups().items()
+    }
 
 
 def test_nothing_moves_on_what_is_not_finite_and_it_is_written_down(

@@ -1,6 +1,7 @@
 """translate with films and folders of frames: as a whole or not at all, in little memory, beside pictures."""
 
 import builtins
+import shutil
 import time
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from little import write_adain, write_gatys
 
 from cyclegan.cli import main
 from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.images import from_bytes, read
+from cyclegan.images import read
 from cyclegan.inference.film import evenly, steadied, translate_all
 from cyclegan.inference.options import Options
-from cyclegan.inference.video import Sink, film_like, read_frames
+from cyclegan.inference.video import read_frames
+from cyclegan.inference.video_writer import VideoWriter, film_like
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import write_picture
 
@@ -54,6 +56,15 @@ def test_a_bad_film_is_one_line_and_leaves_nothing_and_the_others_are_done(run, 
     assert [path.name for path in out.iterdir()] == ["film.mp4"]
 
 
+def test_films_are_known_by_any_suffix_of_video(painter, tmp_path, out):
+    given = film(tmp_path / "given.ts", moving_square(2))
+    names = ["a.ts", "b.MTS", "c.m2ts", "d.3gp", "e.3g2", "f.vob", "g.mpe", "h.m2t", "i.f4v", "j.mxf"]
+    films = [Path(shutil.copy(given, tmp_path / name)) for name in names]
+    report = translate_all(painter, films, out, how=Options(strength=0.0))
+    assert report.bad == []
+    assert [path.name for path in report.done] == [f"{name[0]}.mp4" for name in names]
+
+
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyboardInterrupt()])
 def test_no_half_film_stays_under_the_final_name(painter, source, out, monkeypatch, error):
     calls = []
@@ -72,7 +83,8 @@ def test_no_half_film_stays_under_the_final_name(painter, source, out, monkeypat
 
 def test_a_full_disk_is_said(painter, source, out):
     target = out / "film.mp4"
-    with pytest.raises(NoSpaceError, match=r"film\.mp4: cannot be written"), film_like(source, target, (32, 48), ""):
+    like = next(read_frames(source))
+    with pytest.raises(NoSpaceError, match=r"film\.mp4: cannot be written"), film_like(source, target, like, ""):
         raise OSError(28, "No space left on device")
     assert list(out.iterdir()) == []
 
@@ -102,11 +114,14 @@ def test_memory_does_not_grow_with_the_length_of_a_film(painter, tmp_path, out, 
     """So many frames are on the way at most: read ahead, worked on, being written."""
     source = film(tmp_path / "long.mp4", moving_square(2) * 20)
     on_the_way = most = 0
-    write = Sink.write
+    write = VideoWriter.write
 
-    def counted(path):
+    def counted(path, *sample):
         nonlocal on_the_way, most
         for frame in read_frames(path):
+            if sample:
+                yield frame
+                continue
             on_the_way += 1
             most = max(most, on_the_way)
             yield frame
@@ -117,9 +132,9 @@ def test_memory_does_not_grow_with_the_length_of_a_film(painter, tmp_path, out, 
         write(self, frame)
         on_the_way -= 1
 
-    monkeypatch.setattr(Sink, "write", writing)
+    monkeypatch.setattr(VideoWriter, "write", writing)
     monkeypatch.setattr("cyclegan.inference.film.steadied", lambda *arguments: Same())
-    monkeypatch.setattr("cyclegan.inference.film.evenly", lambda frames: [from_bytes(moving_square(1)[0])])
+    monkeypatch.setattr("cyclegan.inference.film.evenly", lambda frames: [next(frames)])
     monkeypatch.setattr("cyclegan.inference.film.read_frames", counted)
     translate_all(painter, [source], out)
     assert most <= 6
@@ -176,7 +191,7 @@ def test_pictures_and_films_go_together(painter, source, tmp_path, out):
 @pytest.mark.parametrize("how", [Options(tile=16), Options(batch=4)], ids=str)
 def test_tiles_and_batches_give_the_same_film(painter, source, out, how, monkeypatch):
     written = []
-    monkeypatch.setattr(Sink, "write", lambda self, frame: written.append(frame.image))
+    monkeypatch.setattr(VideoWriter, "write", lambda self, frame: written.append(frame.image))
     translate_all(painter, [source], out)
     translate_all(painter, [source], out, how=how)
     assert len(written) == 20

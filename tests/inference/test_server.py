@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from serving import PHOTO, model, pixels, png, served, studio
 
+from cyclegan.errors import UserError
 from cyclegan.inference import guard, server
-from cyclegan.inference.guard import Hosts
+from cyclegan.inference.forms import name_files
+from cyclegan.inference.guard import Hosts, allowed_host
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +31,12 @@ def send(address: str, picture: bytes = png(PHOTO), headers: dict[str, str] | No
 def test_it_describes_itself(address):
     described = httpx.get(f"{address}/openapi.json").json()
     assert described["openapi"].startswith("3.")
-    routes = {"/api/models": "get", "/api/examples": "get", "/api/examples/{name}": "get", "/api/translate": "post"}
+    samples = ("/api/examples", "/api/examples/{name}", "/api/styles", "/api/styles/{name}")
+    routes = {"/api/models": "get", **dict.fromkeys(samples, "get"), "/api/translate": "post"}
     assert {path: next(iter(methods)) for path, methods in described["paths"].items()} == routes
     answers = described["paths"]["/api/translate"]["post"]["responses"]
     assert list(answers["200"]["content"]) == ["image/png"]
+    assert list(answers["200"]["headers"]) == ["X-Note"]
     assert answers.keys() == {"200", "400", "403", "404", "408", "413", "422", "500", "503"}
     assert all(answer["content"]["application/json"] for status, answer in answers.items() if status != "200")
     for path in routes:
@@ -44,8 +48,9 @@ def test_models_and_examples_are_listed_by_name(address):
     models = httpx.get(f"{address}/api/models").json()
     assert [one["name"] for one in models] == ["tiny/inverts", "tiny/other"]
     assert models[0]["directions"] == [{"from": "photo", "to": "painting"}, {"from": "painting", "to": "photo"}]
-    assert httpx.get(f"{address}/api/examples").json() == ["noise"]
-    assert np.array_equal(pixels(httpx.get(f"{address}/api/examples/noise").content), PHOTO)
+    for kind, name, image in (("examples", "noise", PHOTO), ("styles", "waves", PHOTO[::-1])):
+        assert httpx.get(f"{address}/api/{kind}").json() == [name]
+        assert np.array_equal(pixels(httpx.get(f"{address}/api/{kind}/{name}").content), image)
 
 
 def test_a_picture_is_translated_as_it_is_asked_for(address):
@@ -64,10 +69,15 @@ def test_a_picture_is_translated_as_it_is_asked_for(address):
         (400, "'paintin': this model translates to 'photo' or 'painting'; did you mean", None, {"to": "paintin"}),
         (400, "picture: not a readable picture (its content is none of BMP, ", b"hello", {}),
         (400, "picture: not a readable picture (", png(PHOTO)[:700], {}),
-        (422, "strength: Input should be less than or equal to 1", None, {"strength": "1.1"}),
-        (422, "strength: Input should be greater", None, {"strength": "-inf"}),
-        (422, "strength: Input should be", None, {"strength": "nan"}),
-        (422, "model: String should have at most 200 characters", None, {"model": "m" * 201}),
+        (422, "strength: '1.1' is not a number from 0 to 1", None, {"strength": "1.1"}),
+        (422, "strength: '-inf' is not a number from 0 to 1", None, {"strength": "-inf"}),
+        (422, "strength: 'nan' is not a number from 0 to 1", None, {"strength": "nan"}),
+        (422, "strength: 'much' is not a number from 0 to 1", None, {"strength": "much"}),
+        (422, "strength: given 2 times; send one for each request", None, {"strength": ["0", "1"]}),
+        (422, "strenght: there is no such field; did you mean strength?", None, {"strenght": "1"}),
+        (422, "size: there is no such field; the fields are picture, style,", None, {"size": "1"}),
+        (422, "model: has more than 200 characters; /api/models lists", None, {"model": "m" * 201}),
+        (400, "the form cannot be read (Part exceeded maximum", None, {"model": "m" * 2_000_000}),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_refused_in_one_sentence(address, status, said, picture, fields):
@@ -78,11 +88,98 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(address, status, said, p
     assert "\n" not in answer.json()["error"]
 
 
-def test_a_request_without_a_picture_is_told_so(address):
-    for content in ({"data": {"to": "photo"}}, {"content": b"{}"}, {"data": {"picture": "text"}}):
+def test_a_request_without_a_picture_is_told_how_to_send_one(address):
+    text, missing = "picture: is text; send it as a file, ", "picture: is missing; send it as a file "
+    for content, said in (
+        ({"data": {"to": "photo"}}, missing),
+        ({"content": b"{}"}, missing),
+        ({"json": {"picture": "text"}}, missing),
+        ({"files": {"picture": ("", b"")}}, missing),  # a browser's form in which nobody has chosen a file
+        ({"data": {"picture": "text"}}, text),
+        ({"files": {"picture": (None, "text")}}, text),
+    ):
         answer = httpx.post(f"{address}/api/translate", **content)
         assert answer.status_code == 422
-        assert answer.json()["error"].startswith("picture: ")
+        assert answer.json()["error"].startswith(said)
+        assert answer.json()["error"].endswith("curl -F picture=@photo.jpg")
+
+
+def post(address: str, *heads: str, content: bytes = png(PHOTO), kind: str = "multipart/form-data; boundary=x"):
+    """Parts with these Content-Dispositions, all of one content."""
+    start = "--x\r\nContent-Type: image/png\r\nContent-Disposition: form-data; "
+    body = b"".join(f"{start}{head}\r\n\r\n".encode() + content + b"\r\n" for head in heads) + b"--x--\r\n"
+    return httpx.post(f"{address}/api/translate", content=body, headers={"Content-Type": kind})
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "name=\"picture\"; filename*=UTF-8''%e6%97%a5.jpg",
+        "filename*=UTF-8''%e6%97%a5.jpg; name=\"picture\"",
+        'name="picture"; FileName*=utf-8\'en\'a%20b.jpg; filename="a b.jpg"',
+        "name=\"picture\"; filename*0*=UTF-8''a; filename*1*=b.jpg",
+        'name="picture"; filename="日.jpg"',
+        'name="picture"; filename=""',
+    ],
+)
+def test_files_are_taken_whatever_their_name_is_written_in(address, head):
+    answer = post(address, head)
+    assert answer.status_code == 200
+    assert np.array_equal(pixels(answer.content), 255 - PHOTO)
+
+
+def test_the_content_of_a_file_is_not_searched_for_names():
+    body = b"--x\r\nContent-Disposition: form-data; name=picture; filename=a\r\n\r\nx; filename*=UTF-8''b\r\n--x--\r\n"
+    assert name_files(body) == body
+
+
+@pytest.mark.parametrize(
+    ("heads", "kind", "status", "said"),
+    [
+        (2 * ['name="picture"; filename="a"'], "; boundary=x", 422, "picture: given 2 times; send one"),
+        (['filename="a"'], "; boundary=x", 400, "the form cannot be read (The Content-Disposition header field"),
+        (['name="picture"; filename="a"'], "", 400, "the form cannot be read (Missing boundary"),
+        (['name="picture"; filename="a"'], "; boundary=y", 400, "the form cannot be read (Invalid multipart"),
+    ],
+)
+def test_forms_that_say_no_single_picture_are_refused_in_one_sentence(address, heads, kind, status, said):
+    answer = post(address, *heads, kind=f"multipart/form-data{kind}")
+    assert (answer.status_code, list(answer.json())) == (status, ["error"])
+    assert answer.json()["error"].startswith(said)
+
+
+def test_files_without_content_are_named(address):
+    answer = httpx.post(f"{address}/api/translate", files={"picture": ("a.png", b"")})
+    assert (answer.status_code, answer.json()["error"]) == (400, "picture: is empty; send the content of an image file")
+    answer = httpx.post(f"{address}/api/translate", files={"picture": png(PHOTO), "style": ("", b"")})
+    assert answer.status_code == 200  # nobody has chosen a style
+
+
+@pytest.mark.parametrize("path", ["/", "/api/models", "/api/examples/noise", "/api/translate", "/openapi.json"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "WAVE", "POST", "GET", "HEAD"])
+def test_other_methods_are_told_which_are_answered(address, method, path):
+    allowed = "POST" if path == "/api/translate" else "GET, HEAD"
+    answer = httpx.request(method, address + path)
+    if method in allowed.split(", "):
+        assert answer.status_code == (422 if method == "POST" else 200)
+    else:
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+        assert method == "HEAD" or answer.json()["error"].endswith(f"at this address; use {allowed}")
+
+
+def test_head_answers_as_get_does_without_the_body(address):
+    head, got = (ask(f"{address}/api/models") for ask in (httpx.head, httpx.get))
+    assert head.content == b""
+    assert head.headers["content-length"] == str(len(got.content))
+
+
+def test_what_is_left_out_of_an_upload_is_said():
+    with served(studio(size=22)) as address:
+        for strength in ("0", "1"):
+            answer = send(address, strength=strength)
+            assert answer.headers["x-note"] == "reduced from 44x30 to 22x15"
+            assert pixels(answer.content).shape == (15, 22, 3)
+        assert "x-note" not in send(address, png(PHOTO[:15, :22])).headers
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "evil.example:7860", "", "[::1", "a b"])
@@ -104,6 +201,43 @@ def test_hosts_that_are_bound_to_all_addresses_are_named_by_any_address_but_by_n
     assert "evil.example" not in Hosts("0.0.0.0")
     assert "192.168.1.7" not in Hosts("127.0.0.1")
     assert "studio.example" in Hosts("studio.example")
+
+
+@pytest.mark.parametrize("allowed", ["demo.example.org", "https://Demo.Example.org:8443/", "*.example.org", "*"])
+def test_allowed_hosts_are_answered_behind_a_proxy(allowed):
+    with served(studio(), allowed=(allowed_host(allowed),)) as address:
+        for host in ("demo.example.org", "demo.example.org:8443", "DEMO.example.org.", "localhost:7860"):
+            assert httpx.get(address, headers={"Host": host}).status_code == 200
+            for origin in ("https://demo.example.org", "http://demo.example.org:8080"):
+                assert send(address, headers={"Host": host, "Origin": origin}).status_code == 200
+        elsewhere = {"Host": "demo.example.org", "Origin": "https://evil.example"}
+        assert send(address, headers=elsewhere).status_code == (200 if allowed == "*" else 403)
+        host = "demo.example.org.evil.example"
+        assert httpx.get(address, headers={"Host": host}).status_code == (200 if allowed == "*" else 403)
+
+
+def test_a_refused_host_is_told_how_it_would_be_answered(address):
+    remedy = "if demo.example.org is a proxy of it, start it with --allow-host demo.example.org"
+    assert remedy in httpx.get(address, headers={"Host": "demo.example.org"}).json()["error"]
+    assert remedy in send(address, headers={"Origin": "https://demo.example.org"}).json()["error"]
+    for odd in ("<script>", "*", "a" * 300):
+        said = httpx.get(address, headers={"Host": odd}).json()["error"]
+        assert said == "this server answers to its own names, as http://localhost"
+
+
+def test_names_of_hosts_are_read_as_people_write_them():
+    written = {
+        "demo.example.org": "demo.example.org",
+        "https://demo.example.org/": "demo.example.org",
+        "Demo.Example.org:443": "demo.example.org",
+        "[fe80::1]:7860": "fe80::1",
+        "*.tunnels.example": "*.tunnels.example",
+        "bücher.example": "xn--bcher-kva.example",
+    }
+    assert {text: allowed_host(text) for text in written} == written
+    for text in ("", "a b", "/path", "https://", "[::"):
+        with pytest.raises(UserError, match="is not a host name; give one as demo"):
+            allowed_host(text)
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://"])

@@ -19,12 +19,15 @@ from cyclegan.images import blend, from_bytes
 from cyclegan.inference import studio as studios
 from cyclegan.inference.export import export
 from cyclegan.inference.load import load
-from cyclegan.inference.studio import Order, Studio, TooLongError, named, read_examples
+from cyclegan.inference.options import Options
+from cyclegan.inference.studio import Order, Studio, TooLongError, named, read_examples, read_styles
+from cyclegan.inference.translate import translate
+from cyclegan.inference.uploads import LEAST, fitted_shape
 from cyclegan.pictures import DESCRIPTION, read_picture, write_picture
 
 
 def paint(offered: Studio, **order: object) -> np.ndarray:
-    return pixels(offered.paint(Order(picture=png(PHOTO), **order), Event()))
+    return pixels(offered.paint(Order(picture=png(PHOTO), **order), Event()).content)
 
 
 def test_a_picture_comes_back_as_the_library_would_translate_it(run):
@@ -48,7 +51,7 @@ def test_a_model_is_offered_in_the_directions_that_it_has_learned(sides, tmp_pat
 
 
 def test_it_says_in_the_file_what_made_it():
-    content = studio().paint(Order(picture=png(PHOTO)), Event())
+    content = studio().paint(Order(picture=png(PHOTO)), Event()).content
     assert Image.open(io.BytesIO(content)).getexif()[DESCRIPTION] == model().signature
 
 
@@ -61,7 +64,7 @@ def profile_in(content: bytes) -> bytes | None:
 def test_the_answer_is_in_the_colors_of_the_picture(kind, strength):
     answers = {
         profile: profile_in(
-            studio().paint(Order(picture=png(PHOTO, kind, icc_profile=profile), strength=strength), Event())
+            studio().paint(Order(picture=png(PHOTO, kind, icc_profile=profile), strength=strength), Event()).content
         )
         for profile in (SRGB, LAB, None)
     }
@@ -71,6 +74,39 @@ def test_the_answer_is_in_the_colors_of_the_picture(kind, strength):
 def test_examples_keep_their_colors(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(png(PHOTO, "JPEG", icc_profile=SRGB))
     assert [profile_in(content) for content in read_examples(tmp_path).values()] == [SRGB]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_alpha_comes_back_as_the_library_gives_it(kind, strength, tmp_path):
+    alpha = np.resize(np.arange(256, dtype=np.uint8), PHOTO.shape[:2])
+    content = png(np.dstack([PHOTO, alpha]), kind, **({"lossless": True, "exact": True} if kind == "WEBP" else {}))
+    answered = pixels(studio().paint(Order(picture=content, strength=strength), Event()).content)
+    (tmp_path / "clear").with_suffix(f".{kind.lower()}").write_bytes(content)
+    translate(model(), [tmp_path], tmp_path / "out", "painting", Options(strength=strength))
+    assert np.array_equal(answered, np.asarray(Image.open(next((tmp_path / "out").iterdir()))))
+    assert np.array_equal(answered[..., 3], alpha)
+    if strength == 0:
+        assert np.array_equal(answered[..., :3], PHOTO)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA"])
+def test_alpha_of_all_modes_comes_back_when_an_image_is_reduced(mode):
+    """Of modes without alpha by one value that is transparent."""
+    right = np.arange(44) >= 22
+    opaque = np.broadcast_to(255 * right, (30, 44)).astype(np.uint8)
+    clear = Image.fromarray(opaque, "P") if mode == "P" else Image.fromarray(opaque).convert(mode)
+    if mode == "P":
+        clear.putpalette([200, 100, 50] * 256)
+    if "A" in mode:
+        clear.putalpha(Image.fromarray(opaque))
+    key = {"L": 0, "P": 0, "RGB": (0, 0, 0)}.get(mode)
+    file = io.BytesIO()
+    clear.save(file, "PNG", **({} if key is None else {"transparency": key}))
+    answered = pixels(studio(size=22).paint(Order(picture=file.getvalue()), Event()).content)
+    assert answered.shape == (15, 22, 4)
+    assert (answered[:, :9, 3] < 8).all()
+    assert (answered[:, 13:, 3] > 247).all()
 
 
 def test_strength_goes_from_the_picture_to_the_translation():
@@ -93,19 +129,45 @@ def test_no_more_is_worked_on_than_the_size_allows():
     assert paint(studio(size=22)).shape == (15, 22, 3)
 
 
+@given(height=st.integers(1, 60_000), width=st.integers(1, 60_000), size=st.sampled_from([22, 64, 384, 1024]))
+def test_thin_images_keep_a_shorter_side_that_can_be_seen_and_the_work_stays_bounded(height, width, size):
+    (shorter, longer), least = sorted((height, width)), min(LEAST, size)
+    less_high, less_wide = fitted_shape(height, width, size)
+    less_short, less_long = sorted((less_high, less_wide))
+    assert (less_high < less_wide) <= (height < width)  # upright stays upright
+    assert max(less_short, least) * less_long <= size * size + longer
+    if longer <= size:
+        assert (less_high, less_wide) == (height, width)
+    elif longer * least <= size * size:  # nothing but the work limits it
+        assert less_short >= min(shorter, least)
+    assert abs(less_short - less_long * shorter / longer) <= 1  # the aspect
+
+
+def test_what_is_left_out_of_an_upload_is_noted():
+    def note(content: bytes, size: int = 22) -> str:
+        return studio(size=size).paint(Order(picture=content), Event()).note
+
+    frames = [Image.fromarray(np.roll(PHOTO, shift, axis=0)) for shift in (0, 9, 18)]
+    for kind, what in (("GIF", "frames"), ("WEBP", "frames"), ("PNG", "frames"), ("TIFF", "pages")):
+        file = io.BytesIO()
+        frames[0].save(file, kind, save_all=True, append_images=frames[1:])
+        assert note(file.getvalue(), size=64) == f"first of 3 {what}"
+        assert note(file.getvalue()) == f"first of 3 {what}; reduced from 44x30 to 22x15"
+    assert note(png(np.zeros((2000, 8, 3), np.uint8)), size=1024) == ""
+    assert note(png(np.zeros((30, 44), np.uint16)), size=64) == "reduced from 16 bits to 8"
+    assert note(png(PHOTO), size=64) == ""
+
+
 def test_a_line_of_pixels_is_still_a_picture_when_it_is_made_smaller():
-    assert pixels(studio(size=22).paint(Order(picture=png(np.zeros((1, 5000, 3), np.uint8))), Event())).shape == (
-        1,
-        22,
-        3,
-    )
+    line = png(np.zeros((1, 5000, 3), np.uint8))
+    assert pixels(studio(size=22).paint(Order(picture=line), Event()).content).shape == (1, 22, 3)
 
 
 def test_a_picture_that_the_browser_cannot_show_is_read_at_strength_0():
     deep = np.linspace(0, 65535, 40 * 30).reshape(30, 40).astype(np.uint16)
     file = io.BytesIO()
     Image.fromarray(deep).save(file, "TIFF")
-    shown = pixels(studio().paint(Order(picture=file.getvalue(), strength=0.0), Event()))
+    shown = pixels(studio().paint(Order(picture=file.getvalue(), strength=0.0), Event()).content)
     assert np.abs(shown[..., 0] - deep / 257).max() <= 0.5
 
 
@@ -168,5 +230,20 @@ def test_examples_are_the_first_pictures_of_a_folder_or_those_of_scikit_image(tm
     assert list(examples) == ["1-boat"]
     assert pixels(examples["1-boat"]).shape == (15, 22, 3)
     assert {"coffee", "chelsea"} <= read_examples(None).keys()
+    assert list(read_styles(tmp_path, size=22)) == ["1-boat"]
     with pytest.raises(UserError, match="no pictures there"):
         read_examples(tmp_path / "empty")
+
+
+def test_styles_are_other_images_than_the_examples():
+    examples, styles = read_examples(None), read_styles(None)
+    assert len(styles) >= 5
+    assert not set(styles.values()) & set(examples.values())
+    assert len(set(styles.values())) == len(styles)
+    assert all(min(pixels(content).shape[:2]) >= 256 for content in styles.values())
+
+
+def test_examples_keep_their_alpha(tmp_path):
+    (tmp_path / "clear.png").write_bytes(png(np.dstack([PHOTO, PHOTO[..., 0]])))
+    (example,) = read_examples(tmp_path).values()
+    assert np.array_equal(pixels(example), np.dstack([PHOTO, PHOTO[..., 0]]))

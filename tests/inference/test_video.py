@@ -5,16 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from films import av, decoded, difference, film, moving_square
+from films import av, copied, decoded, difference, film, moving_square, times
 
 from cyclegan.inference.film import translate_all
 from cyclegan.inference.options import Options
 from cyclegan.inference.video import Frame, read_frames
-
-
-def times(path: Path) -> list[float]:
-    with av.open(str(path)) as container:
-        return [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
 
 
 def sound_of(path: Path) -> list[tuple[float, bytes]]:
@@ -93,15 +88,62 @@ def image_of(frame: Frame) -> np.ndarray:
     return ((frame.image[0].permute(1, 2, 0) + 1) * 127.5).round().numpy().astype(np.uint8)
 
 
-def test_a_film_that_was_turned_is_translated_upright(painter, tmp_path, out):
+CORNERS = {"above left": (0, 0), "above right": (0, 1), "below left": (1, 0), "below right": (1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("matrix", "corner"),  # where what is above left in the file is shown
+    [
+        ((1, 0, 0, 1), "above left"),
+        ((-1, 0, 0, 1), "above right"),
+        ((1, 0, 0, -1), "below left"),
+        ((-1, 0, 0, -1), "below right"),
+        ((0, 1, 1, 0), "above left"),
+        ((0, 1, -1, 0), "above right"),
+        ((0, -1, 1, 0), "below left"),
+        ((0, -1, -1, 0), "below right"),
+    ],
+)
+def test_turns_and_mirrors_are_applied_together(tmp_path, matrix, corner):
     frame = np.zeros((32, 48, 3), dtype=np.uint8)
-    frame[:16, :16] = 255  # above left
-    source = film(tmp_path / "turned.mp4", [frame] * 3, turn=-90)  # to be shown turned to the right
-    translate_all(painter, [source], out, how=Options(strength=0.0))
-    made = decoded(out / "turned.mp4")[0].astype(int)
-    assert made.shape == (48, 32, 3)
-    assert made[:16, 16:].mean() > 240  # above right
-    assert made[:16, :14].mean() < 15
+    frame[:16, :24] = 255
+    a, b, c, d = (65536 * number for number in matrix)
+    path, out = tmp_path / "turned.mp4", tmp_path / "out" / "turned.mp4"
+    film(path, [frame] * 3, matrix=(a, b, 0, c, d, 0, 0, 0, 1 << 30), sample_aspect_ratio=Fraction(4, 3))
+    copied(path, out)
+    made = decoded(out)[0]
+    height, width = made.shape[:2]
+    assert (height, width) == ((48, 32) if b else (32, 48))
+    brightness = {
+        name: made[y * height // 2 :, x * width // 2 :][4:12, 4:12].mean() for name, (y, x) in CORNERS.items()
+    }
+    assert {name for name, value in brightness.items() if value > 200} == {corner}
+    assert sum(value < 50 for value in brightness.values()) == 3
+    with av.open(str(out)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == (Fraction(3, 4) if b else Fraction(4, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("cut.mov", {"codec": "png", "pix_fmt": "rgba"}),
+        ("cut.mkv", {"codec": "ffv1", "pix_fmt": "yuva444p"}),
+        ("cut.mov", {"codec": "prores_ks", "pix_fmt": "yuva444p10le"}),
+        ("cut.webm", {"codec": "libvpx-vp9", "pix_fmt": "yuva420p", "metadata": {"alpha_mode": "1"}}),
+        ("cut.webm", {"codec": "libvpx", "pix_fmt": "yuva420p", "metadata": {"alpha_mode": "1"}}),
+    ],
+    ids=lambda settings: settings["codec"] if isinstance(settings, dict) else settings,
+)
+@pytest.mark.parametrize("alpha", [0, 128, 255])
+def test_alpha_is_laid_on_white_and_its_loss_is_said(tmp_path, name, settings, alpha):
+    frame = np.full((32, 48, 4), (200, 40, 200, 255), dtype=np.uint8)
+    frame[:, :24, 3] = alpha
+    found, _ = copied(film(tmp_path / name, [frame] * 3, **settings), tmp_path / "out.mp4")
+    made = decoded(tmp_path / "out.mp4")[1].astype(float)
+    expected = 255 + (np.array([200, 40, 200]) - 255) * alpha / 255
+    assert np.abs(made[4:-4, 4:20] - expected).max() < 12
+    assert np.abs(made[4:-4, 28:-4] - (200, 40, 200)).max() < 12
+    assert any("its alpha is lost" in note for note in found.notes) == (alpha < 255)
 
 
 def test_pixels_that_are_no_squares_stay_none(painter, tmp_path, out):

@@ -99,9 +99,13 @@ def test_a_penalty_is_computed_in_float32_also_under_autocast(curved, images, pe
 
 
 @pytest.mark.parametrize(("length", "penalty"), [(1.0, 0.0), (0.0, 1.0), (3.0, 4.0)])
-def test_the_gradient_penalty_of_a_linear_critic_is_the_squared_distance_of_its_length_from_one(images, length, penalty):
+def test_the_gradient_penalty_of_a_linear_critic_is_the_squared_distance_of_its_length_from_one(
+    images, length, penalty
+):
     weights = torch.randn(3, 6, 6, dtype=torch.float64)
-    assert gradient_penalty(linear(weights * (length / weights.norm())), images).item() == pytest.approx(penalty, abs=1e-7)
+    assert gradient_penalty(linear(weights * (length / weights.norm())), images).item() == pytest.approx(
+        penalty, abs=1e-7
+    )
 
 
 def test_slopes_are_compared_with_one_image_by_image(images):

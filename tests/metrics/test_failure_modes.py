@@ -65,9 +65,7 @@ def with_dots(picture: np.ndarray) -> np.ndarray:
 
 
 def test_a_healthy_translation_shows_no_failure_mode(sources, trained):
-    assert (
-        failures(measure_failure_modes(sources, [painted(source) for source in sources], trained), {}) == {}
-    )
+    assert failures(measure_failure_modes(sources, [painted(source) for source in sources], trained), {}) == {}
 
 
 PLANTED = {
@@ -131,9 +129,7 @@ def test_a_failure_is_told_with_its_number_and_what_helps_with_the_method():
     }
 
 
-@pytest.mark.parametrize(
-    "recipe", ["cyclegan/photo2painting", "cyclegan/photo2monet", "cyclegan-cpu/photo2monet"]
-)
+@pytest.mark.parametrize("recipe", ["cyclegan/photo2painting", "cyclegan/photo2monet", "cyclegan-cpu/photo2monet"])
 def test_what_helps_against_a_checkerboard_can_be_set(recipe):
     remedies = re.findall(r"generator\.\w+=\w+", CycleGANConfig.remedies["checkerboard"])
     assert remedies

@@ -1,0 +1,63 @@
+"""Forms with files: what clients get wrong in them, accepted or refused in one sentence with its remedy."""
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from starlette.datastructures import FormData, UploadFile
+
+from cyclegan.errors import UserError
+
+EXAMPLE = "as in curl -F picture=@photo.jpg"
+NAMED_ELSEWHERE = re.compile(  # the parameter filename* (RFC 5987), within the headers of a part
+    rb"(?im)(^--[^\r\n]*\r\n(?:[^\r\n]+\r\n)*?content-disposition:[^\r\n]*?;[ \t]*)filename\*[0-9*]*=[^;\r\n]*"
+)
+
+
+class FieldError(UserError):
+    """A field that is missing, given twice, or not one of the form."""
+
+
+def name_files(body: bytes) -> bytes:
+    """Give a plain name to files that have one as filename* only, which form parsers take for text.
+
+    RFC 7578 forbids filename*, and clients send it all the same, for names that are not ASCII. No name is looked at.
+    """
+    return NAMED_ELSEWHERE.sub(rb'\1filename="upload"', body) if b"filename*" in body.lower() else body
+
+
+def require_fields(form: FormData, known: Sequence[str]) -> None:
+    """Refuse fields that are not known, and those that are given more than once. Raises FieldError."""
+    for name in form:
+        if name not in known:
+            likely = get_close_matches(name.lower(), known, n=1)
+            hint = f"did you mean {likely[0]}?" if likely else f"the fields are {', '.join(known)}"
+            raise FieldError(f"{_short(name)}: there is no such field; {hint}")
+        if len(given := form.getlist(name)) > 1:
+            raise FieldError(f"{name}: given {len(given)} times; send one for each request")
+
+
+def is_blank(file: UploadFile) -> bool:
+    """Whether nobody chose a file, which browsers send as one without name and content."""
+    return not file.filename and not file.size
+
+
+def invalid_field(error: Mapping[str, Any]) -> str:
+    """The sentence for an error of pydantic."""
+    name, bounds = error["loc"][-1], error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return f"{name}: is missing; send it as a file of a form (multipart/form-data), {EXAMPLE}"
+        case "value_error":  # text, where a file is expected
+            return f"{name}: is text; send it as a file, with a filename in its part, {EXAMPLE}"
+        case "string_too_long":
+            return f"{name}: has more than {bounds['max_length']} characters; /api/models lists what can be given"
+        case "float_parsing" | "finite_number" | "greater_than_equal" | "less_than_equal":
+            return f"{name}: '{_short(str(error['input']))}' is not a number from 0 to 1"
+    return f"{name}: {error['msg']}"
+
+
+def _short(text: str) -> str:
+    """Text of a client as far as a message repeats it: its first printable characters."""
+    return "".join(filter(str.isprintable, text))[:40]

@@ -18,7 +18,7 @@ import types
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
 import yaml
 

@@ -138,6 +138,18 @@ def test_a_method_of_one_direction_is_trained_validated_scored_and_translates_th
     assert "'photos': this model translates to 'paintings'\n" in capsys.readouterr().err
 
 
+def test_a_method_that_takes_style_images_is_scored_after_its_training_like_the_others(place, capsys):
+    adain = CONFIG.split("data:")[1]
+    method = "name: adain\nmethod: {name: adain, encoder: random, precision: float32}\ndata:"
+    (place / "adain.yaml").write_text(method + adain.replace("steps: 6", "steps: 1"))
+    assert main(["train", "adain.yaml"]) == 0
+    report = json.loads((place / "runs" / "photos2paintings" / "adain" / "evaluation" / "evaluation.json").read_text())
+    assert list(report["tasks"]) == ["photos2paintings"]
+    rows = report["tasks"]["photos2paintings"]["rows"]
+    assert rows["adain, step 1"].keys() == rows["identity"].keys()
+    assert rows["adain, step 1"]["change"]["value"] > 1
+
+
 def test_several_runs_are_summed_up_by_mean_and_deviation(place, capsys):
     (place / "nano.yaml").write_text(CONFIG)
     runs = []

@@ -14,12 +14,13 @@ from types import ModuleType
 
 from cyclegan import __version__
 from cyclegan.commands import compare, evaluate
-from cyclegan.errors import StoppedError, UserError, refused
+from cyclegan.errors import StoppedError, UserError, expanded, refused
 from cyclegan.inference.options import Options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
+    _print_anything()
     options = parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -37,6 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno is None:  # said by a library, and not by the system: a bug of ours
             raise
         return _fail(refused(error))
+
+
+def _print_anything() -> None:
+    """Replace characters that the terminal, file or pipe cannot show (arrows in cp1252, names that are not UTF-8)."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # that of a notebook has none
+            stream.reconfigure(errors="replace")
 
 
 def _fail(error: UserError) -> int:
@@ -58,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         ("evaluate", evaluate.add_arguments, "score runs, a model, or translations that any program made"),
         ("compare", _add_compare, "the same images through many translators: one image grid, one table"),
         ("export", _add_export, "write a trained generator as .onnx or .pt2, or as a release for the hub"),
-        ("import", _add_import, "make a release of weights that pytorch-CycleGAN-and-pix2pix has trained"),
+        ("import", _add_import, "make a release of a generator of pytorch-CycleGAN-and-pix2pix, CUT or PyTorch-GAN"),
         ("data", _add_data, "list, fetch and check data sets"),
         ("serve", _add_serve, "a page in the browser, and an HTTP endpoint, for pictures one at a time"),
         ("show", _add_show, "print the resolved settings of an experiment or of a run"),
@@ -68,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_train(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("experiment", type=Path, nargs="?", help="experiments/cyclegan/photo2painting.yaml")
+    verb.add_argument("experiment", type=expanded, nargs="?", help="experiments/cyclegan/photo2painting.yaml")
     verb.add_argument("--x", type=_folder, help="instead of a file: a folder of pictures to translate from …")
     verb.add_argument("--y", type=_folder, help="… and one to translate to; a recipe is chosen, shown and saved")
     _add_set(verb)
@@ -76,14 +84,14 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_translate(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("checkpoint", type=Path, help="runs/photo2painting/cyclegan, or experiments/gatys/best.yaml")
-    verb.add_argument("pictures", type=Path, nargs="+", help="pictures, films, or folders of pictures")
+    verb.add_argument("checkpoint", type=expanded, help="runs/photo2painting/cyclegan, or experiments/gatys/best.yaml")
+    verb.add_argument("pictures", type=expanded, nargs="+", help="pictures, films, or folders of pictures")
     verb.add_argument("--frames", action="store_true", help="folders are films; their pictures are the frames")
     verb.add_argument("--to", help="the side to translate to, by name: painting")
-    verb.add_argument("--style", type=Path, nargs="+", default=[], help="example pictures, for Gatys and AdaIN")
+    verb.add_argument("--style", type=expanded, nargs="+", default=[], help="example pictures, for Gatys and AdaIN")
     verb.add_argument("--weights", type=float, nargs="+", help="how much of each of several styles")
-    verb.add_argument("--masks", type=Path, nargs="+", default=[], help="for each style, white where it goes")
-    verb.add_argument("--out", type=Path, required=True, help="folder for the results; names and tree are kept")
+    verb.add_argument("--masks", type=expanded, nargs="+", default=[], help="for each style, white where it goes")
+    verb.add_argument("--out", type=expanded, required=True, help="folder for the results; names and tree are kept")
     verb.add_argument(
         "--strength", type=float, default=Options.strength, metavar="0…1", help="how much of the translation"
     )
@@ -105,9 +113,9 @@ def _add_compare(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_export(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("checkpoint", type=Path, help="runs/photo2painting/cyclegan")
+    verb.add_argument("checkpoint", type=expanded, help="runs/photo2painting/cyclegan")
     verb.add_argument("--to", help="the side to translate to, by name: painting")
-    verb.add_argument("--out", type=Path, required=True, help="painting.onnx, .pt2, .safetensors, or a new folder")
+    verb.add_argument("--out", type=expanded, required=True, help="painting.onnx, .pt2, .safetensors, or a new folder")
     verb.add_argument("--pixels", choices=("uint8", "float32"), help="of a graph, by default uint8; both are 0 … 255")
     verb.set_defaults(
         run=lambda options: _verbs().export(options.checkpoint, options.out, to=options.to, pixels=options.pixels)
@@ -115,11 +123,12 @@ def _add_export(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_import(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("file", type=Path, help="horse2zebra.pth, or checkpoints/<name>/latest_net_G_A.pth")
+    verb.add_argument("file", type=expanded, help="horse2zebra.pth, or checkpoints/<name>/latest_net_G_A.pth")
     verb.add_argument("--x", help="what goes in, by name: horse; by default what the file name says")
     verb.add_argument("--y", help="what comes out: zebra")
-    verb.add_argument("--out", type=Path, required=True, help="runs/horse2zebra.safetensors, or a new folder")
-    verb.set_defaults(run=lambda options: _verbs().convert(options.file, options.out, x=options.x, y=options.y))
+    verb.add_argument("--key", help="of a file that holds several generators, the name of one: netG_A")
+    verb.add_argument("--out", type=expanded, required=True, help="runs/horse2zebra.safetensors, or a new folder")
+    verb.set_defaults(run=lambda given: _verbs().convert(given.file, given.out, x=given.x, y=given.y, key=given.key))
 
 
 def _add_data(verb: argparse.ArgumentParser) -> None:
@@ -137,9 +146,13 @@ def _add_data(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_serve(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("checkpoints", type=Path, nargs="+", help="as of translate; the first is the default")
-    verb.add_argument("--examples", type=Path, metavar="FOLDER", help="pictures to try, instead of the embedded ones")
-    verb.add_argument("--styles", type=Path, metavar="FOLDER", help="style images to try, instead of the embedded ones")
+    verb.add_argument("checkpoints", type=expanded, nargs="+", help="as of translate; the first is the default")
+    verb.add_argument(
+        "--examples", type=expanded, metavar="FOLDER", help="pictures to try, instead of the embedded ones"
+    )
+    verb.add_argument(
+        "--styles", type=expanded, metavar="FOLDER", help="style images to try, instead of the embedded ones"
+    )
     verb.add_argument("--host", default="127.0.0.1", help="whom to listen to; by default to this machine only")
     verb.add_argument(
         "--allow-host",
@@ -164,7 +177,7 @@ def _add_serve(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_show(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("experiment", type=Path, help="a YAML file or a run folder")
+    verb.add_argument("experiment", type=expanded, help="a YAML file or a run folder")
     _add_set(verb)
     verb.set_defaults(run=_show)
 
@@ -216,7 +229,7 @@ def _folder(text: str) -> Path:
     """Not the empty name of a variable that nobody has set, which would be this folder."""
     if not text:
         raise argparse.ArgumentTypeError("is empty; name a folder of pictures")
-    return Path(text)
+    return expanded(text)
 
 
 def _verbs() -> ModuleType:

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # a disk that is full, or gone
 FULL = re.compile("out of memory|can't allocate memory|not enough memory")  # CUDA and MPS, Linux, Windows
@@ -67,6 +68,16 @@ def refused(error: OSError, target: object = None, remedy: str = "") -> UserErro
     said = error.strerror or str(error) or type(error).__name__
     said = f"cannot be written ({said})" if target else said
     return kind(f"{target or error.filename or 'a file or a connection'}: {said}; {remedy or usual}")
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Path with ~ as the home folder, which shells leave alone within quotes, and files of settings anyway."""
+    return Path(os.path.expanduser(path))
+
+
+def printable(text: str) -> str:
+    """Replace bytes of a file name that are not UTF-8 by �, so that any file and any terminal can hold the text."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 PyTorch is imported inside those that compute, so that `data` starts at once.
 """
 
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 from cyclegan.config import load
 from cyclegan.data.cards import find_domain, list_domains, locate
 from cyclegan.data.splits import find_splits, formats_of
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, expanded
 from cyclegan.experiment import Experiment
 from cyclegan.inference.options import Options
+from cyclegan.pixels.find import skipped_below
 
 
 def translate(
@@ -34,13 +36,22 @@ def translate(
     loaded = load_trained(checkpoint, **loading)
     for damage in loaded.damages:
         print(f"passed over: {damage}", file=sys.stderr)
+    for note in loaded.notes:
+        print(f"note: {note}", file=sys.stderr)
     report = translate_all(loaded, pictures, out, to, how, frames=frames)
+    say_skipped(pictures, arrays=not loaded.kinds_to(to).source.is_rgb)
     count, kind = len(report.done) + len(report.bad), "files" if report.notes else "pictures"
     print("".join(f"{note}\n" for note in report.notes), end="")
     print(f"{len(report.done)} of {count} {kind} translated to {to or loaded.to} in {out}")
     for bad in report.bad:
         print(f"error: {bad}", file=sys.stderr)
     return UserError.exit_code if report.bad else 0
+
+
+def say_skipped(places: Iterable[Path], arrays: bool = False) -> None:
+    """Print one line on the files below folders that are not read, if there are any."""
+    if line := skipped_below(places, arrays):
+        print(line, file=sys.stderr)
 
 
 def export(checkpoint: Path, out: Path, *, to: str | None, pixels: str | None) -> int:
@@ -51,11 +62,11 @@ def export(checkpoint: Path, out: Path, *, to: str | None, pixels: str | None) -
     return 0
 
 
-def convert(file: Path, out: Path, *, x: str | None, y: str | None) -> int:
-    """Make a release of a generator that the authors' PyTorch code has trained."""
+def convert(file: Path, out: Path, *, x: str | None, y: str | None, key: str | None = None) -> int:
+    """Make a release of a generator that another project has trained."""
     from cyclegan.inference.official import convert
 
-    print(convert(file, out, x, y))
+    print(convert(file, out, x, y, key))
     return 0
 
 
@@ -90,6 +101,7 @@ def serve(
             styles=read_styles(styles, size) if wants_styles else {},
             size=size,
         )
+        say_skipped(filter(None, [examples, styles]))
         if not hosts.is_loopback:
             reached = ", ".join((host, *hosts.allowed))
             print(f"warning: anyone who can reach {reached} can use this; there is no password", file=sys.stderr)
@@ -120,10 +132,24 @@ def check_data(targets: Sequence[str]) -> int:
     from cyclegan.data.check import check
 
     if len(targets) == 1 and Path(targets[0]).suffix in (".yaml", ".yml"):
-        config = replace(load(Path(targets[0]), Experiment).data, on_bad_picture="error")
+        config = replace(load(expanded(targets[0]), Experiment).data, on_bad_picture="error")
         folders = (config.x, config.y) if config.domain is None else (locate(find_domain(config.domain)),)
         report = check(*folders, kinds=list(formats_of(config, find_splits(config)).values()))
     else:
-        report = check(*(Path(name) if Path(name).is_dir() else locate(find_domain(name)) for name in targets))
+        report = check(*map(_folder_or_domain, targets))
     print(report)
     return UserError.exit_code if report.bad else 0
+
+
+def _folder_or_domain(name: str) -> Path:
+    """The folder of that name, else that of the domain; what looks like a path is never taken for a domain."""
+    folder = expanded(name)
+    if folder.is_dir():
+        return folder
+    if folder.exists() or str(folder) != name or "/" in name or os.sep in name:
+        raise UserError(f"{folder}: no such folder; give a folder of images")
+    try:
+        domain = find_domain(name)
+    except UserError as error:
+        raise UserError(f"{name}: no such folder, and no such domain either ({error})") from error
+    return locate(domain)

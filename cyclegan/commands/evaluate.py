@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclegan.config import load
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, expanded
 from cyclegan.experiment import RUNS, Experiment
 from cyclegan.provenance import environment
 
@@ -23,16 +23,16 @@ SCORES = ("truth", "realism", "failure modes")  # tables whose numbers are score
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of `cyclegan evaluate`."""
     verb.add_argument(
-        "folders", type=Path, nargs="+", help="runs, as of several seeds; a folder of translations; a model"
+        "folders", type=expanded, nargs="+", help="runs, as of several seeds; a folder of translations; a model"
     )
     verb.add_argument(
         "--domain", help="of translations and models: the domain whose test images are sources: photo2monet"
     )
     verb.add_argument("--to", help="of translations and models: name of the target: monet")
-    verb.add_argument("--sources", type=Path, help="instead of a domain: folder of the source images")
-    verb.add_argument("--targets", type=Path, help="and folder of real images of the target")
-    verb.add_argument("--held-out", type=Path, help="and folder of more of them that were not trained on")
-    verb.add_argument("--out", type=Path, help="folder of the report; by default in the run")
+    verb.add_argument("--sources", type=expanded, help="instead of a domain: folder of the source images")
+    verb.add_argument("--targets", type=expanded, help="and folder of real images of the target")
+    verb.add_argument("--held-out", type=expanded, help="and folder of more of them that were not trained on")
+    verb.add_argument("--out", type=expanded, help="folder of the report; by default in the run")
     verb.add_argument("--limit", type=_positive, metavar="IMAGES", help="at most so many test images, evenly spaced")
     verb.add_argument("--count", type=_positive, dest="limit", help=argparse.SUPPRESS)  # earlier name
     verb.add_argument("--metrics", nargs="+", help="only these: psnr ssim patch-swd kid-inception ms-ssim lpips ...")

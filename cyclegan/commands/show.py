@@ -18,11 +18,11 @@ def show(path: Path, overrides: Sequence[str]) -> int:
     from cyclegan.precision import choose_device
     from cyclegan.training.plan import describe, forecast
 
-    device = choose_device(experiment.training.device)
     try:
+        device = choose_device(experiment.training.device, "training.device")
         with only_what_is_here():
             method = experiment.method.build(experiment.data.spec).to(device)
-    except UserError as error:  # it needs weights that are not here yet; to show it is no reason to fetch them
+    except UserError as error:  # it needs a device or weights that are not here; to show it is no reason to fetch them
         print(f"# no forecast: {error}")
         return 0
     remedy = experiment.method.remedies.get("memory", "take a device that has more")

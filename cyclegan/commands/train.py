@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclegan.config import dump, load
-from cyclegan.errors import UserError, enough_memory
+from cyclegan.errors import UserError, enough_memory, printable
 from cyclegan.experiment import RUNS, Experiment, complete
 from cyclegan.provenance import commit, environment
 from cyclegan.release import describe
@@ -30,7 +30,7 @@ def train(path: Path, overrides: Sequence[str]) -> Path:
     from cyclegan.training.lock import locked
     from cyclegan.training.run import Run, SilentRun
 
-    joined = distributed.joined(choose_device(experiment.training.device))
+    joined = distributed.joined(choose_device(experiment.training.device, "training.device"))
     remedy = experiment.method.remedies.get("memory", "take a device that has more")
     with joined as device, enough_memory(lambda: f"{path}: a step needs more memory than there is; {remedy}"):
         require_processes(experiment, distributed.size())
@@ -73,7 +73,8 @@ def _train(experiment: Experiment, dataset: "Dataset", run: "Run", device: "torc
     run.say(f"run       {run.folder}")
     for line in dataset.describe():
         run.say(line)
-    run.leave_out(dataset.skipped)
+    run.leave_out(dataset.unreadable)
+    dataset.fingerprint.note_moved(run.moved)
     lines = describe_training(method, first, training, device, done=run.steps_done())
     if distributed.size() > 1:
         lines.append(f"processes {distributed.size()}, which share every batch of {experiment.data.batch_size}; each:")
@@ -114,6 +115,6 @@ def flat_settings(experiment: Experiment) -> dict[str, bool | int | float | str]
             for key, item in value.items():
                 yield from walk(item, f"{name}.{key}" if name else key)
         elif value is not None:
-            yield name, value if isinstance(value, bool | int | float | str) else str(value)
+            yield name, value if isinstance(value, bool | int | float | str) else printable(str(value))
 
     return dict(walk(asdict(experiment), ""))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cyclegan.errors import UserError
-from cyclegan.pictures import BadPictureError, find_pictures, read_picture, write_picture
+from cyclegan.pictures import BadPictureError, read_picture, write_picture
+from cyclegan.pixels.find import find_images, none_found
 
 PARTS = {"train": "train", "val": "train", "test": "test"}  # sub-folder of an archive -> split
 
@@ -32,9 +32,9 @@ def split_combined(folder: Path) -> Path:
 
 
 def _combined_images(folder: Path) -> list[Path]:
-    images = find_pictures(folder)
+    images = find_images(folder)
     if not images:
-        raise UserError(f"{folder}: holds no picture; data.combined names a folder of images A|B")
+        raise none_found(folder)
     return images
 
 

@@ -48,9 +48,7 @@ def opened(browser) -> Callable[[Path], object]:
         shown.on("console", lambda message: wrong.append(message.text))
         shown.on("pageerror", lambda error: wrong.append(str(error)))
         shown.goto(path.as_uri())
-        shown.wait_for_function(
-            "[...document.images].every(image => image.complete && image.naturalWidth > 0)"
-        )
+        shown.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
         return shown
 
     yield open_page
@@ -64,9 +62,7 @@ def test_the_report_shows_its_tables_its_plot_and_its_pictures(opened, results, 
     page = opened(tmp_path / "index.html")
     assert page.locator("h1").inner_text() == "photo2monet"
     assert page.locator("table.costs").count() == 3
-    assert (
-        page.locator("svg.plot circle").count() == 3
-    )  # identity and two translators; references keep no content
+    assert page.locator("svg.plot circle").count() == 3  # identity and two translators; references keep no content
     assert page.locator("p.failure").count() == 1  # the inversion
     assert page.locator("table.grid img").count() == 2 * 3 * 3
     box = page.locator("svg.plot").bounding_box()

@@ -66,15 +66,9 @@ def test_translations_of_another_program_are_scored_by_their_names(place, capsys
     [
         (["photos"], "photos: is not a run; name the sources of its translations: --domain"),
         (["photos", "--domain", "photo2money"], "photo2money"),
-        (
-            ["photos", "--domain", "photo2tint", "--to", "mint"],
-            "--to: photo2tint has the targets tint and photo",
-        ),
-        (["photos", "--sources", "nowhere", "--targets", "paintings"], "nowhere: holds no images"),
-        (
-            ["few", "--sources", "photos", "--targets", "paintings"],
-            "few: 9 of 12 sources have no translation there, ",
-        ),
+        (["photos", "--domain", "photo2tint", "--to", "mint"], "--to: photo2tint has the targets tint and photo"),
+        (["photos", "--sources", "nowhere", "--targets", "paintings"], "nowhere: no such folder"),
+        (["few", "--sources", "photos", "--targets", "paintings"], "few: 9 of 12 sources have no translation there, "),
         (["large", "--sources", "photos", "--targets", "paintings"], "are 44×44 and 40×40 pixels"),
         (
             ["photos", "--sources", "photos", "--targets", "paintings", "--metrics", "beauty"],

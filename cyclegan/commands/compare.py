@@ -1,4 +1,7 @@
-"""`cyclegan compare`: the same images through many translators; one image grid, one table."""
+"""`cyclegan compare`: the same images through many translators; one image grid, one table.
+
+Modules that are slow to import are imported by functions, so that --help needs none of them.
+"""
 
 import argparse
 import sys
@@ -7,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclegan.config import dump, load
 from cyclegan.errors import UserError, expanded
 from cyclegan.evaluation.compare_config import (
     CheckpointConfig,
@@ -18,8 +20,6 @@ from cyclegan.evaluation.compare_config import (
     RunConfig,
     TranslatorConfig,
 )
-from cyclegan.experiment import RUNS
-from cyclegan.provenance import environment
 
 if TYPE_CHECKING:
     from cyclegan.evaluation.comparison import Comparison, Cost, Entry
@@ -34,6 +34,10 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 def run(path: Path, overrides: Sequence[str]) -> int:
     """Compare and write the report; translators that fail are named, and the others continue."""
+    from cyclegan.config import dump, load
+    from cyclegan.experiment import RUNS
+    from cyclegan.provenance import environment
+
     config = load(path, CompareConfig, overrides)
 
     from cyclegan.evaluation.comparison_report import failed, save_comparison, summary

@@ -1,14 +1,14 @@
-"""`cyclegan evaluate`: score runs, a model, or a folder of translations that any program made."""
+"""`cyclegan evaluate`: score runs, a model, or a folder of translations that any program made.
+
+Modules that are slow to import are imported by functions, so that --help needs none of them.
+"""
 
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cyclegan.config import load
 from cyclegan.errors import UserError, expanded
-from cyclegan.experiment import RUNS, Experiment
-from cyclegan.provenance import environment
 
 if TYPE_CHECKING:
     from cyclegan.data.task import Task
@@ -42,6 +42,8 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score runs on their test images, or translations and models on those of a domain or of folders."""
+    from cyclegan.experiment import RUNS
+
     folder = options.folders[0]
     how = {"limit": options.limit, "metrics": options.metrics, "fetch": options.fetch}
     if all((each / "config.yaml").exists() for each in options.folders):
@@ -64,7 +66,9 @@ def evaluate_run(
 ) -> dict[str, float]:
     """Score the newest weights of a run, and its best ones on validation; returns the scores of the
     newest."""
+    from cyclegan.config import load
     from cyclegan.data.dataset import open_dataset
+    from cyclegan.experiment import Experiment
 
     experiment = load(folder / "config.yaml", Experiment)
     if not experiment.data.spec.is_rgb8:
@@ -178,6 +182,7 @@ def _options(
 def _report(out: Path, results: Mapping[str, "Results"], provenance: Mapping[str, Any]) -> None:
     """Print and write."""
     from cyclegan.evaluation.report import as_text, save_report
+    from cyclegan.provenance import environment
 
     for name, each in results.items():
         print(f"\n{name}\n\n{as_text(each)}")

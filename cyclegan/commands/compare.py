@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cyclegan.commands.arguments import add_overrides, print_skipped
 from cyclegan.errors import UserError, expanded
 from cyclegan.evaluation.compare_config import (
     CheckpointConfig,
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
-    """Add the arguments of `cyclegan compare`, except --set."""
+    """Add the arguments of `cyclegan compare`."""
     verb.add_argument("comparison", type=expanded, help="experiments/compare/baselines.yaml")
+    add_overrides(verb)
     verb.set_defaults(run=lambda options: run(options.comparison, options.set))
 
 
@@ -43,6 +45,7 @@ def run(path: Path, overrides: Sequence[str]) -> int:
     from cyclegan.evaluation.comparison_report import failed, save_comparison, summary
 
     comparison = compare(config)
+    print_skipped([*config.images, *config.targets, *config.held_out])
     folder = RUNS / "compare" / path.stem
     save_comparison(folder, comparison, {"settings": dump(config), **environment()})
     print(summary(comparison))

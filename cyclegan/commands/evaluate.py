@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cyclegan.commands.arguments import positive, print_skipped
 from cyclegan.errors import UserError, expanded
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--targets", type=expanded, help="and folder of real images of the target")
     verb.add_argument("--held-out", type=expanded, help="and folder of more of them that were not trained on")
     verb.add_argument("--out", type=expanded, help="folder of the report; by default in the run")
-    verb.add_argument("--limit", type=_positive, metavar="IMAGES", help="at most so many test images, evenly spaced")
-    verb.add_argument("--count", type=_positive, dest="limit", help=argparse.SUPPRESS)  # earlier name
+    verb.add_argument("--limit", type=positive, metavar="IMAGES", help="at most so many test images, evenly spaced")
+    verb.add_argument("--count", type=positive, dest="limit", help=argparse.SUPPRESS)  # earlier name
     verb.add_argument("--metrics", nargs="+", help="only these: psnr ssim patch-swd kid-inception ms-ssim lpips ...")
     verb.add_argument("--fetch", action="store_true", help="download the weights that metrics lack")
     verb.set_defaults(run=run)
@@ -53,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         out = options.out or RUNS / "evaluation" / folder.absolute().stem
         evaluate_translations(folder, _task(options), out, **how)
+        print_skipped(filter(None, [folder, options.sources, options.targets, options.held_out]))
     return 0
 
 

@@ -13,9 +13,8 @@ import yaml
 from torch import nn
 
 from cyclegan.data.cards import find_domain
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, quoted
 from cyclegan.inference.load import WEIGHTS
-from cyclegan.invocation import quoted
 from cyclegan.training.checkpoint import write_release
 
 

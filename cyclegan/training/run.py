@@ -28,9 +28,8 @@ from torch.utils.tensorboard.summary import hparams
 from tqdm import tqdm
 
 from cyclegan.config import difference
-from cyclegan.errors import UserError, printable
+from cyclegan.errors import UserError, printable, quoted
 from cyclegan.images import grid, to_bytes, write
-from cyclegan.invocation import quoted
 from cyclegan.protocols import Losses, Preview
 from cyclegan.training.checkpoint import list_checkpoints
 from cyclegan.training.durable import replace_text

@@ -1,4 +1,4 @@
-"""Training on two folders without settings: check, recipe, training (`cyclegan train --x photos --y paintings`)."""
+"""`cyclegan train --x photos --y paintings`: check two folders of images, suggest a configuration, train."""
 
 import math
 from collections.abc import Sequence
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import yaml
 
+from cyclegan.commands.invocation import command
 from cyclegan.commands.train import train
 from cyclegan.config import dump, load
 from cyclegan.data.settings import names_of
 from cyclegan.errors import UserError
 from cyclegan.experiment import RUNS, Experiment
-from cyclegan.invocation import command
 from cyclegan.training.durable import replace_text
 
 
@@ -67,9 +67,9 @@ def _override(key: str, folder: Path) -> str:
 
 def _choose(path: Path, x: Path, y: Path) -> None:
     """Choose a recipe for two folders, show and save it."""
+    from cyclegan.commands.suggest_config import choose
     from cyclegan.data.check import check
     from cyclegan.precision import choose_device
-    from cyclegan.recipes import choose
 
     report = check(x, y)
     print(report)

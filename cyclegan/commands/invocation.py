@@ -1,11 +1,10 @@
 """How this program was called, so that a command that it prints works as it is printed."""
 
 import os
-import shlex
 import shutil
-import subprocess
 import sys
-from pathlib import PurePath
+
+from cyclegan.errors import quoted
 
 NAME = "cyclegan"
 
@@ -13,12 +12,6 @@ NAME = "cyclegan"
 def command(*arguments: object) -> str:
     """This program with other arguments, as the shell that called it understands them."""
     return quoted(*_called(), *arguments)
-
-
-def quoted(*words: object) -> str:
-    """Words of a command line, each of which the shell reads as one; a path never reads as an option."""
-    texts = [f".{os.sep}{word}" if isinstance(word, PurePath) and str(word)[0] == "-" else str(word) for word in words]
-    return subprocess.list2cmdline(texts) if sys.platform == "win32" else shlex.join(texts)
 
 
 def _called() -> list[str]:

@@ -29,28 +29,32 @@ from cyclegan.pixels.raster import Raster
 from cyclegan.protocols import Translator
 
 
-def find_animations(planned: Mapping[Path, Path], kind: Kind) -> tuple[dict[Path, Path], list[str]]:
-    """Target -> source of files with several frames or pages, and notes on what is lost of them."""
-    counts = {target: _count(source, kind) for target, source in planned.items()}
-    found, notes = {}, []
-    for target, source in ((target, source) for target, source in planned.items() if counts[target] > 1):
-        if not holds_frames(target, source):
-            notes.append(f"note: only the first of {counts[target]} images is translated, for want of room: {source}")
+def divide(planned: Mapping[Path, Path], kind: Kind) -> tuple[dict[Path, Path], dict[Path, Path], Report]:
+    """Target -> source of still images and of what has several frames or pages; the others cannot be read."""
+    stills: dict[Path, Path] = {}
+    animations: dict[Path, Path] = {}
+    report = Report()
+    for target, source in planned.items():
+        try:
+            count = count_frames(source, kind)
+        except BadPictureError as bad:  # a file of several frames with damage between them, for one
+            report.bad.append(bad)
             continue
-        found[target] = source
-        if target.suffix.lower().startswith(".tif") and not is_tiff(source):
-            notes.append(f"note: {counts[target]} frames become pages of {target.name}, without durations: {source}")
-        if deep_mode(source):
-            notes.append(f"note: 8 of 16 bits are lost, as animations are read with 8: {source}")
-    return found, notes
+        (animations if count > 1 and holds_frames(target, source) else stills)[target] = source
+        if count > 1:
+            report.notes.extend(f"note: {what}: {source}" for what in _losses(target, source, count))
+    return stills, animations, report
 
 
-def _count(source: Path, kind: Kind) -> int:
-    """1 for a file that cannot be read, which is reported when it is its turn to be translated."""
-    try:
-        return count_frames(source, kind)
-    except BadPictureError:
-        return 1
+def _losses(target: Path, source: Path, count: int) -> Iterator[str]:
+    """What is lost of several frames or pages, whatever they show."""
+    if not holds_frames(target, source):
+        yield f"only the first of {count} images is translated, for want of room"
+        return
+    if target.suffix.lower().startswith(".tif") and not is_tiff(source):
+        yield f"{count} frames become pages of {target.name}, without durations"
+    if deep_mode(source):
+        yield "8 of 16 bits are lost, as animations are read with 8"
 
 
 def translate_animations(
@@ -61,11 +65,11 @@ def translate_animations(
         raise UserError(f"--every: {next(iter(animations.values()))} has more than one frame; leave --every out")
     report, lost = Report(), defaultdict[str, list[Path]](list)  # what -> of which files
     for target, source in animations.items():
-        translator, losses = loaded.translator(to), dict[str, None]()
+        losses: dict[str, None] = {}
         try:
-            steady = _steady(translator, source, kinds, how)
+            translator = _steady(loaded.translator(to), source, kinds, how)
             with writing(target):
-                _write_whole(target, _translated(steady, source, target, kinds, how, losses), loaded.signature)
+                _write_whole(target, _translated(translator, source, target, kinds, how, losses), loaded.signature)
         except BadPictureError as bad:
             report.bad.append(bad)
             continue

@@ -81,14 +81,12 @@ def translate(
     kinds = loaded.kinds_to(to).with_bits(how.bits)
     kinds.require_mixture(how.strength)
 
-    from cyclegan.inference.animation import find_animations, translate_animations  # here, as it is built on this
+    from cyclegan.inference.animation import divide, translate_animations  # here, as it is built on this
 
     planned = plan(sources, out, how.bits, *kinds[:2])
-    animations, notes = find_animations(planned, kinds.source)
-    images = {target: source for target, source in planned.items() if target not in animations}
-    report = translate_animations(loaded, animations, to, kinds, how)
-    report.add(translate_planned(translator, images, loaded.signature, kinds, how))
-    report.notes.extend(notes)
+    stills, animations, report = divide(planned, kinds.source)
+    report.add(translate_animations(loaded, animations, to, kinds, how))
+    report.add(translate_planned(translator, stills, loaded.signature, kinds, how))
     return report.in_order(planned)
 
 

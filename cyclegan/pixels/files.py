@@ -126,7 +126,7 @@ def encode_raster(raster: Raster, about: str = "") -> bytes:
 def _save(file: Path | io.BytesIO, form: str, raster: Raster, about: str) -> None:
     values, tags, channels = raster.values, raster.tags, raster.values.shape[2]
     deep = values.dtype != np.uint8
-    alpha = _alpha(raster) if form in CLEAR and values.dtype.name in HIGHEST and channels in (1, 3) else None
+    alpha = alpha_of(raster) if form in CLEAR and values.dtype.name in HIGHEST and channels in (1, 3) else None
     if form == "TIFF" and (deep or alpha is not None or channels not in (1, 3)):
         return tiff.write_tiff(file, values, alpha, tags, about)
     if alpha is not None:
@@ -173,8 +173,8 @@ def as_kind(raster: Raster, kind: Kind) -> Raster:
     return Raster(values=values, alpha=alpha, tags=raster.tags)
 
 
-def _alpha(raster: Raster) -> np.ndarray | None:
-    """In the type of the values, which may be that of another side."""
+def alpha_of(raster: Raster) -> np.ndarray | None:
+    """Alpha in the type of the values, which may be that of another side."""
     kind, alpha = raster.values.dtype, raster.alpha
     if alpha is None or alpha.dtype == kind:
         return alpha

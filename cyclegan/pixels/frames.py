@@ -14,7 +14,7 @@ import numpy as np
 
 from cyclegan.errors import naming
 from cyclegan.pixels import tiff
-from cyclegan.pixels.files import NPY, as_kind, options_of
+from cyclegan.pixels.files import NPY, alpha_of, as_kind, options_of
 from cyclegan.pixels.formats import FORMATS, head_of, open_binary, open_with_pillow
 from cyclegan.pixels.kind import RGB, Kind
 from cyclegan.pixels.pillow import frames_of, read_animation, save_with_pillow, to_8_bit
@@ -62,7 +62,7 @@ def write_frames(path: Path, frames: Iterable[Raster], about: str) -> None:
         if form != "TIFF":
             return _write_animation(path, form, list(frames), about)
         for number, page in enumerate(frames):
-            tiff.write_tiff(path, page.values, page.alpha, page.tags, about, append=number > 0)
+            tiff.write_tiff(path, page.values, alpha_of(page), page.tags, about, append=number > 0)
     return None
 
 

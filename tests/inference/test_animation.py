@@ -126,6 +126,21 @@ def test_a_damaged_animation_is_named_and_leaves_nothing(painter, photos, out):
     assert str(report.bad[0]).startswith(f"{cut}: not a readable picture")
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_damaged_animation_never_becomes_a_still_image(painter, tmp_path, suffix):
+    content = animate(tmp_path / f"whole{suffix}").read_bytes()
+    (tmp_path / "in").mkdir()
+    for at in range(100, len(content), 20):
+        broken = bytearray(content)
+        broken[at] ^= 0xFF
+        (tmp_path / "in" / f"{at}{suffix}").write_bytes(broken)
+    report = translate(painter, [tmp_path / "in"], tmp_path / "out")
+    assert len(report.done) + len(report.bad) == len(list((tmp_path / "in").iterdir()))
+    for path in report.done:
+        assert count_frames(path) > 1
+    assert report.bad
+
+
 def test_too_many_frames_for_the_memory_are_refused(painter, photos, out, monkeypatch):
     monkeypatch.setattr("cyclegan.pixels.pillow.MAX_TOTAL_PIXELS", 1000)
     (bad,) = translate(painter, [animate(photos / "a.gif")], out).bad

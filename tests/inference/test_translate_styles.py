@@ -19,6 +19,7 @@ from cyclegan.inference.translate import translate
 from cyclegan.pictures import read_picture, write_picture
 from cyclegan.pixels.files import read_raster, write_raster
 from cyclegan.pixels.kind import RGB
+from cyclegan.pixels.pillow import flattened
 from cyclegan.pixels.raster import Raster
 
 DESCRIPTION = 0x010E
@@ -71,7 +72,7 @@ def test_snapshots_keep_alpha_and_bits(gatys, photos, out):
     translate(load(gatys, "cpu", [draw(photos / "style.png")]), [photos / "deep.png"], out, how=Options(every=4))
     last, result = (read_raster(out / name, RGB) for name in ("deep/step-00004.png", "deep.png"))
     assert last.values.dtype == np.uint16
-    assert difference(last.values, result.values) < 3 * 257
+    assert difference(flattened(last), flattened(result)) < 3  # on white: faint colors tell little
     assert len(np.unique(last.values)) > 256
     assert np.array_equal(last.alpha, alpha[..., 0])
 

@@ -93,7 +93,7 @@ def test_skipped_files_are_counted_by_suffix_with_a_remedy_for_each_kind(tmp_pat
     assert "requirements-video.txt" in line
     assert "JPEG or PNG" in line
     assert "channels" in line
-    assert skipped_below([folder], arrays=True).startswith("skipped: 2 .mp4, 1 .heic, 1 .txt (")
+    assert skipped_below([folder], arrays=True).startswith("skipped: 2 .mp4, 1 .jp2, 1 .txt (")
     assert skipped_below([folder / "a.png"]) == ""
 
 

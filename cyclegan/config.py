@@ -178,10 +178,10 @@ def _children(node: yaml.Node) -> list[tuple[str, yaml.Node]]:
 def _build(node: yaml.Node, kind: Any, path: Sequence[str], default: Any = None) -> Any:
     """The node as a value of the type; a partly given dataclass takes the rest from the default it replaces."""
     origin, arguments = get_origin(kind), get_args(kind)
-    if dataclasses.is_dataclass(kind):
-        return _dataclass(node, kind, path, default)
     if isinstance(kind, Variants):
         return _variant(node, kind, path, default)
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(node, kind, path, default)
     if _is_open(kind):
         return _variant(node, arguments[1], path, default)
     if origin in (Union, types.UnionType):

@@ -2,7 +2,7 @@
 
 Unreadable  files end the training that comes to one. Where they are to be skipped, every file is decoded before the
             first step and the bad ones leave the lists, so that what is drawn remains a function of the step alone,
-            whatever reads it and however often it is resumed. More of them than data.most_bad are no accident: an error.
+            whatever reads it and however often it is resumed. More of them than data.most_bad are an error.
 """
 
 import hashlib

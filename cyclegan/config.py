@@ -52,6 +52,10 @@ class Variants:
         module, _, attribute = self.table[name].partition(":")
         return getattr(import_module(module), attribute)
 
+    def default(self) -> Any:
+        """The first, with its own defaults."""
+        return self[next(iter(self.table))]()
+
 
 def load(path: Path, kind: type[T] | types.UnionType | Variants, overrides: Sequence[str] = ()) -> T:
     """The dataclass a YAML file describes, one of variants if need be, changed by `a.b=c` overrides."""

@@ -62,7 +62,7 @@ def check_schedule(spec: DataSpec, training: TrainingConfig, validates: bool = T
     if training.schedule != "plateau":
         return
     if not validates or spec.kind not in VALIDATED:
-        raise ValueError("training: schedule plateau follows validation, which there is none of here; take linear")
+        raise ValueError("training: schedule plateau follows validation, of which there is none here; take linear")
     if not spec.validated:
         raise ValueError(
             "training: schedule plateau follows validation; give data.validation a share of the images, or take linear"

@@ -73,5 +73,3 @@ class RandomBatches:
 
     def names_at(self, step: int) -> dict[str, list[str]]:
         return {}
-
-

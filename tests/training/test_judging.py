@@ -108,7 +108,10 @@ def test_an_interrupted_plateau_ends_with_the_same_bits(tmp_path, monkeypatch, f
 
 @pytest.mark.parametrize(
     ("settings", "remedy"),
-    [((), "give data.validation a share of the images, or take linear"), (("method={name: adain}", "data.validation=0.1"), "take linear")],
+    [
+        ((), "give data.validation a share of the images, or take linear"),
+        (("method={name: adain}", "data.validation=0.1"), "of which there is none here; take linear"),
+    ],
 )
 def test_a_plateau_that_nobody_would_see_is_refused_with_one_line(tmp_path, capsys, settings, remedy):
     (tmp_path / "it.yaml").write_text(

@@ -50,6 +50,10 @@ class Variants:
         module, _, attribute = self.table[name].partition(":")
         return getattr(import_module(module), attribute)
 
+    def default(self) -> Any:
+        """The first, with its own defaults."""
+        return self[next(iter(self.table))]()
+
 
 def load(path: Path, kind: type[T] | types.UnionType | Variants, overrides: Sequence[str] = ()) -> T:
     """The dataclass a YAML file describes, one of variants if need be, changed by `a.b=c` overrides."""
@@ -176,10 +180,10 @@ def _children(node: yaml.Node) -> list[tuple[str, yaml.Node]]:
 def _build(node: yaml.Node, kind: Any, path: Sequence[str], default: Any = None) -> Any:
     """The node as a value of the type; a partly given dataclass takes the rest from the default it replaces."""
     origin, arguments = get_origin(kind), get_args(kind)
-    if dataclasses.is_dataclass(kind):
-        return _dataclass(node, kind, path, default)
     if isinstance(kind, Variants):
         return _variant(node, kind, path, default)
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(node, kind, path, default)
     if _is_open(kind):
         return _variant(node, arguments[1], path, default)
     if origin in (Union, types.UnionType):

@@ -1,7 +1,7 @@
 """Experiment: the settings of one YAML file of experiments/, everything that decides what a run will be."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +22,7 @@ class Experiment:
     seed: int = 0
     data: Annotated[Any, DATA]
     training: TrainingConfig
-    method: Annotated[Any, METHODS]
+    method: Annotated[Any, METHODS] = field(default_factory=METHODS.default)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[^\W_][^/\\]{,99}", self.name) or not self.name.isprintable():

@@ -10,12 +10,12 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from cyclegan.invocation import command, quoted
 from hypothesis import given
 from hypothesis import strategies as st
 
 import cyclegan
 from cyclegan import cli, verbs
-from cyclegan.invocation import command, quoted
 from cyclegan.training.durable import replace_text
 
 PACKAGE = Path(cyclegan.__file__).parent

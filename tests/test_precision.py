@@ -5,6 +5,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from building import build
 
 from cyclegan import precision
 from cyclegan.data.batches import UnpairedBatch
@@ -114,7 +115,7 @@ def test_the_context_multiplies_in_the_chosen_precision(dtype):
 
 def test_weights_gradients_and_losses_stay_in_float32():
     torch.manual_seed(0)
-    method = CycleGAN(
+    method = build(
         CycleGANConfig(
             generator=GeneratorConfig(base_channels=2, blocks=1),
             discriminator=DiscriminatorConfig(base_channels=2, layers=1, norm="spectral"),
@@ -136,7 +137,7 @@ def test_bfloat16_has_the_losses_and_the_direction_of_float32():
     config = CycleGANConfig(
         generator=GeneratorConfig(base_channels=8, blocks=2), discriminator=DiscriminatorConfig(base_channels=8)
     )
-    method = CycleGAN(config)
+    method = build(config)
     batch = UnpairedBatch(*(torch.rand(2, 3, 32, 32) * 2 - 1 for _ in "xy"))
     losses, directions = zip(
         *(step_in(dtype, deepcopy(method), batch) for dtype in (torch.float32, torch.bfloat16)), strict=True

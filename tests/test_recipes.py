@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cyclegan.recipes import choose
 from PIL import Image
 
 from cyclegan import cli
@@ -12,7 +13,6 @@ from cyclegan.config import dump, parse
 from cyclegan.data.check import Look, Report
 from cyclegan.errors import UserError
 from cyclegan.experiment import Experiment
-from cyclegan.recipes import choose
 
 X, Y = Path("photos"), Path("paintings")
 

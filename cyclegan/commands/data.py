@@ -57,8 +57,10 @@ def _of_experiment(path: Path) -> tuple[list[Path], list[Any]]:
     if not isinstance(data, SidesConfig) or (data.domain is None and data.x is None):
         raise UserError(f"{path}: has no two sides to check; give the folders of its images")
     config = replace(data, on_bad_picture="error")
-    domain = config.domain
-    folders = [locate(find_domain(domain))] if domain is not None else [Path(str(side)) for side in (config.x, config.y)]
+    if config.domain is not None:
+        folders = [locate(find_domain(config.domain))]
+    else:
+        folders = [config.x or Path(), config.y or Path()]
     return folders, list(formats_of(config, find_splits(config)).values())
 
 

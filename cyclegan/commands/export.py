@@ -9,12 +9,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `cyclegan export`."""
     parser.add_argument("checkpoint", type=expanded, help="runs/photo2painting/cyclegan")
     parser.add_argument("--to", help="target, by name: painting")
-    parser.add_argument(
-        "--out", type=expanded, required=True, help="painting.onnx, .pt2, .safetensors, or a folder"
-    )
-    parser.add_argument(
-        "--pixels", choices=("uint8", "float32"), help="type of a graph's images; by default uint8"
-    )
+    parser.add_argument("--out", type=expanded, required=True, help="painting.onnx, .pt2, .safetensors, or a folder")
+    parser.add_argument("--pixels", choices=("uint8", "float32"), help="type of a graph's images; by default uint8")
     parser.set_defaults(run=run)
 
 

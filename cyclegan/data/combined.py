@@ -9,33 +9,49 @@ from pathlib import Path
 
 import numpy as np
 
+from cyclegan.errors import UserError
 from cyclegan.pictures import BadPictureError, read_picture, write_picture
-from cyclegan.pixels.find import find_images, none_found
+from cyclegan.pixels.find import find_images
 
 PARTS = {"train": "train", "val": "train", "test": "test"}  # sub-folder of an archive -> split
 
 
 def split_combined(folder: Path) -> Path:
-    """Return the folder of the halves, cut now if it is not there."""
+    """Return the folder of the halves, cut now if it is not there. Raises UserError if it holds those of others."""
     halves = folder.absolute().with_name(f"{folder.absolute().name}-halves")
+    sources = _combined_images(folder)
+    names = {f"{part}{side}/{name}" for part, name in sources for side in "AB"}
     if halves.exists():
+        if names != {path.relative_to(halves).as_posix() for path in find_images(halves)}:
+            raise UserError(f"{halves}: does not hold the halves of {folder}; remove it, and they are cut anew")
         return halves
     with tempfile.TemporaryDirectory(dir=halves.parent, suffix=".part") as place:
         built = Path(place) / halves.name
-        for path in _combined_images(folder):
-            part = PARTS.get(path.relative_to(folder).parts[0], "train")
-            name = "_".join(path.relative_to(folder).with_suffix(".png").parts)
+        for (part, name), path in sources.items():
             for side, half in zip("AB", _halves(path), strict=True):
                 write_picture(built / f"{part}{side}" / name, half)
         built.rename(halves)
     return halves
 
 
-def _combined_images(folder: Path) -> list[Path]:
-    images = find_images(folder)
+def images_by_name(folder: Path, arrays: bool = False) -> dict[str, Path]:
+    """Images by relative name without suffix. Raises UserError for two of one name."""
+    found: dict[str, Path] = {}
+    for path in find_images(folder, arrays):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in found:
+            raise UserError(f"{path}: has the name of {found[name].name}, and pairs are matched by name; rename one")
+        found[name] = path
+    return found
+
+
+def _combined_images(folder: Path) -> dict[tuple[str, str], Path]:
+    """(split, name of the halves) -> image."""
+    images = images_by_name(folder)
     if not images:
         raise none_found(folder)
-    return images
+    parts = {name: PARTS.get(name.partition("/")[0], "train") for name in images}
+    return {(part, f"{name.replace('/', '_')}.png"): images[name] for name, part in parts.items()}
 
 
 def _halves(path: Path) -> list[np.ndarray]:

@@ -113,9 +113,7 @@ class SidesConfig(CropConfig):
     def side_names(self) -> tuple[str, str]:
         """Names of X and Y: those of the domain, or of the folders."""
         if self.domain is None:
-            assert self.x is not None
-            assert self.y is not None
-            return names_of(self.x, self.y)
+            return names_of(self.x or Path(), self.y or Path())
         domain = find_domain(self.domain)
         return domain.x, domain.y
 

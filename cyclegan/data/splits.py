@@ -13,7 +13,7 @@ from typing import Literal
 
 from cyclegan.data.cards import find_domain, folders, locate
 from cyclegan.data.check import look_at_all, require_apart
-from cyclegan.data.combined import split_combined
+from cyclegan.data.combined import images_by_name, split_combined
 from cyclegan.data.settings import PairedConfig, SidesConfig
 from cyclegan.data.task import Task
 from cyclegan.errors import UserError
@@ -155,10 +155,7 @@ def _of_pairs(config: PairedConfig) -> Splits:
         return _of_combined(config, config.combined)
     x, y = (_folder(config, side) for side in ("x", "y"))
     require_apart(x, y)
-    found = [
-        {path.relative_to(folder).with_suffix("").as_posix(): path for path in find_images(folder, not usual)}
-        for folder, usual in ((x, config.is_usual("x")), (y, config.is_usual("y")))
-    ]
+    found = [images_by_name(x, not config.is_usual("x")), images_by_name(y, not config.is_usual("y"))]
     alone = found[0].keys() ^ found[1].keys()
     if alone:
         raise UserError(

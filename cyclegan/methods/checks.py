@@ -12,6 +12,8 @@ LESS_MEMORY = (
     "a training.accumulate that divides data.batch_size, or with a smaller data.crop_size"
 )
 
+VALIDATED = ("unpaired", "paired")  # kinds of data with images of the target to validate by
+
 NetworkConfig = GeneratorConfig | UnetConfig | DiscriminatorConfig
 
 
@@ -55,9 +57,13 @@ def check_recompute(training: TrainingConfig, generator: GeneratorConfig | UnetC
         raise ValueError("training: recompute is for residual blocks, of which this method has none; set it to false")
 
 
-def check_schedule(spec: DataSpec, training: TrainingConfig) -> None:
-    """Refuse a schedule that follows validation where nothing is validated."""
-    if training.schedule == "plateau" and not spec.validated:
+def check_schedule(spec: DataSpec, training: TrainingConfig, validates: bool = True) -> None:
+    """Refuse a schedule that follows validation where nothing is validated; some methods never are."""
+    if training.schedule != "plateau":
+        return
+    if not validates or spec.kind not in VALIDATED:
+        raise ValueError("training: schedule plateau follows validation, of which there is none here; take linear")
+    if not spec.validated:
         raise ValueError(
             "training: schedule plateau follows validation; give data.validation a share of the images, or take linear"
         )

@@ -30,7 +30,7 @@ from cyclegan.data.spec import DataSpec
 from cyclegan.losses.adversarial import GAN_LOSSES, read_scores
 from cyclegan.losses.reconstruction import reconstruction
 from cyclegan.methods.bind import NetworkTranslator, evaluating
-from cyclegan.methods.checks import LESS_MEMORY, check_batches, check_crop, check_recompute, check_schedule
+from cyclegan.methods.checks import check_batches, check_crop, check_recompute, check_schedule
 from cyclegan.networks.build import build_discriminator, build_generator
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig, at_least
 from cyclegan.protocols import AnyImages, Losses, Minimize, Preview
@@ -48,7 +48,7 @@ class Pix2PixConfig:
         "checkerboard": "train longer, or take generator.upsampling=resize",
         "overfit": "use more pairs, or give D fewer layers",
         "saturation": "lower the learning rate, lower discriminator_weight, or give D fewer layers",
-        "memory": LESS_MEMORY,
+        "memory": "begin another run (--set name=...) with a smaller data.batch_size or generator.base_channels",
     }
 
     name: Literal["pix2pix"] = "pix2pix"

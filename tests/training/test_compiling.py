@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch._functorch.config
 import torch._inductor.compile_fx
+from building import build
 from functorch.compile import make_boxed_func
 from torch import nn
 
@@ -23,7 +24,7 @@ def method() -> CycleGAN:
         generator=GeneratorConfig(base_channels=4, blocks=1),
         discriminator=DiscriminatorConfig(base_channels=4, layers=2),
     )
-    return CycleGAN(small)
+    return build(small)
 
 
 def step(built: CycleGAN) -> tuple[dict[str, float], torch.Tensor]:

@@ -108,7 +108,10 @@ def test_an_interrupted_plateau_ends_with_the_same_bits(tmp_path, monkeypatch, f
 
 @pytest.mark.parametrize(
     ("settings", "remedy"),
-    [((), "give data.validation a share of them"), (("method={name: adain}", "data.validation=0.1"), "take linear")],
+    [
+        ((), "give data.validation a share of the images, or take linear"),
+        (("method={name: adain}", "data.validation=0.1"), "of which there is none here; take linear"),
+    ],
 )
 def test_a_plateau_that_nobody_would_see_is_refused_with_one_line(tmp_path, capsys, settings, remedy):
     (tmp_path / "it.yaml").write_text(
@@ -116,5 +119,5 @@ def test_a_plateau_that_nobody_would_see_is_refused_with_one_line(tmp_path, caps
     )
     assert main(["show", str(tmp_path / "it.yaml"), *(word for each in settings for word in ("--set", each))]) == 2
     (said,) = capsys.readouterr().err.splitlines()
-    assert "training: schedule plateau is judged by pictures that are kept aside" in said
+    assert "training: schedule plateau follows validation" in said
     assert said.endswith(remedy)

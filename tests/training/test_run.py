@@ -237,7 +237,7 @@ def test_a_look_at_the_run_counts_for_no_forecast_and_for_one_log(tmp_path, monk
     with run.recording(0, 81, CPU):
         for step in range(1, 51):
             clock += 1.0
-            run.advance(step)
+            run.advance(step, images=2)
             if step % log_every == 0:
                 run.log(step, {"D": torch.zeros(())}, 2e-4, {})
             if step == 7:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from building import build
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -24,7 +25,7 @@ def method() -> CycleGAN:
         lambda_r1=1.0,
         r1_every=1,
     )
-    return CycleGAN(small).double()
+    return build(small).double()
 
 
 def batch() -> UnpairedBatch:
@@ -53,7 +54,7 @@ def test_losses_and_gradients_are_those_of_the_plain_step_to_ten_digits(change):
 
 def test_a_player_moves_once_it_has_heard_of_all_parts():
     w = nn.Parameter(torch.tensor([1.0]))
-    optimizers = Optimizers({"only": [w]}, OptimizerConfig(lr=0.1), parts=2)
+    optimizers = Optimizers({"only": [w]}, OptimizerConfig(lr=0.1), micro_batches=2)
     optimizers.minimize("only", {"loss": 3 * w.sum()})
     assert w.item() == 1.0
     optimizers.minimize("only", {"loss": 5 * w.sum()})
@@ -145,12 +146,12 @@ def test_dropout_is_not_shared_out_among_processes(tmp_path, monkeypatch, capsys
     assert main(["train", "it.yaml"]) == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert said == (
-        "error: method.generator.dropout: is drawn for the whole batch in one process; take 0, or one process"
+        "error: method: dropout is drawn for the whole batch in one process; take generator.dropout 0, or one process"
     )
 
 
 def test_blocks_that_are_not_there_are_not_computed_twice():
-    built = CycleGAN(CycleGANConfig(generator=UnetConfig(base_channels=2, downsamplings=2)))
+    built = build(CycleGANConfig(generator=UnetConfig(base_channels=2, downsamplings=2)))
     recompute_blocks(built, False)
     with pytest.raises(UserError, match=r"training\.recompute: is for residual blocks, of which this method has none"):
         recompute_blocks(built, True)

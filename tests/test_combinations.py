@@ -21,13 +21,13 @@ from torch import nn
 from toy import launch
 
 from cyclegan import distributed
-from cyclegan.data.settings import DATA
+from cyclegan.data.data_config import DATA
 from cyclegan.evaluation.validation import Validator
 from cyclegan.experiment import Experiment
 from cyclegan.methods import METHODS, MethodConfig
 from cyclegan.protocols import Prepares, Translates
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig, TrainingConfig
+from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
 TIMEOUT = 240  # seconds that nothing here should ever take
 CPU = torch.device("cpu")

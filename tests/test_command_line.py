@@ -14,7 +14,7 @@ from PIL import Image
 
 from cyclegan.cli import main
 from cyclegan.data.cards import DATASETS
-from cyclegan.pictures import read_picture
+from cyclegan.images.rgb8 import read_picture
 
 SMOKE = DATASETS.parent / "experiments" / "smoke" / "cyclegan.yaml"
 

@@ -40,9 +40,9 @@ from cyclegan import distributed
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 with distributed.joined(torch.device("cpu")):
     small = CycleGANConfig(

@@ -11,11 +11,11 @@ from PIL import Image
 from tifffile import imread
 
 from cyclegan.cli import main
-from cyclegan.data.settings import UnpairedConfig
-from cyclegan.images import false_color
-from cyclegan.inference.load import load
-from cyclegan.pictures import read_picture
-from cyclegan.pixels.kind import Kind
+from cyclegan.data.data_config import UnpairedConfig
+from cyclegan.images.pixel_format import Kind
+from cyclegan.images.rgb8 import read_picture
+from cyclegan.images.tensors import false_color
+from cyclegan.model.load import load
 
 RUN = Path("runs", "x2y", "kinds")
 NO_IDENTITY = {"lambda_identity": 0.0}

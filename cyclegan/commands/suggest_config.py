@@ -9,13 +9,13 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from cyclegan.data.check import Report
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.data_config import UnpairedConfig
+from cyclegan.data.validate import Report
 from cyclegan.errors import UserError
+from cyclegan.images.find import describe_skipped
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.pixels.find import describe_skipped
-from cyclegan.training.settings import OptimizerConfig, TrainingConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
+from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
 FEW = 50  # pictures of a side below which the discriminators learn them by heart
 ENOUGH_TO_VALIDATE = 50

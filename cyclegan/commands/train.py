@@ -49,10 +49,10 @@ def train(path: Path, overrides: Sequence[str]) -> Path:
     from cyclegan import distributed
     from cyclegan.commands.evaluate import evaluate_run
     from cyclegan.data.dataset import open_dataset
+    from cyclegan.device import choose_device
     from cyclegan.metrics.table import WITHOUT_WEIGHTS
-    from cyclegan.precision import choose_device
-    from cyclegan.provenance import environment
     from cyclegan.training.lock import locked
+    from cyclegan.training.provenance import environment
     from cyclegan.training.run import Run, SilentRun
 
     joined = distributed.joined(choose_device(experiment.training.device, "training.device"))
@@ -83,11 +83,11 @@ def _train(experiment: "Experiment", dataset: "Dataset", run: "Run", device: "to
     from cyclegan import distributed
     from cyclegan.evaluation.validation import Validator
     from cyclegan.protocols import Prepares, Translates
-    from cyclegan.provenance import commit
     from cyclegan.release import describe
     from cyclegan.training import loop
-    from cyclegan.training.plan import checkpoint_bytes, forecast, require_room
-    from cyclegan.training.plan import describe as describe_training
+    from cyclegan.training.forecast import checkpoint_bytes, forecast, require_room
+    from cyclegan.training.forecast import describe as describe_training
+    from cyclegan.training.provenance import commit
     from cyclegan.training.seeding import seed_step
 
     training = experiment.training

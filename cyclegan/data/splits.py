@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Literal
 
 from cyclegan.data.cards import find_domain, folders, locate
-from cyclegan.data.check import look_at_all, require_apart
 from cyclegan.data.combined import images_by_name, split_combined
-from cyclegan.data.settings import PairedConfig, SidesConfig
+from cyclegan.data.data_config import PairedConfig, SidesConfig
 from cyclegan.data.task import Task
+from cyclegan.data.validate import look_at_all, require_apart
 from cyclegan.errors import UserError
-from cyclegan.pictures import BadPictureError
-from cyclegan.pixels.files import kind_of
-from cyclegan.pixels.find import Found, describe_skipped, find_images, none_found, scan, skipped_below
-from cyclegan.pixels.kind import Kind
+from cyclegan.images.files import kind_of
+from cyclegan.images.find import Found, describe_skipped, find_images, none_found, scan, skipped_below
+from cyclegan.images.pixel_format import Kind
+from cyclegan.images.rgb8 import BadPictureError
 
 TEST_SHARE = 20  # of the images of a plain folder, one in so many is kept from training …
 MIN_TEST = 4  # … or so many, of which a quarter may be: with fewer the scores of a discriminator are a matter of chance

@@ -4,8 +4,8 @@ Each raises ValueError with the section and the key first, and the remedy.
 """
 
 from cyclegan.data.spec import DataSpec
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.training.training_config import TrainingConfig
 
 LESS_MEMORY = (
     "set training.recompute to true, with which a run that was begun continues, or begin another (--set name=...) with "

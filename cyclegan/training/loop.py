@@ -10,22 +10,22 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from cyclegan import distributed
+from cyclegan.device import autocast, choose_precision
 from cyclegan.errors import StoppedError
-from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Charted, Trainable
+from cyclegan.training.best_weights import Alarms, Best, Judge, Verdict
 from cyclegan.training.checkpoint import Checkpoint, Part
-from cyclegan.training.compiling import compile_networks
+from cyclegan.training.compile_networks import compile_networks
 from cyclegan.training.ema import EMA
-from cyclegan.training.judging import Alarms, Best, Judge, Verdict
+from cyclegan.training.micro_batches import Parts, recompute_blocks
+from cyclegan.training.nan_report import postmortem
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.postmortem import postmortem
 from cyclegan.training.progress import Progress
 from cyclegan.training.run import Run
 from cyclegan.training.schedules import Schedule
 from cyclegan.training.seeding import seed_step
-from cyclegan.training.settings import TrainingConfig
 from cyclegan.training.signals import stop_requests
-from cyclegan.training.step import Parts, recompute_blocks
+from cyclegan.training.training_config import TrainingConfig
 
 NO_VERDICT = Verdict({}, {}, {})
 

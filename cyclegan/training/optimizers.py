@@ -14,7 +14,7 @@ from torch.nn.utils import get_total_norm
 from cyclegan import distributed
 from cyclegan.errors import NotFiniteError, UserError
 from cyclegan.protocols import Losses
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 
 class Optimizers:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from cyclegan import distributed
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 INVERSE_DECAY = 5e-5  # of AdaIN's learning rate, per step
 

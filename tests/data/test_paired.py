@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyclegan.data import cards
+from cyclegan.data.data_config import PairedConfig
 from cyclegan.data.dataset import open_dataset
-from cyclegan.data.settings import PairedConfig
 from cyclegan.data.splits import find_splits
 from cyclegan.errors import UserError
-from cyclegan.pictures import BadPictureError, read_picture, write_picture
+from cyclegan.images.rgb8 import BadPictureError, read_picture, write_picture
 
 SIZE, CROP = 12, 8
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cyclegan.data.cache import PictureCache
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.data.splits import Side, Splits, _skip_unreadable, find_splits, hold_out
 from cyclegan.errors import UserError
 

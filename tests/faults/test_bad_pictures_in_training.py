@@ -52,7 +52,7 @@ def train(place, capsys) -> Callable[..., tuple[int, str, list[str]]]:
 
 def trained_on(place: Path) -> tuple[Path, Path]:
     """A picture of X that is trained on, and one that is kept for testing."""
-    from cyclegan.data.settings import UnpairedConfig
+    from cyclegan.data.data_config import UnpairedConfig
     from cyclegan.data.splits import find_splits
 
     sources = find_splits(UnpairedConfig(x=place / "summer", y=place / "winter", load_size=None, crop_size=8))

@@ -20,7 +20,7 @@ from cyclegan.data.stream import Stream
 from cyclegan.networks.patchgan import PatchDiscriminator
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.training import checkpoint as checkpoints
-from cyclegan.training import plan
+from cyclegan.training import forecast as plan
 from cyclegan.training.checkpoint import list_checkpoints, verify
 
 ROOT = Path(cyclegan.__file__).parents[1]

@@ -14,7 +14,9 @@ from windows import become_windows, held_open
 
 from cyclegan import experiment
 from cyclegan.cli import main
-from cyclegan.training import durable, lock, plan
+from cyclegan.training import atomic as durable
+from cyclegan.training import forecast as plan
+from cyclegan.training import lock
 from cyclegan.training.checkpoint import Checkpoint, list_checkpoints, read_tensors, write_tensors
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc to see what is open")

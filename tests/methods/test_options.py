@@ -12,11 +12,11 @@ from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods import METHODS
 from cyclegan.methods.cut import CUTConfig
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.training.ema import EMA
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.schedules import Schedule
-from cyclegan.training.settings import OptimizerConfig, TrainingConfig
+from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
 BASE = """
 method:

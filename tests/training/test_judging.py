@@ -8,8 +8,8 @@ from toy import Crash, Interrupted, Noise, crash, launch
 
 from cyclegan.cli import main
 from cyclegan.protocols import Preview
+from cyclegan.training.best_weights import Alarms, Best, Verdict
 from cyclegan.training.checkpoint import read_tensors
-from cyclegan.training.judging import Alarms, Best, Verdict
 from cyclegan.training.schedules import Schedule
 
 LOOKS = dict(steps=12, sample_every=2, save_every=4)

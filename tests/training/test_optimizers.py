@@ -9,7 +9,7 @@ from torch import nn
 
 from cyclegan.errors import NotFiniteError, UserError
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 CONFIG = OptimizerConfig(lr=0.1)
 

@@ -8,12 +8,12 @@ import pytest
 from toy import CPU, Crash
 
 from cyclegan.config import dump
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.errors import UserError
 from cyclegan.experiment import Experiment, complete
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.training.run import OPERATIONAL, Run
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 SETTLED = dump(TrainingConfig(steps=100))
 

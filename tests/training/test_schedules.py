@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyclegan.training.schedules import Schedule, cosine_decay, linear_decay, warm_up
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 steps = st.integers(1, 10_000)
 share = st.floats(0, 1)

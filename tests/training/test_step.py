@@ -11,10 +11,10 @@ from cyclegan.cli import main
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import UserError
 from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.training.micro_batches import Parts, recompute_blocks
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig, TrainingConfig
-from cyclegan.training.step import Parts, recompute_blocks
+from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
 
 def method() -> CycleGAN:

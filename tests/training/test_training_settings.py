@@ -2,7 +2,7 @@
 
 import pytest
 
-from cyclegan.training.settings import OptimizerConfig, TrainingConfig
+from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Strict YAML → frozen dataclasses: a file either means exactly what it says, or one line tells what is wrong.
 
-Types      bool, int, float, str, Path, Literal, X | None, tuple[T, ...], tuple[T, T], dict[str, T], dataclasses, and
-           unions of dataclasses told apart by their `name: Literal[...]`. Defaults are those of the dataclasses.
+Types      bool, int, float, str, Path (~ is expanded), Literal, X | None, tuple[T, ...], tuple[T, T], dict[str, T],
+           dataclasses, and unions of these told apart by their `name: Literal[...]`. Defaults are the dataclasses'.
            Annotated[Any, Variants(...)] is an open union: only the module of the given name is imported, after all
            other keys of its mapping have been read.
 Errors     `file:line:column: dotted.path: what is wrong`, or `--set a.b=c: a.b: what is wrong`. What is not YAML comes
@@ -22,12 +22,10 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, 
 
 import yaml
 
-from cyclegan.errors import ConfigError
+from cyclegan.errors import ConfigError, expanded
 
 T = TypeVar("T")
-
-MAX_BYTES = 200_000
-MAX_DEPTH = 20
+MAX_BYTES, MAX_DEPTH = 200_000, 20
 NULL, BOOL, INT, FLOAT, STR, MERGE, MAP = (
     f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "merge", "map")
 )
@@ -107,7 +105,7 @@ class _Loader(yaml.SafeLoader):
             _refuse(event, self.path, "aliases, anchors and tags (* & !) are not supported; quote it if it is text")
         if len(self.path) > MAX_DEPTH + 1:
             _refuse(event, self.path, f"nested deeper than {MAX_DEPTH} levels")
-        if isinstance(event, yaml.ScalarEvent) and re.search("[\0\ud800-\udfff]", event.value):
+        if isinstance(event, yaml.ScalarEvent) and re.search("[\0\ud800-\udc7f\udd00-\udfff]", event.value):
             _refuse(event, self.path, "contains a character that no file can hold")
         node = super().compose_node(parent, index)
         self.path.pop()
@@ -302,7 +300,9 @@ def _scalar(node: yaml.Node, kind: Any, path: Sequence[str]) -> Any:
     if type(value) is not kind and (type(value), kind) not in ((int, float), (str, Path)):
         remedy = "; put it in quotes" if kind in (str, Path) and node.tag in (BOOL, INT, FLOAT) else ""
         _refuse(node, path, f"expected {EXPECTED[kind]}, got {_show(node)}{remedy}")
-    return kind(value)
+    if kind is str and re.search("[\udc80-\udcff]", value):  # a byte that is not UTF-8, which paths may have
+        _refuse(node, path, "contains a character that no file can hold")
+    return expanded(value) if kind is Path else kind(value)
 
 
 def _value(node: yaml.Node, path: Sequence[str]) -> Any:

@@ -43,7 +43,7 @@ def joined(device: torch.device) -> Iterator[torch.device]:
         yield device
         return
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        device = _own_gpu(int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     # Imported later, its functions would take the group for a default argument and keep its threads alive: now and
     # then one of them wants the interpreter after it has ended, and a finished training ends in SIGABRT.
@@ -61,6 +61,15 @@ def joined(device: torch.device) -> Iterator[torch.device]:
         ) from error
     finally:
         dist.destroy_process_group()
+
+
+def _own_gpu(number: int) -> torch.device:
+    """One for each process of this machine."""
+    if number >= torch.cuda.device_count():
+        raise UserError(
+            f"training.device: {torch.cuda.device_count()} CUDA devices here; start as many processes, or set it to cpu"
+        )
+    return torch.device("cuda", number)
 
 
 def _patience() -> timedelta:

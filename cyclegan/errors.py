@@ -11,8 +11,12 @@ of the command line or wherever more is known of the file and the remedy. CYCLEG
 import errno
 import os
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path, PurePath
 
 LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # a disk that is full, or gone
 FULL = re.compile("out of memory|can't allocate memory|not enough memory")  # CUDA and MPS, Linux, Windows
@@ -69,6 +73,16 @@ def refused(error: OSError, target: object = None, remedy: str = "") -> UserErro
     return kind(f"{target or error.filename or 'a file or a connection'}: {said}; {remedy or usual}")
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Path with ~ as the home folder, which shells leave alone within quotes, and files of settings anyway."""
+    return Path(os.path.expanduser(path))
+
+
+def printable(text: str) -> str:
+    """Replace bytes of a file name that are not UTF-8 by �, so that any file and any terminal can hold the text."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     """An OSError within this context tells its file, which those of writing do not."""
@@ -89,3 +103,9 @@ def enough_memory(otherwise: Callable[[], str]) -> Iterator[None]:
         if not isinstance(error, MemoryError) and not FULL.search(str(error)):
             raise
         raise NoSpaceError(otherwise()) from error
+
+
+def quoted(*words: object) -> str:
+    """Quote the words of a command line for the shell; a path never reads as an option."""
+    texts = [f".{os.sep}{word}" if isinstance(word, PurePath) and str(word)[0] == "-" else str(word) for word in words]
+    return subprocess.list2cmdline(texts) if sys.platform == "win32" else shlex.join(texts)

@@ -7,8 +7,6 @@ Refuses    other formats whatever their suffix, truncated files, more than 50 mi
            integers beyond 16 bits (both have no agreed range).
 """
 
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,35 +25,12 @@ __all__ = [
     "MAX_PIXELS",
     "BadPictureError",
     "encode_picture",
-    "find_pictures",
     "open_picture",
-    "passed_over",
     "read_picture",
     "reduced",
     "to_rgb",
     "write_picture",
 ]
-
-
-def find_pictures(folder: Path, arrays: bool = False) -> list[Path]:
-    """Every picture below a folder, nested ones too, in an order that is the same on every machine; arrays if asked."""
-    suffixes = {*FORMATS, ARRAY} if arrays else set(FORMATS)
-    found = (path for path in _visible(folder) if path.suffix.lower() in suffixes)
-    return sorted(found, key=lambda p: p.relative_to(folder).as_posix())
-
-
-def passed_over(folder: Path) -> Counter[str]:
-    """How many files `find_pictures` leaves out, by suffix: a phone's .heic, notes as .txt."""
-    suffixes = (path.suffix.lower() for path in _visible(folder))
-    return Counter(suffix or "without suffix" for suffix in suffixes if suffix not in FORMATS)
-
-
-def _visible(folder: Path) -> Iterator[Path]:
-    """Every file below a folder that somebody has put there, and not a program for itself."""
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(folder).parts)
-        if not hidden and path.is_file():
-            yield path
 
 
 def read_picture(path: Path, content: bytes | None = None) -> np.ndarray:

@@ -2,18 +2,52 @@
 
 import torch
 
+from cyclegan.errors import UserError
 
-def choose_device(name: str) -> torch.device:
-    """`auto` is the first of CUDA, Apple's MPS and the CPU that is there."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+PRECISIONS = ("float32", "bfloat16", "auto")
+
+
+def choose_device(name: str | torch.device, key: str = "device") -> torch.device:
+    """Device of a name: auto (the first of CUDA, Apple's MPS and the CPU that is here), cpu, cuda, cuda:1 or mps.
+
+    Raises UserError for any other name and for a device that is not here; `key` is the setting that names it.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = _device(str(name), key)
+    if device.type == "cuda":
+        _require_cuda(device, key)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserError(f"{key}: no MPS device here; use cpu or auto")
+    return device
+
+
+def _device(name: str, key: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    is_numbered = device.index is not None and device.type != "cuda"
+    if device.type not in ("cpu", "cuda", "mps") or (is_numbered and device.index != 0):
+        raise UserError(f"{key}: '{name}' is unknown; use auto, cpu, cuda, cuda:1 (the second one) or mps")
+    return device
+
+
+def _require_cuda(device: torch.device, key: str) -> None:
+    if not torch.cuda.is_available():
+        raise UserError(f"{key}: no CUDA device here; use cpu or auto")
+    count = torch.cuda.device_count()
+    if device.index is not None and device.index >= count:
+        raise UserError(f"{key}: no {device} here; use cuda, or one of cuda:0 … cuda:{count - 1}")
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 where the device multiplies in it, float32 elsewhere. Weights and losses stay in float32."""
+    """`auto` is bfloat16 where the device multiplies in it, float32 elsewhere. Weights and losses stay in float32.
+
+    Raises UserError for a name that is not in PRECISIONS.
+    """
+    if name not in PRECISIONS:
+        raise UserError(f"precision: '{name}' is unknown; use float32, bfloat16 or auto")
     if name != "auto":
         return getattr(torch, name)
     if device.type == "cuda":

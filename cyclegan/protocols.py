@@ -76,6 +76,22 @@ class Stylizes(Protocol):
 
 
 @runtime_checkable
+class Enlarges(Protocol):
+    """Enlarges style images that are too small for it."""
+
+    def enlarged(self, style: Float[Tensor, "_ 3 _ _"]) -> Float[Tensor, "_ 3 _ _"]:
+        """The style itself if it is large enough, else a larger one."""
+        ...
+
+
+@runtime_checkable
+class Charted(Protocol):
+    """Says which losses it may have, so that TensorBoard shows one chart a group whatever the settings."""
+
+    charts: Mapping[str, Sequence[str]]  # parameter group -> patterns of the names of its losses
+
+
+@runtime_checkable
 class Prepares(Protocol):
     """Computes buffers from the style images once, before step 0, so that neither resume nor release needs them."""
 

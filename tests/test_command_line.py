@@ -149,7 +149,7 @@ def test_gatys_cannot_be_trained(example, capsys):
     assert "gatys learns nothing" in _only_line(capsys.readouterr().err)
 
 
-def test_compare_leaves_a_wall_a_table_and_a_page_and_names_what_failed(run, example, monkeypatch, capsys):
+def test_compare_leaves_an_image_grid_a_table_and_a_page_and_names_what_failed(run, example, monkeypatch, capsys):
     monkeypatch.chdir(example.parent)
     (example.parent / "three.yaml").write_text(
         f"""
@@ -168,7 +168,7 @@ translators:
     for row in ("identity", "gatys", "cyclegan", "absent"):
         assert f"| {row} |" in captured.out
     written = {path.name for path in (example.parent / "runs" / "compare" / "three").iterdir()}
-    assert written == {"compare.json", "compare.md", "index.html", "wall.png"}
+    assert written == {"compare.json", "compare.md", "index.html", "grid.png"}
 
 
 def test_a_run_with_other_settings_is_refused_with_the_difference_and_the_remedies(run, monkeypatch, capsys):

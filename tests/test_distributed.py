@@ -16,6 +16,7 @@ from watching import wait_until
 
 from cyclegan import distributed
 from cyclegan.cli import main
+from cyclegan.errors import UserError
 from cyclegan.training.checkpoint import read_tensors
 
 TIMEOUT = 240  # seconds
@@ -251,3 +252,10 @@ def test_a_lone_process_shares_nothing():
     with distributed.joined(torch.device("cpu")) as device, distributed.first_goes_first():
         assert device == torch.device("cpu")
     assert [tensor.sum().item() for tensor in tensors] == [2, 0]
+
+
+def test_more_processes_than_gpus_are_refused_in_one_line(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert distributed._own_gpu(1) == torch.device("cuda", 1)
+    with pytest.raises(UserError, match=r"^training\.device: 2 CUDA devices here; start as many processes"):
+        distributed._own_gpu(2)

@@ -40,7 +40,7 @@ def test_the_tables_of_settings_name_the_choices_and_the_defaults_themselves():
     assert "::: settings" not in page
     assert not re.search(r"default_factory|lambda:|Literal|MISSING|\b(Upsampling|Downsampling|Norm|Init)\b", page)
     generator = render("::: settings cyclegan.networks.settings.GeneratorConfig")
-    row = "| `upsampling` | `transposed` | transposed, resize, shuffle, blur |"
+    row = "| `upsampling` | `transposed` | transposed, resize, shuffle, blur, resize_zeros, blur_zeros |"
     assert row in generator
     assert "orthogonal" in generator
     assert "| `lr_factors` | `{}` | {text: float} |" in page

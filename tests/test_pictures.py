@@ -1,5 +1,6 @@
 """Picture files ↔ 8-bit RGB arrays, whatever a camera, a scanner or a paint program has written."""
 
+import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from tifffile import imwrite
 
-from cyclegan.pictures import BadPictureError, find_pictures, read_picture, write_picture
+from cyclegan.pictures import BadPictureError, read_picture, write_picture
+from cyclegan.pixels.find import find_images
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
 ORIENTATION = 0x0112  # the EXIF tag
@@ -58,8 +60,8 @@ def test_a_picture_of_any_size_survives_the_round_trip(tmp_path_factory, height,
 
 
 def test_an_unknown_suffix_is_not_written(tmp_path, noise):
-    with pytest.raises(BadPictureError, match=r"cannot write '\.svg'; use one of \.jpg"):
-        write_picture(tmp_path / "out" / "noise.svg", noise)
+    with pytest.raises(BadPictureError, match=r"cannot write '\.psd'; use one of \.jpg"):
+        write_picture(tmp_path / "out" / "noise.psd", noise)
     assert not (tmp_path / "out").exists()
 
 
@@ -176,10 +178,25 @@ def test_the_first_picture_of_a_multi_picture_jpeg_is_read(tmp_path):
     assert np.abs(read_picture(path)[4, 4].astype(int) - RED).max() <= 2
 
 
-def test_a_gif_is_read_whatever_its_name(tmp_path):
-    frames = [Image.new("L", (4, 4), 200), Image.new("L", (4, 4))]
-    path = saved(tmp_path / "moving.png", frames[0], format="GIF", save_all=True, append_images=frames[1:])
-    assert read_picture(path).tolist() == [[[200] * 3] * 4] * 4
+def test_another_format_is_refused_whatever_its_name(tmp_path):
+    path = saved(tmp_path / "moving.png", Image.new("L", (4, 4)), format="PPM")
+    with pytest.raises(BadPictureError, match=r"moving\.png: .*none of BMP, GIF, JPEG, PNG, TIFF, WEBP"):
+        read_picture(path)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png"])
+def test_of_a_gif_the_first_frame_is_read_whatever_its_name(tmp_path, suffix):
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "lime", "blue")]
+    path = saved(tmp_path / f"moving{suffix}", frames[0], format="GIF", save_all=True, append_images=frames[1:])
+    assert (read_picture(path) == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".jif", ".JFIF"])
+def test_jpeg_has_other_names(tmp_path, noise, suffix):
+    write_picture(tmp_path / f"noise{suffix}", noise)
+    with Image.open(tmp_path / f"noise{suffix}") as picture:
+        assert picture.format == "JPEG"
+    assert read_picture(tmp_path / f"noise{suffix}").shape == noise.shape
 
 
 def test_a_jpeg_named_png_is_read_by_its_content(tmp_path):
@@ -227,24 +244,24 @@ def test_pictures_are_found_in_the_same_order_everywhere(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     expected = ["10.webp", "9.tif", "B.jpeg", "a.JPG", "b.png", "sub.png", "sub/c.bmp"]
-    assert [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path)] == expected
+    assert [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)] == expected
 
-    listed = list(tmp_path.rglob("*"))
-    monkeypatch.setattr(Path, "rglob", lambda *_: reversed(listed))
-    assert [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path)] == expected
+    listdir = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda folder: listdir(folder)[::-1])
+    assert [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)] == expected
 
 
 def test_what_is_hidden_or_no_picture_is_skipped(tmp_path):
-    skipped = [".a.png", ".git/b.png", "__MACOSX/c.png", "sub/._d.jpg", "Thumbs.db", "notes.txt", "e.svg", "f"]
+    skipped = [".a.png", ".git/b.png", "__MACOSX/c.png", "sub/._d.jpg", "Thumbs.db", "notes.txt", "e.psd", "f"]
     for name in [*skipped, "kept.png"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
-    assert find_pictures(tmp_path) == [tmp_path / "kept.png"]
+    assert find_images(tmp_path) == [tmp_path / "kept.png"]
 
 
 def test_a_hidden_folder_above_does_not_hide_its_pictures(tmp_path):
     folder = tmp_path / ".cache"
     folder.mkdir()
     (folder / "a.png").touch()
-    assert find_pictures(folder) == [folder / "a.png"]
+    assert find_images(folder) == [folder / "a.png"]

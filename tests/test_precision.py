@@ -1,5 +1,6 @@
 """Device and precision: what `auto` means, and what stays in float32."""
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
@@ -8,6 +9,7 @@ from building import build
 
 from cyclegan import precision
 from cyclegan.data.batches import UnpairedBatch
+from cyclegan.errors import UserError
 from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
 from cyclegan.precision import autocast, choose_device, choose_precision
@@ -17,9 +19,55 @@ from cyclegan.training.settings import OptimizerConfig
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
 
 
-@pytest.mark.parametrize("name", ["cpu", "cuda", "mps"])
-def test_a_named_device_is_taken_at_its_word(name):
-    assert choose_device(name) == torch.device(name)
+@pytest.fixture
+def devices(monkeypatch) -> Callable[[int, bool], None]:
+    """Makes so many CUDA devices, and MPS, be here."""
+
+    def put(cuda: int, mps: bool) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+    return put
+
+
+@pytest.mark.parametrize("name", ["cpu", "cpu:0", "cuda", "cuda:0", "cuda:1", "mps"])
+def test_a_named_device_is_taken_at_its_word(name, devices):
+    devices(2, True)
+    assert choose_device(name) == choose_device(torch.device(name)) == torch.device(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("cuda", "device: no CUDA device here; use cpu or auto"),
+        ("cuda:0", "device: no CUDA device here; use cpu or auto"),
+        ("mps", "device: no MPS device here; use cpu or auto"),
+    ],
+)
+def test_a_device_that_is_not_here_is_refused_in_one_line(name, said, devices):
+    devices(0, False)
+    with pytest.raises(UserError, match=f"^{said}$"):
+        choose_device(name)
+
+
+def test_a_gpu_beyond_the_last_one_is_refused(devices):
+    devices(2, False)
+    with pytest.raises(UserError, match=r"^device: no cuda:2 here; use cuda, or one of cuda:0 … cuda:1$"):
+        choose_device("cuda:2")
+
+
+@pytest.mark.parametrize("name", ["gpu", "CUDA", "", "cuda:x", "cpu:1", "meta", "xpu", "0"])
+def test_an_unknown_device_is_refused_in_one_line(name, devices):
+    devices(2, True)
+    with pytest.raises(UserError, match=f"^training.device: '{name}' is unknown; use auto, cpu, cuda, cuda:1 "):
+        choose_device(name, "training.device")
+
+
+@pytest.mark.parametrize("name", ["float16", "fp16", "half", "Tensor", ""])
+def test_an_unknown_precision_is_refused_in_one_line(name):
+    with pytest.raises(UserError, match=f"^precision: '{name}' is unknown; use float32, bfloat16 or auto$"):
+        choose_precision(name, CPU)
 
 
 @pytest.mark.parametrize(

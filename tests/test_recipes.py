@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cyclegan.recipes import choose
 from PIL import Image
 
 from cyclegan import cli
@@ -12,7 +13,6 @@ from cyclegan.config import dump, parse
 from cyclegan.data.check import Look, Report
 from cyclegan.errors import UserError
 from cyclegan.experiment import Experiment
-from cyclegan.recipes import choose
 
 X, Y = Path("photos"), Path("paintings")
 
@@ -165,12 +165,43 @@ def test_with_fewer_pictures_the_same_command_is_refused(place, capsys):
     assert "holds other pictures than this run has learned from" in capsys.readouterr().err
 
 
-def test_other_folders_of_the_same_names_are_not_taken_for_the_old_ones(place, capsys):
+def elsewhere(place: Path) -> list[str]:
+    """Move the photos; the arguments that say so."""
+    (place / "else where").mkdir()
+    (place / "photos").rename(place / "else where" / "photos")
+    return ["train", "--x", "else where/photos", "--y", "paintings", *(f"--set={each}" for each in TINY)]
+
+
+def test_folders_that_have_moved_are_trained_on_further(place, capsys, monkeypatch):
+    monkeypatch.setattr("cyclegan.experiment.score", lambda *_, **__: {})
     assert train() == 0
-    (place / "elsewhere").mkdir()
-    (place / "photos").rename(place / "elsewhere" / "photos")
-    assert cli.main(["train", "--x", "elsewhere/photos", "--y", "paintings"]) == 2
-    assert "runs/photos2paintings/recipe.yaml: is for photos and paintings;" in capsys.readouterr().err
+    arguments = elsewhere(place)
+    capsys.readouterr()
+    assert cli.main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "chosen before, and kept" in said
+    assert "moved     data.x: 'photos' → 'else where/photos': the same pictures, by name and size" in said
+    assert "x: else where/photos\n" in (place / "runs/photos2paintings/cyclegan/config.yaml").read_text("utf-8")
+    command = shlex.split(said.splitlines()[-1])
+    assert command[3] == "else where/photos"
+
+    next(path for path in (place / "else where/photos/more").iterdir()).unlink()
+    assert cli.main(arguments) == 2
+    assert "error: photos: holds other pictures than this run has learned from: " in capsys.readouterr().err
+
+
+def test_other_folders_of_the_same_names_are_not_taken_for_the_old_ones_without_a_checkpoint(place, capsys):
+    assert train("training.steps=0") == 2
+    recipe = place / "runs/photos2paintings/recipe.yaml"
+    assert recipe.exists()
+    capsys.readouterr()
+    assert cli.main(elsewhere(place)) == 2
+    said = capsys.readouterr().err
+    assert "runs/photos2paintings/recipe.yaml: is for photos and paintings, and no checkpoint tells whether" in said
+    assert "rename one of the folders, change data.x and data.y there, or remove it" in said
+    (place / "photos").symlink_to(place / "else where" / "photos")
+    assert train("training.steps=0") == 2
+    assert "is for" not in capsys.readouterr().err
 
 
 def test_a_folder_in_a_format_that_is_not_read_is_told_what_to_do(place, capsys):
@@ -180,9 +211,9 @@ def test_a_folder_in_a_format_that_is_not_read_is_told_what_to_do(place, capsys)
     said = capsys.readouterr()
     assert said.err.splitlines() == [
         "error: photos: 0 readable pictures found, at least 2 are needed; hundreds are better; "
-        "passed over: 7 .jp2; convert pictures to jpg or png"
+        "skipped: 7 .jp2 (convert images to JPEG or PNG)"
     ]
-    assert "passed over: 7 .jp2\n" in said.out
+    assert "skipped: 7 .jp2 (convert images to JPEG or PNG)\n" in said.out
 
 
 def test_the_same_folder_twice_is_refused_in_one_line(place, capsys):

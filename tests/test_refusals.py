@@ -208,3 +208,18 @@ def test_a_download_that_finds_no_room_asks_no_other_mirror(tmp_path, monkeypatc
     with pytest.raises(NoSpaceError, match=r"fruit\.zip\.part: cannot be written"):
         fetch.fetch(card, tmp_path / "fruit")
     assert asked == ["https://one/a.zip"]
+
+
+@pytest.mark.parametrize("verb", ["train", "show"])
+def test_a_device_that_is_not_here_is_a_line(verb, tmp_path, monkeypatch, capsys):
+    two_sides(tmp_path, 12)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    data = "{x: summer, y: winter, load_size: null, crop_size: 32}"
+    settings = f"name: a\ndata: {data}\ntraining: {{steps: 1, device: cuda}}\n"
+    Path("a.yaml").write_text(settings, encoding="utf-8")
+    assert main([verb, "a.yaml"]) == (2 if verb == "train" else 0)
+    said = capsys.readouterr()
+    before, where = ("error: ", said.err) if verb == "train" else ("# no forecast: ", said.out)
+    assert f"{before}training.device: no CUDA device here; use cpu or auto" in where.splitlines()
+    assert not Path("runs").exists()

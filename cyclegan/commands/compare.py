@@ -1,4 +1,7 @@
-"""`cyclegan compare`: the same images through many translators; one image grid, one table."""
+"""`cyclegan compare`: the same images through many translators; one image grid, one table.
+
+Modules that are slow to import are imported by functions, so that --help needs none of them.
+"""
 
 import argparse
 import sys
@@ -7,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclegan.config import dump, load
-from cyclegan.errors import UserError
+from cyclegan.commands.arguments import add_overrides, print_skipped
+from cyclegan.errors import UserError, expanded
 from cyclegan.evaluation.compare_config import (
     CheckpointConfig,
     ColorTransferConfig,
@@ -18,8 +21,6 @@ from cyclegan.evaluation.compare_config import (
     RunConfig,
     TranslatorConfig,
 )
-from cyclegan.experiment import RUNS
-from cyclegan.provenance import environment
 
 if TYPE_CHECKING:
     from cyclegan.evaluation.comparison import Comparison, Cost, Entry
@@ -27,18 +28,24 @@ if TYPE_CHECKING:
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
-    """Add the arguments of `cyclegan compare`, except --set."""
-    verb.add_argument("comparison", type=Path, help="experiments/compare/baselines.yaml")
+    """Add the arguments of `cyclegan compare`."""
+    verb.add_argument("comparison", type=expanded, help="experiments/compare/baselines.yaml")
+    add_overrides(verb)
     verb.set_defaults(run=lambda options: run(options.comparison, options.set))
 
 
 def run(path: Path, overrides: Sequence[str]) -> int:
     """Compare and write the report; translators that fail are named, and the others continue."""
+    from cyclegan.config import dump, load
+    from cyclegan.experiment import RUNS
+    from cyclegan.provenance import environment
+
     config = load(path, CompareConfig, overrides)
 
     from cyclegan.evaluation.comparison_report import failed, save_comparison, summary
 
     comparison = compare(config)
+    print_skipped([*config.images, *config.targets, *config.held_out])
     folder = RUNS / "compare" / path.stem
     save_comparison(folder, comparison, {"settings": dump(config), **environment()})
     print(summary(comparison))
@@ -51,13 +58,13 @@ def run(path: Path, overrides: Sequence[str]) -> int:
 def compare(config: CompareConfig) -> "Comparison":
     """Build every translator, then run all on the same images."""
     from cyclegan.data.task import Task
-    from cyclegan.evaluation.comparison import compare_translators, find_images
+    from cyclegan.evaluation.comparison import compare_translators, locate_images
     from cyclegan.evaluation.evaluator import EvaluationOptions
     from cyclegan.precision import choose_device
 
-    images = find_images(config.images, config.count)
+    images = locate_images(config.images, config.count)
     entries = {name: _entry(translator, images, config.device) for name, translator in config.translators.items()}
-    references, held_out = (find_images(places) if places else [] for places in (config.targets, config.held_out))
+    references, held_out = (locate_images(places) if places else [] for places in (config.targets, config.held_out))
     metrics = None if "all" in config.metrics else config.metrics
     task = Task(name="comparison", to="", sources=images, references=references, held_out=held_out)
     device = choose_device(config.device)
@@ -77,14 +84,14 @@ def _entry(config: TranslatorConfig, images: Sequence[Path], device: str) -> "En
 
 def _build(config: TranslatorConfig, images: Sequence[Path], device: str) -> "Entry":
     from cyclegan.evaluation.baselines import Identity
-    from cyclegan.evaluation.comparison import UNTRAINED, Entry, OneStylePerImage, color_transfer, find_images
+    from cyclegan.evaluation.comparison import UNTRAINED, Entry, OneStylePerImage, color_transfer, locate_images
     from cyclegan.inference.load import load
 
     match config:
         case IdentityConfig():
             return Entry(Identity(), UNTRAINED)
         case ColorTransferConfig():
-            styles = find_images(config.style)
+            styles = locate_images(config.style)
             return Entry(color_transfer(images, styles, config.flatten), replace(UNTRAINED, style_images=len(styles)))
         case RunConfig():
             loaded = load(config.folder, device)
@@ -92,7 +99,7 @@ def _build(config: TranslatorConfig, images: Sequence[Path], device: str) -> "En
             return Entry(loaded.translator(config.to), _cost(loaded, config.folder, config.to))
         case CheckpointConfig() | MethodFileConfig():
             path = config.path if isinstance(config, CheckpointConfig) else config.file
-            styles = find_images(config.style, config.count)
+            styles = locate_images(config.style, config.count)
             groups = [styles] if config.several == "mixed" else [[style] for style in styles]
             bound = [load(path, device, group) for group in groups]
             translator = OneStylePerImage([one.translator() for one in bound])

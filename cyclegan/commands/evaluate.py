@@ -1,14 +1,15 @@
-"""`cyclegan evaluate`: score runs, a model, or a folder of translations that any program made."""
+"""`cyclegan evaluate`: score runs, a model, or a folder of translations that any program made.
+
+Modules that are slow to import are imported by functions, so that --help needs none of them.
+"""
 
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cyclegan.config import load
-from cyclegan.errors import UserError
-from cyclegan.experiment import RUNS, Experiment
-from cyclegan.provenance import environment
+from cyclegan.commands.arguments import positive, print_skipped
+from cyclegan.errors import UserError, expanded
 
 if TYPE_CHECKING:
     from cyclegan.data.task import Task
@@ -23,18 +24,18 @@ SCORES = ("truth", "realism", "failure modes")  # tables whose numbers are score
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of `cyclegan evaluate`."""
     verb.add_argument(
-        "folders", type=Path, nargs="+", help="runs, as of several seeds; a folder of translations; a model"
+        "folders", type=expanded, nargs="+", help="runs, as of several seeds; a folder of translations; a model"
     )
     verb.add_argument(
         "--domain", help="of translations and models: the domain whose test images are sources: photo2monet"
     )
     verb.add_argument("--to", help="of translations and models: name of the target: monet")
-    verb.add_argument("--sources", type=Path, help="instead of a domain: folder of the source images")
-    verb.add_argument("--targets", type=Path, help="and folder of real images of the target")
-    verb.add_argument("--held-out", type=Path, help="and folder of more of them that were not trained on")
-    verb.add_argument("--out", type=Path, help="folder of the report; by default in the run")
-    verb.add_argument("--limit", type=_positive, metavar="IMAGES", help="at most so many test images, evenly spaced")
-    verb.add_argument("--count", type=_positive, dest="limit", help=argparse.SUPPRESS)  # earlier name
+    verb.add_argument("--sources", type=expanded, help="instead of a domain: folder of the source images")
+    verb.add_argument("--targets", type=expanded, help="and folder of real images of the target")
+    verb.add_argument("--held-out", type=expanded, help="and folder of more of them that were not trained on")
+    verb.add_argument("--out", type=expanded, help="folder of the report; by default in the run")
+    verb.add_argument("--limit", type=positive, metavar="IMAGES", help="at most so many test images, evenly spaced")
+    verb.add_argument("--count", type=positive, dest="limit", help=argparse.SUPPRESS)  # earlier name
     verb.add_argument("--metrics", nargs="+", help="only these: psnr ssim patch-swd kid-inception ms-ssim lpips ...")
     verb.add_argument("--fetch", action="store_true", help="download the weights that metrics lack")
     verb.set_defaults(run=run)
@@ -42,6 +43,8 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score runs on their test images, or translations and models on those of a domain or of folders."""
+    from cyclegan.experiment import RUNS
+
     folder = options.folders[0]
     how = {"limit": options.limit, "metrics": options.metrics, "fetch": options.fetch}
     if all((each / "config.yaml").exists() for each in options.folders):
@@ -51,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         out = options.out or RUNS / "evaluation" / folder.absolute().stem
         evaluate_translations(folder, _task(options), out, **how)
+        print_skipped(filter(None, [folder, options.sources, options.targets, options.held_out]))
     return 0
 
 
@@ -64,7 +68,9 @@ def evaluate_run(
 ) -> dict[str, float]:
     """Score the newest weights of a run, and its best ones on validation; returns the scores of the
     newest."""
+    from cyclegan.config import load
     from cyclegan.data.dataset import open_dataset
+    from cyclegan.experiment import Experiment
 
     experiment = load(folder / "config.yaml", Experiment)
     if not experiment.data.spec.is_rgb8:
@@ -178,6 +184,7 @@ def _options(
 def _report(out: Path, results: Mapping[str, "Results"], provenance: Mapping[str, Any]) -> None:
     """Print and write."""
     from cyclegan.evaluation.report import as_text, save_report
+    from cyclegan.provenance import environment
 
     for name, each in results.items():
         print(f"\n{name}\n\n{as_text(each)}")

@@ -1,15 +1,25 @@
 """`cyclegan show`: print the resolved settings of an experiment or a run, and what training it takes on this device."""
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from cyclegan.commands.arguments import add_overrides
 from cyclegan.config import dump, load
-from cyclegan.errors import UserError, enough_memory
-from cyclegan.experiment import Experiment
+from cyclegan.errors import UserError, enough_memory, expanded
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `cyclegan show`."""
+    parser.add_argument("experiment", type=expanded, help="a YAML file or a run folder")
+    add_overrides(parser)
+    parser.set_defaults(run=lambda given: show(given.experiment, given.set))
 
 
 def show(path: Path, overrides: Sequence[str]) -> int:
     """Print settings as YAML, and a forecast as comments."""
+    from cyclegan.experiment import Experiment
+
     experiment = load(path / "config.yaml" if path.is_dir() else path, Experiment, overrides)
     print(dump(experiment), end="", flush=True)
 
@@ -18,11 +28,11 @@ def show(path: Path, overrides: Sequence[str]) -> int:
     from cyclegan.precision import choose_device
     from cyclegan.training.plan import describe, forecast
 
-    device = choose_device(experiment.training.device)
     try:
+        device = choose_device(experiment.training.device, "training.device")
         with only_what_is_here():
             method = experiment.method.build(experiment.data.spec).to(device)
-    except UserError as error:  # it needs weights that are not here yet; to show it is no reason to fetch them
+    except UserError as error:  # it needs a device or weights that are not here; to show it is no reason to fetch them
         print(f"# no forecast: {error}")
         return 0
     remedy = experiment.method.remedies.get("memory", "take a device that has more")

@@ -1,25 +1,49 @@
 """`cyclegan train`: say what will happen, train or continue, then score."""
 
+import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cyclegan.commands.arguments import add_overrides, folder
 from cyclegan.config import dump, load
-from cyclegan.errors import UserError, enough_memory
-from cyclegan.experiment import RUNS, Experiment, complete
-from cyclegan.provenance import commit, environment
-from cyclegan.release import describe
+from cyclegan.errors import UserError, enough_memory, expanded, printable
 
 if TYPE_CHECKING:
     import torch
 
     from cyclegan.data.dataset import Dataset
+    from cyclegan.experiment import Experiment
     from cyclegan.training.run import Run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `cyclegan train`."""
+    parser.add_argument("experiment", type=expanded, nargs="?", help="experiments/cyclegan/photo2painting.yaml")
+    parser.add_argument("--x", type=folder, help="instead of a file: a folder of images to translate from …")
+    parser.add_argument("--y", type=folder, help="… and one to translate to; settings are suggested, shown and saved")
+    add_overrides(parser)
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Train the experiment of a file, or on two folders."""
+    folders = (given.x, given.y)
+    if given.experiment is not None and folders == (None, None):
+        train(given.experiment, given.set)
+        return 0
+    if given.experiment is None and None not in folders:
+        from cyclegan.commands.train_folders import train_folders
+
+        return train_folders(*folders, given.set)
+    raise UserError("train: give either the YAML file of an experiment, or two folders: --x photos --y paintings")
 
 
 def train(path: Path, overrides: Sequence[str]) -> Path:
     """Train the experiment of a file, or continue it; returns the folder of the run."""
+    from cyclegan.experiment import RUNS, Experiment, complete
+
     experiment = load(path, Experiment, overrides)
 
     from cyclegan import distributed
@@ -27,10 +51,11 @@ def train(path: Path, overrides: Sequence[str]) -> Path:
     from cyclegan.data.dataset import open_dataset
     from cyclegan.metrics.table import WITHOUT_WEIGHTS
     from cyclegan.precision import choose_device
+    from cyclegan.provenance import environment
     from cyclegan.training.lock import locked
     from cyclegan.training.run import Run, SilentRun
 
-    joined = distributed.joined(choose_device(experiment.training.device))
+    joined = distributed.joined(choose_device(experiment.training.device, "training.device"))
     remedy = experiment.method.remedies.get("memory", "take a device that has more")
     with joined as device, enough_memory(lambda: f"{path}: a step needs more memory than there is; {remedy}"):
         require_processes(experiment, distributed.size())
@@ -46,7 +71,7 @@ def train(path: Path, overrides: Sequence[str]) -> Path:
     return folder
 
 
-def require_processes(experiment: Experiment, processes: int) -> None:
+def require_processes(experiment: "Experiment", processes: int) -> None:
     """Raise UserError for a method that several processes would not train as one does."""
     try:
         experiment.check(processes)
@@ -54,10 +79,12 @@ def require_processes(experiment: Experiment, processes: int) -> None:
         raise UserError(str(error)) from error
 
 
-def _train(experiment: Experiment, dataset: "Dataset", run: "Run", device: "torch.device") -> None:
+def _train(experiment: "Experiment", dataset: "Dataset", run: "Run", device: "torch.device") -> None:
     from cyclegan import distributed
     from cyclegan.evaluation.validation import Validator
     from cyclegan.protocols import Prepares, Translates
+    from cyclegan.provenance import commit
+    from cyclegan.release import describe
     from cyclegan.training import loop
     from cyclegan.training.plan import checkpoint_bytes, forecast, require_room
     from cyclegan.training.plan import describe as describe_training
@@ -73,7 +100,8 @@ def _train(experiment: Experiment, dataset: "Dataset", run: "Run", device: "torc
     run.say(f"run       {run.folder}")
     for line in dataset.describe():
         run.say(line)
-    run.leave_out(dataset.skipped)
+    run.leave_out(dataset.unreadable)
+    dataset.fingerprint.note_moved(run.moved)
     lines = describe_training(method, first, training, device, done=run.steps_done())
     if distributed.size() > 1:
         lines.append(f"processes {distributed.size()}, which share every batch of {experiment.data.batch_size}; each:")
@@ -106,7 +134,7 @@ def _train(experiment: Experiment, dataset: "Dataset", run: "Run", device: "torc
     )
 
 
-def flat_settings(experiment: Experiment) -> dict[str, bool | int | float | str]:
+def flat_settings(experiment: "Experiment") -> dict[str, bool | int | float | str]:
     """Dotted names and values, for TensorBoard's table of hyper-parameters."""
 
     def walk(value: Any, name: str) -> Iterator[tuple[str, bool | int | float | str]]:
@@ -114,6 +142,6 @@ def flat_settings(experiment: Experiment) -> dict[str, bool | int | float | str]
             for key, item in value.items():
                 yield from walk(item, f"{name}.{key}" if name else key)
         elif value is not None:
-            yield name, value if isinstance(value, bool | int | float | str) else str(value)
+            yield name, value if isinstance(value, bool | int | float | str) else printable(str(value))
 
     return dict(walk(asdict(experiment), ""))

@@ -38,7 +38,8 @@ class PictureCache:
         except OSError as error:
             raise BadPictureError(f"{picture}: not a readable picture ({error.strerror}); replace it") from error
         identity = f"{VERSION} {picture.resolve()} {status.st_size} {status.st_mtime_ns} {how}"
-        return self.folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npy"
+        digest = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()
+        return self.folder / f"{digest[:32]}.npy"
 
     def read(self, path: Path, kind: Kind = RGB) -> Shaped[Tensor, "_ h w"] | None:
         """What a file holds, mapped; None where there is none, or not a whole one."""

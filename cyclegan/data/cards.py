@@ -15,7 +15,7 @@ from typing import Literal
 import cyclegan
 from cyclegan.config import load
 from cyclegan.errors import UserError
-from cyclegan.pictures import find_pictures
+from cyclegan.pixels.find import find_images
 
 DATASETS = Path(cyclegan.__file__).parents[1] / "datasets"
 FOLDERS = ("trainA", "trainB", "testA", "testB")
@@ -214,7 +214,7 @@ def _require_pictures(root: Path) -> None:
         if not (root / name).is_dir():
             raise UserError(f"{root}: has no folder {name}; it needs {' '.join(FOLDERS)}, or delete it to start anew")
     for name in ("trainA", "trainB"):
-        if not find_pictures(root / name):
+        if not find_images(root / name):
             raise UserError(f"{root / name}: holds no picture; place some there, or delete {root} to start anew")
 
 

@@ -6,11 +6,11 @@ twice (in one folder, on both sides, in training and test), small ones, and how 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import permutations
+from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from cyclegan.data.cards import FOLDERS
-from cyclegan.data.duplicates import pairs, shapes
+from cyclegan.data.duplicates import nearest, repeated, shapes
 from cyclegan.errors import UserError
-from cyclegan.pictures import FORMATS, BadPictureError, find_pictures, passed_over
+from cyclegan.pictures import BadPictureError
 from cyclegan.pixels.files import read_raster
+from cyclegan.pixels.find import describe_skipped, none_found, scan
+from cyclegan.pixels.frames import count_frames
 from cyclegan.pixels.kind import RGB, Kind
 from cyclegan.pixels.pillow import flattened
 from cyclegan.pixels.raster import Raster
@@ -42,7 +44,8 @@ class Look:
     mode: str  # as stored: "RGB", "L", "CMYK", "TIFF of 3 × uint16", …
     transparent: bool
     grey: bool
-    shape: np.ndarray  # see cyclegan.data.duplicates
+    frames: int = 1  # or pages; the first is read
+    shape: np.ndarray  # float32; see cyclegan.data.duplicates
     peak: int | None = None  # the highest value of 16 bits whose range is not declared
 
 
@@ -54,7 +57,7 @@ class Report:
     counts: dict[str, int]  # part -> pictures, bad ones too
     looks: dict[str, list[Look]]  # part -> the good ones
     bad: tuple[str, ...]  # each names a file or a folder, and why
-    passed_over: dict[str, Counter[str]] = field(default_factory=dict)  # part -> suffix -> files
+    skipped: dict[str, Counter[str]] = field(default_factory=dict)  # part -> suffix -> files
 
     @property
     def all_looks(self) -> list[Look]:
@@ -73,9 +76,10 @@ class Report:
 
     def notes(self) -> Iterator[str]:
         """What is allowed and may yet disappoint."""
-        for (one, other), twins in sorted(self._twins().items()):
-            where = f"twice in {one}" if one == other else f"in both {one} and {other}"
-            yield f"{_many(len(twins))} {where}: {_some(f'{a.path} = {b.path}' for a, b in twins)}"
+        for where, part, twins in self._near_duplicates():
+            counted = f"{len(twins):,} of {_many(len(self.looks[part]))}"
+            named = _some(f"{a.path} = {b.path}" for a, b in twins)
+            yield f"near duplicates{where}: {counted} in {part} could be left out: {named}"
         small = [look for look in self.all_looks if min(look.width, look.height) < SMALL]
         if small:
             named = _some(f"{look.path} ({look.width}×{look.height})" for look in small)
@@ -84,6 +88,9 @@ class Report:
             grey, clear = sum(look.grey for look in of_part), sum(look.transparent for look in of_part)
             if grey:
                 yield f"{_many(grey)} of {len(of_part)} in {part} without color"
+            if several := sum(look.frames > 1 for look in of_part):
+                first = "with more than one frame or page; training reads the first"
+                yield f"{_many(several)} of {len(of_part)} in {part} {first}"
             if clear:
                 yield f"{_many(clear)} of {len(of_part)} in {part} with an alpha channel, to be laid on white"
         yield from self._unused_ranges()
@@ -98,18 +105,23 @@ class Report:
                 values = f"the values of {_many(len(peaks))} of 16 bits in {part}"
                 yield f"{values} use 0…{max(peaks)} of 65,535: declare {key}, as [0, {top}]"
 
-    def _twins(self) -> dict[tuple[str, str], list[tuple[Look, Look]]]:
-        """Parts → the pictures of the one that are nearly the same as one of the other."""
-        looks = self.all_looks
-        part_of = [part for part, of_part in self.looks.items() for _ in of_part]
-        found: dict[tuple[str, str], list[tuple[Look, Look]]] = {}
-        for i, j in pairs(np.stack([look.shape for look in looks])) if looks else ():
-            found.setdefault((part_of[i], part_of[j]), []).append((looks[i], looks[j]))
-        return found
+    def _near_duplicates(self) -> Iterator[tuple[str, str, list[tuple[Look, Look]]]]:
+        """(where, part, its pictures that could be left out, each with the one it resembles, that one first)."""
+        every = {part: np.stack([look.shape for look in looks]) for part, looks in self.looks.items() if looks}
+        for part, of_part in every.items():
+            if found := repeated(of_part):
+                yield "", part, self._pairs(found, part, part)
+        for one, other in combinations(every, 2):
+            if found := nearest(every[other], every[one]):
+                yield f" in both {one} and {other}", other, self._pairs(found, one, other)
+
+    def _pairs(self, found: Mapping[int, int], one: str, other: str) -> list[tuple[Look, Look]]:
+        """Pictures of two parts by their positions; `found` has those of the second first."""
+        return [(self.looks[one][first], self.looks[other][again]) for again, first in found.items()]
 
     def __str__(self) -> str:
         """Some lines for people."""
-        others = sum(self.passed_over.values(), Counter[str]())
+        skipped = describe_skipped(sum(self.skipped.values(), Counter[str]()))
         return "\n".join(
             [
                 f"{' and '.join(map(str, self.folders))}: "
@@ -117,7 +129,7 @@ class Report:
                 *(f"  {name:8} {count}" for name, count in self.counts.items()),
                 f"  sizes    {_commonest(self.sizes)}",
                 f"  modes    {_commonest(self.modes)}",
-                *([f"passed over: {_by_suffix(others)}"] if others else []),
+                *filter(None, [skipped]),
                 *(f"note: {line}" for line in self.notes()),
                 *(f"bad: {line}" for line in self.bad),
             ]
@@ -132,19 +144,18 @@ def check(*folders: Path, kinds: Sequence[Kind] = (RGB, RGB)) -> Report:
     require_apart(*folders)
     parts = _parts(folders)
     kind_of = {name: kinds[_side(i, name, parts)] for i, name in enumerate(parts)}
-    files = {name: find_pictures(part, arrays=not kind_of[name].is_rgb) for name, part in parts.items()}
-    seen = {name: look_at_all(paths, kind_of[name]) for name, paths in files.items()}
-    others = {name: passed_over(part) for name, part in parts.items()}
-    empty = [name for name, paths in files.items() if not paths]
+    found = {name: scan(part, arrays=not kind_of[name].is_rgb) for name, part in parts.items()}
+    seen = {name: look_at_all(images, kind_of[name]) for name, (images, _) in found.items()}
+    empty = [name for name, (images, _) in found.items() if not images]
     return Report(
         folders=folders,
-        counts={name: len(paths) for name, paths in files.items()},
+        counts={name: len(images) for name, (images, _) in found.items()},
         looks={name: [look for look in looks if isinstance(look, Look)] for name, looks in seen.items()},
         bad=(
-            *(f"{parts[name]}: holds no picture ({' '.join(FORMATS)}){remedy(others[name])}" for name in empty),
+            *(str(none_found(parts[name], arrays=not kind_of[name].is_rgb)) for name in empty),
             *(str(look) for looks in seen.values() for look in looks if isinstance(look, BadPictureError)),
         ),
-        passed_over=others,
+        skipped={name: skipped for name, (_, skipped) in found.items()},
     )
 
 
@@ -155,11 +166,6 @@ def require_apart(*folders: Path) -> None:
             raise UserError(f"{one} and {other}: are the same folder; give one for each side")
         if one.resolve().is_relative_to(other.resolve()):
             raise UserError(f"{one} and {other}: the first lies in the second; give each side a folder of its own")
-
-
-def remedy(others: Counter[str]) -> str:
-    """How a message about too few pictures goes on, if there are files that were passed over."""
-    return f"; passed over: {_by_suffix(others)}; convert pictures to jpg or png" if others else ""
 
 
 def _parts(folders: Sequence[Path]) -> dict[str, Path]:
@@ -188,7 +194,7 @@ def look_at_all(paths: Sequence[Path], kind: Kind = RGB) -> list[Look | BadPictu
 
 def _look(path: Path, kind: Kind) -> Look | BadPictureError:
     try:
-        raster = read_raster(path, kind)
+        raster, frames = read_raster(path, kind), count_frames(path, kind)
     except BadPictureError as error:
         return error
     array = _visible(raster, kind)
@@ -199,6 +205,7 @@ def _look(path: Path, kind: Kind) -> Look | BadPictureError:
         height=array.shape[0],
         mode=raster.tags.mode,
         transparent=raster.alpha is not None,
+        frames=frames,
         grey=bool((small.max(axis=2) - small.min(axis=2)).max() <= COLORED),
         shape=shapes([array])[0],
         peak=int(raster.values.max()) if raster.values.dtype == np.uint16 and kind.range is None else None,
@@ -216,13 +223,6 @@ def _visible(raster: Raster, kind: Kind) -> np.ndarray:
 def _commonest(counts: Counter[str]) -> str:
     shown = ", ".join(f"{name} ({count})" for name, count in counts.most_common(SHOWN))
     return f"{shown}, and {len(counts) - SHOWN} others" if len(counts) > SHOWN else shown or "none"
-
-
-def _by_suffix(counts: Counter[str]) -> str:
-    """The commonest first."""
-    return ", ".join(
-        f"{count:,} {suffix}" for suffix, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    )
 
 
 def _many(count: int) -> str:

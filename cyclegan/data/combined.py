@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from cyclegan.errors import UserError
-from cyclegan.pictures import BadPictureError, find_pictures, read_picture, write_picture
+from cyclegan.pictures import BadPictureError, read_picture, write_picture
+from cyclegan.pixels.find import find_images
 
 PARTS = {"train": "train", "val": "train", "test": "test"}  # sub-folder of an archive -> split
 
@@ -21,7 +22,7 @@ def split_combined(folder: Path) -> Path:
     sources = _combined_images(folder)
     names = {f"{part}{side}/{name}" for part, name in sources for side in "AB"}
     if halves.exists():
-        if names != {path.relative_to(halves).as_posix() for path in find_pictures(halves)}:
+        if names != {path.relative_to(halves).as_posix() for path in find_images(halves)}:
             raise UserError(f"{halves}: does not hold the halves of {folder}; remove it, and they are cut anew")
         return halves
     with tempfile.TemporaryDirectory(dir=halves.parent, suffix=".part") as place:
@@ -36,7 +37,7 @@ def split_combined(folder: Path) -> Path:
 def images_by_name(folder: Path, arrays: bool = False) -> dict[str, Path]:
     """Images by relative name without suffix. Raises UserError for two of one name."""
     found: dict[str, Path] = {}
-    for path in find_pictures(folder, arrays):
+    for path in find_images(folder, arrays):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
             raise UserError(f"{path}: has the name of {found[name].name}, and pairs are matched by name; rename one")
@@ -48,7 +49,7 @@ def _combined_images(folder: Path) -> dict[tuple[str, str], Path]:
     """(split, name of the halves) -> image."""
     images = images_by_name(folder)
     if not images:
-        raise UserError(f"{folder}: holds no picture; data.combined names a folder of images A|B")
+        raise none_found(folder)
     parts = {name: PARTS.get(name.partition("/")[0], "train") for name in images}
     return {(part, f"{name.replace('/', '_')}.png"): images[name] for name, part in parts.items()}
 

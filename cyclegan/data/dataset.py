@@ -40,7 +40,7 @@ class Dataset(Protocol):
     spec: DataSpec
     stream: Stream
     fingerprint: Fingerprint
-    skipped: Sequence[str]  # unreadable files, and why
+    unreadable: Sequence[str]  # files that are left out, and why
     counts: Mapping[str, int]  # training images by what users call them
 
     def held_out(self, split: Split, count: int = 4) -> Any:

@@ -22,7 +22,8 @@ from PIL import Image
 
 from cyclegan.data.painting import paint, palette, tint
 from cyclegan.errors import UserError
-from cyclegan.pictures import find_pictures, read_picture, write_picture
+from cyclegan.pictures import read_picture, write_picture
+from cyclegan.pixels.find import find_images
 
 Painter: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
@@ -66,7 +67,7 @@ def verify(folder: Path, sha256: str) -> None:
 def checksum(folder: Path) -> str:
     """The SHA-256 of all pictures below a folder: relative name, size and pixels of each, in order of the names."""
     digest = hashlib.sha256()
-    for path in find_pictures(folder):
+    for path in find_images(folder):
         pixels = read_picture(path)
         digest.update(f"{path.relative_to(folder).as_posix()} {pixels.shape}\n".encode())
         digest.update(pixels.tobytes())

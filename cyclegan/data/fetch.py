@@ -17,7 +17,7 @@ from tqdm import tqdm
 from cyclegan.data.archive import require_space, unpack
 from cyclegan.data.cards import FOLDERS, Archive, Card, DataMissingError, Domain, locate, missing, places
 from cyclegan.errors import LOST, UserError, refused
-from cyclegan.pictures import find_pictures
+from cyclegan.pixels.find import find_images
 
 CHUNK = 1 << 20
 TIMEOUT = 30  # seconds without a byte
@@ -118,7 +118,7 @@ def _verify(path: Path, wanted: Archive, where: str) -> None:
 
 def _compare_counts(folder: Path, card: Card) -> None:
     for name in FOLDERS:
-        found, expected = len(find_pictures(folder / name)), card.counts[name]
+        found, expected = len(find_images(folder / name)), card.counts[name]
         if found != expected:
             raise WrongContentError(f"{card.name}.zip: {name} holds {found} pictures, its card says {expected}")
 

@@ -94,7 +94,7 @@ class GlyphsDataset:
         self.name = f"{len(config.fonts)}fonts"
         self.table = torch.stack([_read_sheet(path, config) for path in config.fonts])
         self.parts = split_table([path.stem for path in config.fonts], config.characters, config.novel)
-        self.skipped: list[str] = []
+        self.unreadable: list[str] = []
         self.counts = {"glyph": len(self.parts["D1"].fonts) * len(self.parts["D1"].characters)}
         self.fingerprint = Fingerprint({"target": ("fonts", config.fonts)})
         self.stream = Stream(self._source("D1"), config, device, micro_batches)

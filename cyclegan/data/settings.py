@@ -12,6 +12,7 @@ from typing import Literal
 from cyclegan.config import Variants
 from cyclegan.data.cards import find_domain
 from cyclegan.data.spec import DataSpec
+from cyclegan.errors import printable
 from cyclegan.pixels.kind import MOST as MAX_CHANNELS
 from cyclegan.pixels.kind import RGB, Kind
 
@@ -246,7 +247,7 @@ class GlyphsConfig(ReadingConfig):
 
 def names_of(x: Path, y: Path) -> tuple[str, str]:
     """Names of two folders as sides: their own, or "x" and "y" if these are equal."""
-    name_x, name_y = x.absolute().name, y.absolute().name
+    name_x, name_y = printable(x.absolute().name), printable(y.absolute().name)
     return (name_x, name_y) if name_x != name_y else ("x", "y")
 
 

@@ -28,7 +28,7 @@ class SidesDataset:
         self.seed = seed
         self.splits = find_splits(config)
         self.name = self.splits.domain
-        self.skipped = [str(bad) for bad in self.splits.skipped]
+        self.unreadable = [str(bad) for bad in self.splits.unreadable]
         self.spec = replace(config.spec, formats=formats_of(config, self.splits))
         self.counts = {side.name: len(side.train) for side in self._sides}
         self.fingerprint = Fingerprint(
@@ -73,4 +73,4 @@ class SidesDataset:
         if self.splits.x.validation:
             counts = " + ".join(str(len(side.validation)) for side in self._sides)
             lines.append(f"validates on {counts} images kept aside; the best weights go to best.safetensors")
-        return lines
+        return [*lines, self.splits.skipped] if self.splits.skipped else lines

@@ -17,8 +17,9 @@ from cyclegan.data.combined import images_by_name, split_combined
 from cyclegan.data.settings import PairedConfig, SidesConfig
 from cyclegan.data.task import Task
 from cyclegan.errors import UserError
-from cyclegan.pictures import BadPictureError, find_pictures
+from cyclegan.pictures import BadPictureError
 from cyclegan.pixels.files import kind_of
+from cyclegan.pixels.find import Found, describe_skipped, find_images, none_found, scan, skipped_below
 from cyclegan.pixels.kind import Kind
 
 TEST_SHARE = 20  # of the images of a plain folder, one in so many is kept from training …
@@ -54,7 +55,8 @@ class Splits:
     y: Side
     paired: frozenset[str] = frozenset()  # splits in which the images of X and Y correspond one to one
     border: int = 0  # px of the border of a test image that are not scored
-    skipped: list[BadPictureError] = field(default_factory=list)  # unreadable files, and why
+    unreadable: list[BadPictureError] = field(default_factory=list)  # files that are left out, and why
+    skipped: str = ""  # a line on the files that are no images by their names, if there are any
 
     def tasks(self, split: Split = "test") -> list[Task]:
         """X → Y and Y → X."""
@@ -115,26 +117,36 @@ def _of_domain(name: str, paired: bool) -> Splits:
     domain = find_domain(name)
     card = domain.card
     if paired and not card.paired:
-        raise UserError(
-            f"data.domain: {name} has no pairs to train on; take data.name unpaired, or a card that has them"
-        )
-    files = {part: find_pictures(folder) for part, folder in folders(domain, locate(domain)).items()}
+        raise UserError(f"data.domain: {name} has no pairs to train on; take data.name unpaired, or another domain")
+    places = folders(domain, locate(domain))
+    files = {part: find_images(folder) for part, folder in places.items()}
     x, y = (Side(name=getattr(domain, side), train=files[f"train_{side}"], test=files[f"test_{side}"]) for side in "xy")
     if paired:
         _require_aligned(name, x.train, y.train)
     splits = frozenset({"train", "test", "validation"} if paired else {"test"} if card.paired_test else ())
-    return Splits(domain=name, x=x, y=y, paired=splits, border=card.margin)
+    skipped = skipped_below(places.values())
+    return Splits(domain=name, x=x, y=y, paired=splits, border=card.margin, skipped=skipped)
 
 
 def _of_folders(config: SidesConfig) -> Splits:
-    x, y = (_folder(config, side) for side in ("x", "y"))
-    require_apart(x, y)
-    name_x, name_y = config.side_names
+    places = {side: _folder(config, side) for side in ("x", "y")}
+    found = {side: _scan(config, side, folder) for side, folder in places.items()}
+    require_apart(*places.values())
     sides = []
-    for folder, side, name in ((x, "x", name_x), (y, "y", name_y)):
-        train, test = hold_out(find_pictures(folder, arrays=not config.is_usual(side)), folder)  # type: ignore[arg-type]
+    for name, (side, folder) in zip(config.side_names, places.items(), strict=True):
+        train, test = hold_out(found[side].images, folder)
         sides.append(Side(name=name, train=train, test=test))
-    return Splits(domain=f"{name_x}2{name_y}", x=sides[0], y=sides[1])
+    skipped = describe_skipped(found["x"].skipped + found["y"].skipped)
+    return Splits(domain="2".join(config.side_names), x=sides[0], y=sides[1], skipped=skipped)
+
+
+def _scan(config: SidesConfig, side: str, folder: Path) -> Found:
+    """Images of a side, arrays too where it is not 8-bit RGB. Raises UserError for none."""
+    arrays = not config.is_usual(side)  # type: ignore[arg-type]
+    found = scan(folder, arrays=arrays)
+    if not found.images:
+        raise none_found(folder, arrays=arrays)
+    return found
 
 
 def _of_pairs(config: PairedConfig) -> Splits:
@@ -163,7 +175,7 @@ def _of_combined(config: PairedConfig, folder: Path) -> Splits:
         raise UserError(f"{folder}: no such folder; data.combined names a folder of images A|B")
     halves = split_combined(folder)
     a, b = ("A", "B") if config.direction == "a2b" else ("B", "A")
-    train, test = ([find_pictures(halves / f"{part}{side}") for side in (a, b)] for part in ("train", "test"))
+    train, test = ([find_images(halves / f"{part}{side}") for side in (a, b)] for part in ("train", "test"))
     if not test[0]:
         partner = dict(zip(*train, strict=True))
         train, test = ([x, [partner[path] for path in x]] for x in hold_out(train[0], halves))
@@ -207,7 +219,7 @@ def _skip_unreadable(splits: Splits, most: float) -> Splits:
     for part in splits.paired - {"validation"}:
         pairs = zip(getattr(splits.x, part), getattr(splits.y, part), strict=True)
         gone.update(path for pair in pairs if not gone.isdisjoint(pair) for path in pair)
-    return replace(splits, x=splits.x.without(gone), y=splits.y.without(gone), skipped=list(bad.values()))
+    return replace(splits, x=splits.x.without(gone), y=splits.y.without(gone), unreadable=list(bad.values()))
 
 
 def hold_out(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:

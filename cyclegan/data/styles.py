@@ -19,7 +19,8 @@ from cyclegan.data.stream import CPU, Stream, collate
 from cyclegan.data.task import Task
 from cyclegan.errors import UserError
 from cyclegan.images import from_bytes
-from cyclegan.pictures import find_pictures, read_picture, reduced
+from cyclegan.pictures import read_picture, reduced
+from cyclegan.pixels.find import find_images
 from cyclegan.protocols import Images
 
 CONTENT, STYLE = range(2)  # counters of what is drawn for a sample
@@ -65,7 +66,7 @@ class StylesDataset:
         self.spec = config.spec
         self.contents = _contents(config, self.spec.names["content"])
         self.name = f"{self.contents.name}2{'style' if len(config.styles) > 1 else self.spec.styles[0]}"
-        self.skipped: list[str] = []
+        self.unreadable: list[str] = []
         self.counts = {self.contents.name: len(self.contents.train)}
         for path in config.styles:
             if not path.is_file():
@@ -117,11 +118,11 @@ def _contents(config: StylesConfig, name: str) -> Side:
     if config.domain is not None:
         domain = find_domain(config.domain)
         files = folders(domain, locate(domain))
-        train, test = find_pictures(files["train_x"]), find_pictures(files["test_x"])
+        train, test = find_images(files["train_x"]), find_images(files["test_x"])
     else:
         folder = config.contents or Path()
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder; data.contents names a folder of content images")
-        train, test = hold_out(find_pictures(folder), folder)
+        train, test = hold_out(find_images(folder), folder)
     train, validation = keep_validation(train, config.validation)
     return Side(name=name, train=train, test=test, validation=validation)

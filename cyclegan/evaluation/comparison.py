@@ -31,7 +31,8 @@ from cyclegan.evaluation.timing import Timing, device_name, measure
 from cyclegan.functional.color import color_moments, monge_kantorovich
 from cyclegan.images import from_bytes, read, to_bytes
 from cyclegan.metrics.table import select
-from cyclegan.pictures import find_pictures, read_picture, reduced
+from cyclegan.pictures import read_picture, reduced
+from cyclegan.pixels.find import find_images, none_found
 from cyclegan.protocols import Images, Translator
 
 
@@ -139,12 +140,11 @@ def compare_translators(
     )
 
 
-def find_images(places: Sequence[Path], count: int | None = None) -> list[Path]:
-    """Image files that files and folders name; at most `count` of them, evenly spaced. Raises UserError for
-    none."""
-    found = [path for place in map(_located, places) for path in (find_pictures(place) if place.is_dir() else [place])]
+def locate_images(places: Sequence[Path], count: int | None = None) -> list[Path]:
+    """Image files that files and folders name; at most `count` of them, evenly spaced. Raises UserError for none."""
+    found = [path for place in map(_located, places) for path in (find_images(place) if place.is_dir() else [place])]
     if not found:
-        raise UserError(f"{', '.join(map(str, places))}: holds no images; give image files or folders")
+        raise none_found(*places)
     return subsample(found, count)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from cyclegan.errors import naming
+from cyclegan.errors import naming, printable
 from cyclegan.evaluation import html
 from cyclegan.evaluation.comparison import Comparison, Result
 from cyclegan.evaluation.image_grid import image_grid
@@ -44,7 +44,7 @@ def save_comparison(folder: Path, comparison: Comparison, provenance: Mapping[st
     }
     for name, text in texts.items():
         with naming(folder / name):
-            (folder / name).write_text(text, encoding="utf-8")
+            (folder / name).write_text(printable(text), encoding="utf-8")
 
 
 def summary(comparison: Comparison) -> str:

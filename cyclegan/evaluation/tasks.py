@@ -9,6 +9,7 @@ References Real images that realism is measured by; at most 1,000 of them.
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -19,7 +20,7 @@ from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.splits import MAX_REFERENCES, choose_references, find_splits
 from cyclegan.data.task import Task
 from cyclegan.errors import UserError
-from cyclegan.pictures import find_pictures
+from cyclegan.pixels.find import find_images, none_found
 
 SUFFIXES = ("_fake_A", "_fake_B", "_fake")  # of translations by other programs
 OTHERS = ("_real", "_rec", "_idt")  # files that the same programs put beside them
@@ -49,10 +50,10 @@ def task_of_domain(name: str, to: str | None = None) -> Task:
 def task_of_folders(sources: Path, targets: Path, held_out: Path | None = None) -> Task:
     """Images of any folders. Raises UserError for a folder without images."""
     folders = [folder for folder in (sources, targets, held_out) if folder is not None]
-    found = {folder: find_pictures(folder) if folder.is_dir() else [] for folder in folders}
-    for folder, pictures in found.items():
-        if not pictures:
-            raise UserError(f"{folder}: holds no images; give a folder of images")
+    found = {folder: find_images(folder) if folder.is_dir() else [] for folder in folders}
+    for folder, images in found.items():
+        if not images:
+            raise none_found(folder)
     return Task(
         name=f"{sources.absolute().name}2{targets.absolute().name}",
         to=targets.absolute().name,
@@ -63,9 +64,29 @@ def task_of_folders(sources: Path, targets: Path, held_out: Path | None = None) 
 
 
 def find_translations(folder: Path, sources: Sequence[Path]) -> dict[Path, Path]:
-    """Source -> its translation in a folder, by name; sources without one are missing."""
-    found = {_original(path.stem): path for path in find_pictures(folder) if not path.stem.endswith(OTHERS)}
-    return {path: found[path.stem] for path in sources if path.stem in found}
+    """Source -> its translation in a folder, by name; sources without one are missing.
+
+    Of several translations of one stem, the one whose path is most like the source's. Raises UserError where two
+    sources have one translation.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in find_images(folder):
+        if not path.stem.endswith(OTHERS):
+            found.setdefault(_original(path.stem), []).append(path)
+    chosen: dict[Path, Path] = {}  # translation -> source
+    for source in (path for path in sources if path.stem in found):
+        translation = max(reversed(found[source.stem]), key=lambda path: _likeness(path, source))
+        if other := chosen.get(translation):
+            raise UserError(f"{other} and {source}: have one translation, {translation}; translate both of them")
+        chosen[translation] = source
+    return {source: translation for translation, source in chosen.items()}
+
+
+def _likeness(one: Path, other: Path) -> tuple[int, bool, int]:
+    """Number of folders that two paths have in common at their ends; then equal suffixes; then a short first path."""
+    pairs = zip(reversed(one.parent.parts), reversed(other.parent.parts), strict=False)
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return shared, one.suffix.lower() == other.suffix.lower(), -len(one.parts)
 
 
 def choose(task: Task, limit: int | None = None) -> Chosen:

@@ -6,7 +6,8 @@ Computes   t(x) = T (x − μ_s) + μ_t with T Σ_s Tᵀ = Σ_t. Any rotation be
            cholesky   T = L_t L_s⁻¹,  Σ = L Lᵀ, L lower triangular
            pca        T = Σ_t^½ Σ_s^(−½)
            sym        T = Σ_s^(−½) (Σ_s^½ Σ_t Σ_s^½)^½ Σ_s^(−½): the symmetric one, which moves colors least (Pitié)
-Differs    where the source has no variance, as grey pictures have in their chroma, T is 0 (for cholesky, nearly).
+Differs    where the source has no variance, as grey pictures have in their chroma, T is 0 (for cholesky, nearly),
+           and a flat color, whose covariance has no Cholesky factor but for rounding, is mapped by pca.
 """
 
 from collections.abc import Iterable
@@ -81,8 +82,11 @@ def map_colors(images: Images, linear_map: LinearMap) -> Images:
 
 
 def _cholesky(source: Moments, target: Moments) -> LinearMap:
-    """T = L_t L_s⁻¹."""
-    of_source, of_target = (torch.linalg.cholesky(_regular(moments.covariance)) for moments in (source, target))
+    """T = L_t L_s⁻¹, or that of pca where rounding leaves a covariance without a factor, as that of one color."""
+    factors = (torch.linalg.cholesky_ex(_regular(moments.covariance)) for moments in (source, target))
+    (of_source, source_fails), (of_target, target_fails) = factors
+    if source_fails or target_fails:
+        return _pca(source, target)
     matrix = torch.linalg.solve_triangular(of_source, of_target, upper=False, left=False)
     return LinearMap(matrix, target.mean - matrix @ source.mean)
 

@@ -5,7 +5,8 @@
 .safetensors  the weights and their description in one file
 a folder      the same as model.safetensors, with config.json and a model card: ready for `hf upload`
 
-Graphs (cyclegan.inference.graph) are compared with the network at three sizes before they are put in their place.
+Graphs (cyclegan.inference.graph) are compared with the network before they are put in their place: on noise of three
+sizes, and on pictures of one color, among them black and a single pixel.
 """
 
 import io
@@ -27,6 +28,7 @@ from cyclegan.inference.graph import (
     OUTPUT,
     Graph,
     Pixels,
+    fitting_packages,
     from_pixels,
     open_session,
     required,
@@ -40,7 +42,9 @@ from cyclegan.inference.translate import writing
 from cyclegan.methods.bind import NetworkTranslator
 
 TOLERANCE = 1e-4  # of a range of 2: what two programs may differ by in float32
-CHECKED = ((1, 3, 64, 64), (2, 3, 50, 75), (1, 3, 97, 33))
+IR_VERSION = 9  # of the ONNX format: all that opset 20 needs; older runtimes refuse a higher one unread
+CHECKED = ((1, 3, 64, 64), (2, 3, 50, 75), (1, 3, 97, 33))  # of noise
+FLAT = {0: (1, 3, 50, 75), 90: (2, 3, 64, 64), 255: (1, 3, 1, 1)}  # of one level
 OPEN = {INPUT: {0: Dim("n"), 2: Dim("height"), 3: Dim("width")}}  # the axes of any size
 
 
@@ -109,13 +113,18 @@ def _save_graph(loaded: Loaded, out: Path, to: str, pixels: str) -> str:
 def difference(translator: NetworkTranslator, run: Callable[[Pixels], Pixels], kind: torch.dtype) -> float:
     """The largest difference between a graph and the network, of a range of 2; rounding to whole levels is none."""
     rounding = 0.0 if kind.is_floating_point else 0.5
-    random = torch.Generator().manual_seed(0)
     worst = []
-    for shape in CHECKED:
-        pixels = torch.randint(0, 256, shape, generator=random).to(kind)
+    for pixels in _checked(kind):
         exact = to_pixels(translator.translate(from_pixels(pixels)), torch.float64)
         worst.append((run(pixels).double() - exact).abs().max().sub(rounding).clamp(min=0) / 127.5)
     return float(torch.stack(worst).max())
+
+
+def _checked(kind: torch.dtype) -> Iterator[Pixels]:
+    """Pictures that a graph is compared with the network on."""
+    random = torch.Generator().manual_seed(0)
+    yield from (torch.randint(0, 256, shape, generator=random).to(kind) for shape in CHECKED)
+    yield from (torch.full(shape, level, dtype=kind) for level, shape in FLAT.items())
 
 
 def _traced(translator: NetworkTranslator, kind: torch.dtype) -> ExportedProgram:
@@ -133,8 +142,10 @@ def _traced(translator: NetworkTranslator, kind: torch.dtype) -> ExportedProgram
 
 def _write_onnx(program: ExportedProgram, path: Path, about: str) -> None:
     names = {INPUT: {axis: dim.__name__ for axis, dim in OPEN[INPUT].items()}}
-    onnx = torch.onnx.export(program, dynamo=True, dynamic_shapes=names, output_names=[OUTPUT], verbose=False)
+    with fitting_packages():
+        onnx = torch.onnx.export(program, dynamo=True, dynamic_shapes=names, output_names=[OUTPUT], verbose=False)
     assert onnx is not None
+    onnx.model.ir_version = IR_VERSION
     for node in onnx.model.graph:
         node.metadata_props.clear()
     onnx.model.metadata_props["about"] = about

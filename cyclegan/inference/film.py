@@ -35,11 +35,12 @@ from cyclegan.inference.original import Kinds, read_original
 from cyclegan.inference.plan import in_natural_order, plan, without_losses
 from cyclegan.inference.tiles import TiledTranslator, has_norms
 from cyclegan.inference.translate import Report, groups, prepared, require_steps, translate, translate_planned
-from cyclegan.inference.video import FILMS, BadFilmError, read_frames
+from cyclegan.inference.video import BadFilmError, read_frames
 from cyclegan.inference.video import Frame as VideoFrame
 from cyclegan.inference.video_writer import film_like
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.pictures import BadPictureError
+from cyclegan.pixels.find import FILMS
 from cyclegan.protocols import Translator, Watchable
 from cyclegan.threads import helpers
 

@@ -8,7 +8,8 @@ Describes  itself: the metadata `about` of the file is the description of the re
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +25,7 @@ from cyclegan.protocols import Images
 from cyclegan.release import read_description
 
 KINDS = {"uint8": torch.uint8, "float32": torch.float32}
+PACKAGES = "onnx onnxscript onnxruntime"
 INPUT, OUTPUT = "image", "translated"
 
 Pixels = Shaped[Tensor, "n 3 h w"]  # RGB in 0 … 255
@@ -110,10 +112,23 @@ def runner(session: Any) -> Callable[[Pixels], Pixels]:
 
 def required(*packages: str) -> Any:
     """The last of these packages, imported; all must be installed."""
-    try:
+    with fitting_packages():
         return [import_module(package) for package in packages][-1]
+
+
+@contextmanager
+def fitting_packages() -> Iterator[None]:
+    """Raise UserError that names a package which is missing, or of a version that lacks what is imported from it."""
+    try:
+        yield
     except ImportError as error:
-        raise UserError(f"{error.name} is not installed; pip install onnx onnxscript onnxruntime") from error
+        package = (error.name or "").partition(".")[0]
+        if package == error.name and isinstance(error, ModuleNotFoundError):
+            raise UserError(f"{package} is not installed; pip install {PACKAGES}") from error
+        raise UserError(
+            f"{package or 'onnx'} does not fit the installed torch ({str(error).splitlines()[0][:120]}); "
+            f"pip install --upgrade {PACKAGES}"
+        ) from error
 
 
 def _described(text: str) -> Mapping[str, Any] | None:

@@ -8,7 +8,7 @@ Reads      a run folder (its newest whole checkpoint), a checkpoint folder, a re
            exported .onnx file. Not .pt2: to read one is to run what its author has written into it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,22 +16,21 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from cyclegan.config import dump, parse
 from cyclegan.config import load as read_config
 from cyclegan.data.spec import DataSpec
-from cyclegan.errors import UserError
-from cyclegan.functional.color import luma
+from cyclegan.errors import UserError, expanded
 from cyclegan.images import read
 from cyclegan.inference.compiling import compiled
 from cyclegan.inference.graph import read_graph
 from cyclegan.inference.loaded import Loaded
+from cyclegan.inference.masks import read_masks
 from cyclegan.methods import METHODS, MethodConfig
 from cyclegan.methods.bind import NetworkTranslator
 from cyclegan.networks.frozen import frozen
 from cyclegan.precision import choose_device, choose_precision
-from cyclegan.protocols import Mixes, Stylizes, Trainable, Translates, Translator
+from cyclegan.protocols import Enlarges, Mixes, Stylizes, Trainable, Translates, Translator
 from cyclegan.release import BadDescriptionError, describe, read_description, read_spec
 from cyclegan.training.checkpoint import DamagedError, list_checkpoints, newest_checkpoint, read_release, verify
 
@@ -52,28 +51,29 @@ def load(
 ) -> Loaded:
     """What a run folder, a checkpoint folder, a released file or the settings of a method hold.
 
-    device     auto, cpu, cuda or mps.
+    device     auto, cpu, cuda, cuda:1 or mps.
     style      The example pictures of a method that paints after examples; without any, it is given them by `after`.
     weights    How much of each style, where several are mixed; by default they are equal.
-    masks      Instead, a grey picture for each style: white where it goes.
+    masks      Instead, a grey picture for each style: white where it goes, black or transparent elsewhere.
     overrides  Other settings than those of the file or of the training, as in ["alpha=0.5"].
     precision  Of a trained generator: float32, bfloat16 (twice as fast where the device has it, about one level of 255
                off), or auto, which takes bfloat16 there. Gatys and AdaIN have a setting of their own for it.
     compile    The generators, frozen: a minute or two at the first pictures, then faster.
     """
+    path = expanded(path)
     examples = _Examples(style, weights, masks)
     chosen = choose_device(device)
-    match Path(path).suffix:
+    dtype = choose_precision(precision, chosen)
+    match path.suffix:
         case ".yaml" | ".yml":
-            loaded = _load_settings(Path(path), chosen, examples, overrides)
+            loaded = _load_settings(path, chosen, examples, overrides)
         case ".onnx":
             changed = {"style": any(examples), "set": overrides, "precision": precision != "float32"}
-            loaded = _load_graph(Path(path), [name for name, given in changed.items() if given])
+            loaded = _load_graph(path, [name for name, given in changed.items() if given])
         case ".pt2":
             raise UserError(f"{path}: reading a .pt2 can run code of its author; give the .onnx or the release instead")
         case _:
-            loaded = _load_release(Path(path), chosen, examples, overrides)
-            dtype = choose_precision(precision, chosen)
+            loaded = _load_release(path, chosen, examples, overrides)
             if dtype != torch.float32:
                 loaded = replace(loaded, translators=_frozen(loaded.translators, dtype))
     return compiled(loaded) if compile else loaded
@@ -137,7 +137,8 @@ def _loaded(
     damages: Sequence[DamagedError],
 ) -> Loaded:
     networks = _networks(method, about) if isinstance(method, Trainable) else nn.ModuleDict()
-    translators = examples.translators(method, about, device)
+    styles = examples.pictures(method, about, device)
+    translators = examples.translators(method, about, styles, device)
     return Loaded(
         about=about,
         spec=spec,
@@ -145,6 +146,7 @@ def _loaded(
         translators={target: one for target, one in translators.items() if _is_whole(one)},
         pretrained=method.pretrained if isinstance(method, Stylizes) else {},
         damages=tuple(damages),
+        notes=tuple(examples.notes(method, styles)),
         stylizer=method if isinstance(method, Stylizes) else None,
         mixer=method if isinstance(method, Mixes) else None,
     )
@@ -181,26 +183,32 @@ class _Examples(NamedTuple):
     weights: Sequence[float | int] | None
     masks: Sequence[str | Path]
 
-    def translators(self, method: Any, about: Mapping[str, Any], device: torch.device) -> Mapping[str, Translator]:
+    def pictures(self, method: Any, about: Mapping[str, Any], device: torch.device) -> list[Float[Tensor, "1 3 _ _"]]:
+        """Style images, for a method that takes some."""
+        if any(self) and not isinstance(method, Stylizes):
+            targets = " or ".join(about["targets"])
+            raise UserError(f"--style: this model has learned to translate to {targets}; it takes no style image")
+        return [read(expanded(path)).to(device) for path in self.style]
+
+    def translators(
+        self, method: Any, about: Mapping[str, Any], styles: Sequence[Tensor], device: torch.device
+    ) -> Mapping[str, Translator]:
         """Target -> what translates to it; a method that stylizes is bound to its examples."""
         if not isinstance(method, Stylizes):
-            if any(self):
-                targets = " or ".join(about["targets"])
-                raise UserError(f"--style: this model has learned to translate to {targets}; it takes no style image")
             return method.translators if isinstance(method, Translates) else {}
         if not any(self):
             return {}
-        styles = [read(Path(path)).to(device) for path in self.style]
-        bound = method.bind(*styles, weights=self.weights, masks=self._masks(device))
+        masks = read_masks(self.masks).to(device) if self.masks else None
+        bound = method.bind(*styles, weights=self.weights, masks=masks)
         return dict.fromkeys(list(about["targets"])[:1], bound)
 
-    def _masks(self, device: torch.device) -> Float[Tensor, "_ _ _"] | None:
-        """The luma of the pictures in 0 … 1, all with the size of the first."""
-        if not self.masks:
-            return None
-        lumas = [luma(read(Path(path))).add(1).div(2)[None] for path in self.masks]
-        size = lumas[0].shape[2:]
-        return torch.cat([interpolate(mask, size, mode="area")[0] for mask in lumas]).to(device)
+    def notes(self, method: Any, styles: Sequence[Tensor]) -> Iterator[str]:
+        """Which styles are too small for the method, and what becomes of them."""
+        for path, style in zip(self.style, styles, strict=True):
+            larger = method.enlarged(style) if isinstance(method, Enlarges) else style
+            if larger is not style:
+                sizes = [f"{image.shape[3]}×{image.shape[2]}" for image in (style, larger)]
+                yield f"{path}: {sizes[0]} px is too small for a style; enlarged to {sizes[1]} px"
 
 
 def _find_release(path: Path) -> tuple[Path, list[DamagedError]]:

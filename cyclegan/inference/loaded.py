@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from cyclegan import __version__
 from cyclegan.config import parse
 from cyclegan.data.spec import DataSpec
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, expanded
 from cyclegan.images import from_bytes, to_bytes
 from cyclegan.inference.original import USUAL, Kinds
 from cyclegan.methods import METHODS, MethodConfig
@@ -40,6 +40,7 @@ class Loaded:
     translators: Mapping[str, Translator]  # target -> what translates to it
     pretrained: Mapping[str, str]  # the weights of others that it looks through: name, sha256 and more; or nothing
     damages: tuple[DamagedError, ...]  # newer checkpoints that were passed over
+    notes: tuple[str, ...] = ()  # changes that were made to the style images
     stylizer: Stylizes | None = None  # a method that takes style images
     mixer: Mixes | None = None  # a method that mixes its targets
 
@@ -129,8 +130,10 @@ class Loaded:
             batch = _as_batch(picture, self.kinds_to(to).source.channels)
             return translate(batch.float()).to(picture)[0 if picture.ndim == 3 else slice(None)]
         self.require_rgb("a picture", to)
+        if not isinstance(picture, Image.Image):
+            picture = expanded(picture)
         painted = Image.fromarray(to_bytes(translate(from_bytes(_as_array(picture))))[0].numpy())
-        profile = profile_of(picture) if isinstance(picture, Image.Image) else read_profile(Path(picture))
+        profile = profile_of(picture) if isinstance(picture, Image.Image) else read_profile(picture)
         if profile is not None:
             painted.info["icc_profile"] = profile
         return painted
@@ -149,8 +152,8 @@ def _as_batch(picture: Tensor, channels: int) -> AnyImages:
     return picture if picture.ndim == 4 else picture[None]
 
 
-def _as_array(picture: str | Path | Image.Image) -> np.ndarray:
+def _as_array(picture: Path | Image.Image) -> np.ndarray:
     """uint8 (h, w, 3), upright."""
     if isinstance(picture, Image.Image):
         return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
-    return read_picture(Path(picture))
+    return read_picture(picture)

@@ -1,7 +1,7 @@
-"""Generators of pytorch-CycleGAN-and-pix2pix, the authors' PyTorch code, as releases of ours with the same outputs.
+"""Generators of pytorch-CycleGAN-and-pix2pix and its relatives as releases of ours with the same outputs.
 
-Reads      the state dictionary of a ResnetGenerator of any width and number of blocks, with or without dropout (which
-           moves the second convolution of a block by one place), or of a UnetGenerator; of any version of that code.
+Reads      a state dictionary of any layout in cyclegan.inference.layouts, as it is, wrapped by DataParallel or
+           torch.compile, or one of several networks in nested dictionaries, as trainers save them.
 Keeps      the biases before instance norms, which the norm cancels: their parameters and ours are the same, in order.
 Drops      running means and variances of instance norms, which files of 2017 hold. That code normalizes by the image at
            hand all the same unless it is called with --eval; so do we.
@@ -20,63 +20,126 @@ from cyclegan.config import dump
 from cyclegan.data.spec import DataSpec
 from cyclegan.errors import UserError
 from cyclegan.inference.export import placed
+from cyclegan.inference.layouts import UNKNOWN, Layout, find_layout, is_generator
 from cyclegan.inference.release import save_release
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.build import build_generator
 from cyclegan.networks.settings import GeneratorConfig, UnetConfig
-from cyclegan.networks.weights import hash_file, read_tensors
+from cyclegan.networks.weights import hash_file, read_nested
+from cyclegan.pixels.kind import Kind
 from cyclegan.provenance import commit
 from cyclegan.release import describe
 
+WRAPPERS = ("module", "_orig_mod")  # of DataParallel and of torch.compile
+FIRST = re.compile(r"(?<![^.])model\.(1|model\.0)\.weight$")  # the first convolution
+MOST_HEADS = 200  # a U-Net has one for each size
 STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 
 
-def convert(file: Path, out: Path, x: str | None = None, y: str | None = None) -> str:
-    """Write a release of a generator X → Y; returns a line that says what was written."""
+def convert(file: Path, out: Path, x: str | None = None, y: str | None = None, key: str | None = None) -> str:
+    """Write a release of a generator X → Y; returns a line that says what was written.
+
+    key  The name of the generator in a file that holds several: netG_A, or state_dict.netG_A.
+    """
     if out.suffix not in (".safetensors", ""):
         raise UserError(f"{out}: is no name for a release; give .safetensors or a folder")
     x, y = _sides(file, x, y)
     if not file.is_file():
-        raise UserError(f"{file}: does not exist; give a .pth file of pytorch-CycleGAN-and-pix2pix")
-    config, network = read_generator(file)
+        raise UserError(f"{file}: does not exist; give a .pth file of a generator")
+    config, network = read_generator(file, key)
+    given, made = _channels(network)
+    identity = CycleGANConfig.lambda_identity if given == made else 0.0  # G(y) needs as many channels as y has
     about = {
         "domain": None,  # whatever the names, the file does not say which images it was trained on
-        "method": dump(CycleGANConfig(generator=config)),
+        "method": dump(CycleGANConfig(generator=config, lambda_identity=identity)),
         "networks": ["G"],
         "commit": commit(),
         "step": 0,  # the file does not say how many
         "imported": {"file": file.name, "sha256": hash_file(file)},
     }
-    about = describe(DataSpec(names={"x": x, "y": y}), [y], **about)
+    about = describe(_spec(x, y, given, made), [y], **about)
     with placed(out) as partial:
         save_release(partial, {"G": network}, about)
-    return f"{out}: {x} → {y}, {_said(config)} of {config.base_channels} channels at full size"
+    kinds = "" if given == made == 3 else f", from images of {given} to images of {made} channels"
+    return f"{out}: {x} → {y}, {_said(config)} of {config.base_channels} channels at full size{kinds}"
 
 
-def read_generator(file: Path) -> tuple[GeneratorConfig | UnetConfig, nn.Module]:
+def _spec(x: str, y: str, channels_x: int, channels_y: int) -> DataSpec:
+    formats = {"x": Kind(channels=channels_x), "y": Kind(channels=channels_y)}
+    return DataSpec(names={"x": x, "y": y}, formats=formats)
+
+
+def read_generator(file: Path, key: str | None = None) -> tuple[GeneratorConfig | UnetConfig, nn.Module]:
     """The settings that fit a file of weights, and a generator that holds them."""
-    tensors = {key.removeprefix("module."): tensor for key, tensor in read_tensors(file).items()}  # of several GPUs
-    config, convolutions, norms = _structure(tensors, file)
+    tensors = _chosen(_generators(file), file, key)
+    layout = _layout(tensors, file)
     with torch.device("meta"):
-        network = build_generator(config)
-    theirs = convolutions + (norms if config.norm == "batch" else [])
+        network = build_generator(layout.config, *layout.channels)
+    theirs = layout.convolutions + (layout.norms if layout.config.norm == "batch" else [])
     ours = [*_named(network, nn.Conv2d | nn.ConvTranspose2d), *_named(network, nn.BatchNorm2d)]
     names = {
         f"{their}.{key}": f"{our}.{key}"
         for our, their in zip(ours, theirs, strict=True)
         for key in network.get_submodule(our).state_dict()
     }
-    tensors = _plain(tensors, names, file)
-    if config.norm == "none":  # ours has all biases
-        bare = [f"{convolution}.bias" for convolution in convolutions[:-1]]
+    tensors = _plain({name: tensors[name] for name in tensors if name not in layout.filters}, names, file)
+    if layout.config.norm == "none":  # ours has all biases
+        bare = [f"{convolution}.bias" for convolution in layout.convolutions[:-1]]
         tensors |= {key: torch.zeros(network.get_parameter(names[key]).shape) for key in bare}
     _require_all(names, tensors, file)
     try:
         network.load_state_dict({our: tensors[their] for their, our in names.items()}, assign=True)
     except RuntimeError as error:
         wrong = str(error).splitlines()[1].strip()
-        raise UserError(f"{file}: is no generator of three channels ({wrong[:160]}); give another file") from error
-    return config, network
+        raise UserError(f"{file}: its layers do not fit each other ({wrong[:160]}); give another file") from error
+    return layout.config, network
+
+
+def _channels(network: nn.Module) -> tuple[int, int]:
+    """Of the images that a generator takes, and of those that it gives."""
+    first, *_, last = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
+    return first.in_channels, last.out_channels
+
+
+def _generators(file: Path) -> dict[str, dict[str, Tensor]]:
+    """Every generator in the file, by what its keys begin with: "" of a plain state dictionary, "state_dict.netG_A"."""
+    tensors: dict[str, Tensor] = {}
+    for key, tensor in read_nested(file).items():
+        name = _unwrapped(key)
+        if name in tensors:
+            raise UserError(f"{file}: holds {name[:60]!r} twice, wrapped and not; give a file of one network")
+        tensors[name] = tensor
+    heads = {key[: found.start()] for key in tensors if (found := FIRST.search(key))}
+    if len(heads) > MOST_HEADS:
+        raise UserError(f"{file}: holds {len(heads):,} networks; give a file of one")
+    below = {head: {key.removeprefix(head): t for key, t in tensors.items() if key.startswith(head)} for head in heads}
+    return {head.rstrip("."): inside for head, inside in sorted(below.items()) if is_generator(inside)}
+
+
+def _chosen(generators: Mapping[str, dict[str, Tensor]], file: Path, key: str | None) -> dict[str, Tensor]:
+    """The only one, or the one that is asked for."""
+    if not generators:
+        raise UserError(f"{file}: {UNKNOWN}")
+    wanted = None if key is None else _unwrapped(key).strip(".")
+    fitting = [head for head in generators if wanted is None or f".{head}".endswith(f".{wanted}")]
+    if len(fitting) == 1:
+        return generators[fitting[0]]
+    held = ", ".join(head[:60] or "one without a name" for head in list(generators)[:10])
+    if not fitting:
+        raise UserError(f"{file}: has no generator {key!r}; choose one with --key: {held}")
+    raise UserError(f"{file}: holds {len(generators)} generators; choose one with --key: {held}")
+
+
+def _unwrapped(key: str) -> str:
+    """Without what DataParallel and torch.compile put into names."""
+    return ".".join(part for part in key.split(".") if part not in WRAPPERS)
+
+
+def _layout(tensors: Mapping[str, Tensor], file: Path) -> Layout:
+    try:
+        return find_layout(tensors)
+    except ValueError as error:  # of the settings, too
+        raise UserError(f"{file}: {error}") from error
 
 
 def _said(config: GeneratorConfig | UnetConfig) -> str:
@@ -100,60 +163,6 @@ def _plain(tensors: Mapping[str, Tensor], names: Mapping[str, str], file: Path) 
             raise UserError(f"{file}: {name[:60]!r} is no tensor of finite numbers; give another file")
         plain[name] = tensor.detach().float()
     return plain
-
-
-def _structure(tensors: Mapping[str, Tensor], file: Path) -> tuple[GeneratorConfig | UnetConfig, list[str], list[str]]:
-    """The settings, and the names of the convolutions and the norms there, from the image to the result."""
-    depth = _depth(tensors)
-    blocks = {int(found[1]) for key in tensors if (found := re.match(r"model\.(\d{1,4})\.conv_block\.", key))}
-    first = tensors.get("model.model.0.weight" if depth else "model.1.weight")
-    if first is None or first.ndim != 4 or not len(first) or blocks != set(range(10, 10 + len(blocks))):
-        raise UserError(
-            f"{file}: is no generator of pytorch-CycleGAN-and-pix2pix; give the file of one, "
-            "<epoch>_net_G_A.pth or <epoch>_net_G_B.pth"
-        )
-    second = 5 if "model.10.conv_block.5.weight" in tensors else 6  # dropout comes before
-    convolutions, norms = _unet(depth) if depth else _resnet(len(blocks), second)
-    norm: Any = "none"  # there, without norms and with batch norms only the last convolution has a bias
-    if f"{norms[0]}.weight" in tensors:
-        norm = "batch"
-    elif sum(key.endswith(".bias") for key in tensors) > 1:
-        norm = "instance"
-    if depth:
-        return UnetConfig(base_channels=len(first), downsamplings=depth, norm=norm), convolutions, norms
-    return GeneratorConfig(base_channels=len(first), blocks=len(blocks), norm=norm), convolutions, norms
-
-
-def _resnet(blocks: int, second: int) -> tuple[list[str], list[str]]:
-    """c7s1-64, d128, d256, two of each block, u128, u64, c7s1-3; each but the last with a norm at the next place."""
-    places = [("model", 1), ("model", 4), ("model", 7)]
-    for block in range(10, 10 + blocks):
-        places += [(f"model.{block}.conv_block", 1), (f"model.{block}.conv_block", second)]
-    places += [("model", 10 + blocks), ("model", 13 + blocks), ("model", 17 + blocks)]
-    return [f"{at}.{place}" for at, place in places], [f"{at}.{place + 1}" for at, place in places[:-1]]
-
-
-def _unet(depth: int) -> tuple[list[str], list[str]]:
-    """The encoder, then the decoder; each size lies inside the larger one. No norms outermost and in the middle."""
-    inner = [_level(i) for i in range(1, depth)]
-    between, middle = inner[:-1], inner[-1]
-    down = ["model.model.0", *(f"{level}.1" for level in inner)]
-    up = [f"{middle}.3", *(f"{level}.5" for level in reversed(between)), "model.model.3"]
-    norms = [f"{level}.2" for level in between] + [f"{middle}.4"] + [f"{level}.6" for level in reversed(between)]
-    return down + up, norms
-
-
-def _level(i: int) -> str:
-    """Where the layers of a size are, each half of the one before."""
-    return "model.model.1.model" + (i - 1) * ".3.model"
-
-
-def _depth(tensors: Mapping[str, Tensor]) -> int:
-    """How many down-samplings a U-Net has; 0 if it is none."""
-    depth = 1
-    while f"{_level(depth)}.1.weight" in tensors:
-        depth += 1
-    return depth if depth > 1 else 0
 
 
 def _require_all(names: Mapping[str, str], tensors: Mapping[str, Tensor], file: Path) -> None:

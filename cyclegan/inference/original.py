@@ -65,16 +65,17 @@ class Original:
     kind: Kind
 
 
-def read_original(
-    path: Path, kind: Kind = RGB, content: bytes | None = None, longest: int | None = None, frame: int = 0
-) -> Original:
-    """A file of a kind; `content` and `frame` as in `read_raster`.
+def read_original(path: Path, kind: Kind = RGB, content: bytes | None = None, longest: int | None = None) -> Original:
+    """A file of a kind; `content` as in `read_raster`.
 
     longest  Reduce 8- and 16-bit colors and greys to 8 bits and to at most so many pixels on the longer side.
     """
-    raster = read_raster(path, kind, content, frame)
-    if longest is not None:
-        raster = reduced(raster, longest)
+    raster = read_raster(path, kind, content)
+    return original_of(raster if longest is None else reduced(raster, longest), kind)
+
+
+def original_of(raster: Raster, kind: Kind = RGB) -> Original:
+    """A raster of a kind, to be translated."""
     return Original(image=from_raster(raster, kind), raster=raster, kind=kind)
 
 
@@ -85,20 +86,26 @@ def finish(image: AnyImages, original: Original, kind: Kind = RGB) -> Raster:
 
 
 def write_like(path: Path, image: AnyImages, original: Original, kinds: Kinds, about: str) -> list[str]:
-    """Write the translation of an original; returns what is lost, as the format has no room for it.
+    """Write the translation of an original; returns what is lost, as the format has no room for it."""
+    raster, lost = raster_like(path.suffix, image, original, kinds)
+    write_raster(path, raster, about)
+    return lost
+
+
+def raster_like(suffix: str, image: AnyImages, original: Original, kinds: Kinds) -> tuple[Raster, list[str]]:
+    """The translation of an original for a format, and what is lost, as the format has no room for it.
 
     A name without room for 16 bits, as .jpg, gets the type of the side.
     """
     wanted = kinds.written(original.raster.values.dtype.name)
-    kind = wanted if holds(path.suffix, wanted) else kinds.target
-    keeps_alpha = holds_alpha(path.suffix, kind)
-    lost = [] if kind.type == wanted.type else [f"8 of 16 bits are lost, as {path.suffix} has no room for them"]
+    kind = wanted if holds(suffix, wanted) else kinds.target
+    keeps_alpha = holds_alpha(suffix, kind)
+    lost = [] if kind.type == wanted.type else [f"8 of 16 bits are lost, as {suffix} has no room for them"]
     if original.raster.alpha is not None and not keeps_alpha:
-        lost.append(f"alpha is lost, as {path.suffix} has no room for it; laid on white")
+        lost.append(f"alpha is lost, as {suffix} has no room for it; laid on white")
     values = to_values(image, kind)
     raster = finish(image, original, kind) if keeps_alpha else Raster(values=values, tags=original.raster.tags)
-    write_raster(path, raster, about)
-    return lost + losses(path.suffix, raster)
+    return raster, lost + losses(suffix, raster)
 
 
 def _without_white(image: AnyImages, original: Original) -> AnyImages:

@@ -1,12 +1,13 @@
 """Which picture goes where: names and tree are kept, nothing is lost on the way."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cyclegan.errors import UserError
-from cyclegan.pictures import ARRAY, FORMATS, find_pictures
 from cyclegan.pixels.files import holds
+from cyclegan.pixels.find import find_images, none_found
 from cyclegan.pixels.kind import RGB, Kind
 
 
@@ -19,9 +20,7 @@ def plan(
         for name, source in _find(sources, arrays=not kind.is_rgb)
     )
     if not planned:
-        folders = ", ".join(map(str, sources))
-        suffixes = " ".join([*FORMATS, *[ARRAY] * (not kind.is_rgb)])
-        raise UserError(f"{folders}: no pictures there; a picture ends in one of {suffixes}")
+        raise none_found(*sources, arrays=not kind.is_rgb)
     return planned
 
 
@@ -39,6 +38,19 @@ def without_losses(pairs: Iterable[tuple[Path, Path]]) -> Mapping[Path, Path]:
     return planned
 
 
+def snapshot_folders(targets: Collection[Path]) -> Mapping[Path, Path]:
+    """A folder for the snapshots of each target: sea/ for sea.png, but sea-png/ and sea-jpg/ beside a sea.jpg."""
+    stems = Counter(target.with_suffix("") for target in targets)
+    folders = {target: target.with_suffix("") for target in targets}
+    for target, folder in folders.items():
+        if stems[folder] > 1:
+            folders[target] = target.with_name(f"{target.stem}-{target.suffix[1:]}")
+    for folder, times in Counter(folders.values()).items():
+        if times > 1:
+            raise UserError(f"--every: the snapshots of {times} images would go to {folder}; rename one of these")
+    return folders
+
+
 def in_natural_order(planned: Mapping[Path, Path]) -> Mapping[Path, Path]:
     """Sorted by the names of the targets: frame 9 comes before frame 10, however many zeros they have."""
 
@@ -52,7 +64,7 @@ def _find(sources: Sequence[Path], arrays: bool) -> Iterator[tuple[Path, Path]]:
     """(name below the output folder, source) of every picture."""
     for source in sources:
         if source.is_dir():
-            yield from ((path.relative_to(source), path) for path in find_pictures(source, arrays))
+            yield from ((path.relative_to(source), path) for path in find_images(source, arrays))
         elif source.exists():
             yield Path(source.name), source
         else:

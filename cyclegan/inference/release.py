@@ -13,7 +13,7 @@ import yaml
 from torch import nn
 
 from cyclegan.data.cards import find_domain
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, quoted
 from cyclegan.inference.load import WEIGHTS
 from cyclegan.training.checkpoint import write_release
 
@@ -67,7 +67,7 @@ def model_card(about: Mapping[str, Any], evaluation: str) -> str:
         "## Use",
         "```python\nfrom cyclegan import load\npainter = load('path/to/this/folder')\n"
         f"painter('picture.jpg', to={target!r}).save('translated.png'){back}\n```",
-        f"or `cyclegan translate path/to/this/folder pictures/ --to {target} --out translated`. "
+        f"or `cyclegan translate path/to/this/folder pictures/ --to {quoted(target)} --out translated`. "
         "Any size goes in and comes out; tensors are (n, channels, h, w) in [-1, 1], RGB unless it says otherwise.",
         "## Training",
         "\n".join(f"- {line}" for line in _training(about)),

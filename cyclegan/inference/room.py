@@ -74,7 +74,7 @@ def _left_in_groups() -> Iterator[int]:
 def _text(path: str) -> str:
     """Of a file of the system; empty where it has none."""
     with suppress(OSError):
-        return (ROOT / path).read_text()
+        return (ROOT / path).read_text(encoding="utf-8", errors="replace")
     return ""
 
 

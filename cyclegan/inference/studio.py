@@ -19,8 +19,9 @@ from cyclegan.errors import UserError, enough_memory
 from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.strength import at_strength
 from cyclegan.inference.uploads import encode_upload, fitted, read_upload
-from cyclegan.pictures import encode_picture, find_pictures
+from cyclegan.pictures import encode_picture
 from cyclegan.pixels.files import encode_raster, read_raster
+from cyclegan.pixels.find import find_images, none_found
 from cyclegan.pixels.kind import RGB
 from cyclegan.precision import choose_device
 from cyclegan.protocols import Translator, Watchable
@@ -146,9 +147,9 @@ def read_examples(folder: Path | None, size: int = SIZE) -> dict[str, bytes]:
     """The first pictures below a folder, or photographs that come with scikit-image, as PNG."""
     if folder is None:
         return {Path(name).stem: encode_picture(open_photograph(name, PHOTOGRAPHS[name])) for name in OFFERED}
-    paths = find_pictures(folder)[:EXAMPLES]
+    paths = find_images(folder)[:EXAMPLES]
     if not paths:
-        raise UserError(f"{folder}: no pictures there; give a folder of examples")
+        raise none_found(folder)
     return {
         f"{number}-{path.stem}": encode_raster(fitted(read_raster(path, RGB), size))
         for number, path in enumerate(paths, start=1)

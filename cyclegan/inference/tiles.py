@@ -152,6 +152,7 @@ class _FixedNorm(nn.Module):
         self.gain, self.offset = norm.weight, norm.bias  # None, where it is not affine
         self.count = 0
         self.sums = torch.zeros(2, channels, dtype=torch.float64)
+        self.range = torch.tensor([[torch.inf], [-torch.inf]]).repeat(1, channels)  # lowest and highest
         self.known = False
         self.tile: Tile | None = None
 
@@ -164,9 +165,14 @@ class _FixedNorm(nn.Module):
             variance, mean = (each.cpu().double() for each in found)
             self.count += inner[0, 0].numel()
             self.sums += inner[0, 0].numel() * torch.stack([mean, variance + mean**2])
+            low, high = (each.float().cpu() for each in (inner.amin((0, 2, 3)), inner.amax((0, 2, 3))))
+            self.range = torch.stack([self.range[0].minimum(low), self.range[1].maximum(high)])
             self.device = features.device
             raise _ReachedError
-        normalized = (features - self.mean).mul_(self.scale)  # in float32, as the statistics are
+        normalized = features - self.mean  # in float32, as the statistics are
+        if self.constant is not None:  # see layers.without_rounding; in a film, other frames may vary
+            normalized.masked_fill_(self.constant & (normalized.abs() <= self.eps), 0)
+        normalized.mul_(self.scale)
         if self.gain is not None:
             normalized.mul_(self.gain[:, None, None]).add_(self.offset[:, None, None])
         return normalized.to(features.dtype)
@@ -175,8 +181,12 @@ class _FixedNorm(nn.Module):
         """All tiles were seen."""
         of_channels = self.sums / self.count
         of_groups = of_channels.view(2, self.groups, -1).mean(dim=2)
-        mean, square = of_groups.repeat_interleave(of_channels.shape[1] // self.groups, dim=1)
+        low, high = self.range.view(2, self.groups, -1)
+        constant = high.amax(dim=1) - low.amin(dim=1) <= self.eps
+        width = of_channels.shape[1] // self.groups
+        mean, square = of_groups.repeat_interleave(width, dim=1)
         scale = ((square - mean**2).clamp(min=0) + self.eps).rsqrt()
+        self.constant = constant.repeat_interleave(width)[:, None, None].to(self.device) if constant.any() else None
         self.mean, self.scale = (each[:, None, None].float().to(self.device) for each in (mean, scale))
         self.known = True
 

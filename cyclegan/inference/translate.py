@@ -20,13 +20,12 @@ import torch
 from tqdm import tqdm
 
 from cyclegan.errors import UserError, refused
-from cyclegan.images import write
 from cyclegan.inference.compiling import is_compiled
 from cyclegan.inference.loaded import Loaded
 from cyclegan.inference.memory import translate_in_memory
 from cyclegan.inference.options import Options
 from cyclegan.inference.original import Kinds, Original, read_original, write_like
-from cyclegan.inference.plan import plan
+from cyclegan.inference.plan import plan, snapshot_folders
 from cyclegan.inference.strength import at_strength
 from cyclegan.inference.tiles import TiledTranslator
 from cyclegan.methods.bind import NetworkTranslator
@@ -64,6 +63,12 @@ class Report:
         self.bad.extend(other.bad)
         self.notes.extend(other.notes)
 
+    def in_order(self, planned: Iterable[Path]) -> "Report":
+        """Sort what is done by the order of the targets."""
+        place = {target: number for number, target in enumerate(planned)}
+        self.done.sort(key=place.__getitem__)
+        return self
+
 
 def translate(
     loaded: Loaded, sources: Sequence[Path], out: Path, to: str | None = None, how: Options = Options()
@@ -75,7 +80,14 @@ def translate(
         raise UserError("--batch: pictures that are kept every so many steps are painted one by one; leave --every out")
     kinds = loaded.kinds_to(to).with_bits(how.bits)
     kinds.require_mixture(how.strength)
-    return translate_planned(translator, plan(sources, out, how.bits, *kinds[:2]), loaded.signature, kinds, how)
+
+    from cyclegan.inference.animation import divide, translate_animations  # here, as it is built on this
+
+    planned = plan(sources, out, how.bits, *kinds[:2])
+    stills, animations, report = divide(planned, kinds.source)
+    report.add(translate_animations(loaded, animations, to, kinds, how))
+    report.add(translate_planned(translator, stills, loaded.signature, kinds, how))
+    return report.in_order(planned)
 
 
 def prepared(translator: Translator, how: Options) -> Translator:
@@ -107,6 +119,7 @@ def translate_planned(
     report, waiting = Report(), 0 if seen else BATCHES_AHEAD * how.batch
     leaving: deque[tuple[Path, Future[list[str]]]] = deque()
     lost: defaultdict[str, list[Path]] = defaultdict(list)  # what -> of which files
+    folders = {} if how.every is None else snapshot_folders(planned)
 
     def arrive(at_most: int) -> None:
         while len(leaving) > at_most:
@@ -122,7 +135,8 @@ def translate_planned(
     with helpers(2, "pictures") as threads, tqdm(total=len(planned), unit="picture", disable=None) as bar:
         for group in groups(_read_ahead(threads, planned, report, how.batch, kinds), how.batch, waiting):
             if how.every is not None and isinstance(translator, Watchable):
-                translator = translator.watched(_Snapshots(group[0].target, signature), how.every)
+                watch = _Snapshots(group[0], folders[group[0].target], kinds, signature)
+                translator = translator.watched(watch, how.every)
             images = torch.cat([job.image for job in group])
             translated = translate_in_memory(translator, images, [job.source for job in group])
             if seen:
@@ -133,14 +147,14 @@ def translate_planned(
             bar.update(len(report.done) + len(report.bad) - bar.n)
         arrive(at_most=0)
         bar.update(len(planned) - bar.n)
-    place = {target: i for i, target in enumerate(planned)}
-    report.done.sort(key=place.__getitem__)
-    report.notes.extend(f"note: {what}: {paths[0]}{_and_more(len(paths) - 1)}" for what, paths in lost.items())
-    return report
+    report.notes.extend(describe_losses(lost))
+    return report.in_order(planned)
 
 
-def _and_more(count: int) -> str:
-    return f" and {count} more" if count else ""
+def describe_losses(lost: Mapping[str, Sequence[Path]]) -> list[str]:
+    """One line for each loss, with the files that it was found in."""
+    more = {what: f" and {len(paths) - 1} more" if len(paths) > 1 else "" for what, paths in lost.items()}
+    return [f"note: {what}: {paths[0]}{more[what]}" for what, paths in lost.items()]
 
 
 class _Job(NamedTuple):
@@ -189,17 +203,19 @@ def groups(jobs: Iterable[Job], most: int, waiting: int = 0) -> Iterator[list[Jo
 
 @dataclass(frozen=True)
 class _Snapshots:
-    """Writes what it is shown beside the target."""
+    """Writes what it is shown beside the target, with the alpha, bits and profile that the target has."""
 
-    target: Path
+    job: _Job
+    folder: Path
+    kinds: Kinds
     signature: str
 
     def __call__(self, glance: Any) -> None:
         losses = ", ".join(f"{name} {value:.4g}" for name, value in glance.losses.items())
         about = f"{self.signature}; step {glance.step} of {glance.steps}: {losses}"
-        path = self.target.with_suffix("") / f"step-{glance.step:05d}.png"
+        path = self.folder / f"step-{glance.step:05d}.png"
         with writing(path):
-            write(path, glance.image, about=about)
+            write_like(path, glance.image, self.job.original, self.kinds, about)
 
 
 def _write(job: _Job, image: AnyImages, kinds: Kinds, about: str) -> list[str]:

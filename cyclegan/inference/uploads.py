@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cyclegan.errors import UserError
-from cyclegan.images import from_raster
-from cyclegan.inference.original import Original, finish
-from cyclegan.pixels.files import count_frames, encode_raster, read_raster
+from cyclegan.inference.original import Original, finish, original_of
+from cyclegan.pixels.files import encode_raster, read_raster
+from cyclegan.pixels.frames import count_frames
 from cyclegan.pixels.kind import RGB
 from cyclegan.pixels.pillow import reduced
 from cyclegan.pixels.raster import Raster
@@ -36,9 +36,8 @@ def read_upload(name: str, content: bytes, size: int) -> Upload:
         raise UserError(f"{name}: is empty; send the content of an image file")
     stored = read_raster(Path(name), RGB, content)
     raster = fitted(stored, size)
-    original = Original(image=from_raster(raster, RGB), raster=raster, kind=RGB)
-    notes = (*_first_of(count_frames(Path(name), content), content), *_left_out(stored, raster))
-    return Upload(original=original, note="; ".join(notes))
+    notes = (*_first_of(count_frames(Path(name), RGB, content), content), *_left_out(stored, raster))
+    return Upload(original=original_of(raster), note="; ".join(notes))
 
 
 def encode_upload(image: Images, upload: Upload, about: str) -> bytes:

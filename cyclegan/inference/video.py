@@ -25,11 +25,6 @@ from cyclegan.protocols import Images
 if TYPE_CHECKING:
     import av
 
-FILMS = {
-    *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2t", ".m2ts", ".m2v"),
-    *(".m4v", ".mk3d", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv"),
-    *(".ts", ".vob", ".webm", ".wmv"),
-}
 WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of these skip the alpha
 NOT_TURNED = (1, 0, 0, 0, 1)
 

@@ -96,13 +96,18 @@ def gaussian(style: Texture) -> Gaussian:
 
 
 def wasserstein_style_loss(style: Texture, target: Gaussian) -> Scalar:
-    """W₂² of the features as Gaussians, per channel: (‖μ − μ*‖² + tr(Σ + Σ* − 2 (Σ*^½ Σ Σ*^½)^½)) / N."""
+    """W₂² of the features as Gaussians, per channel: (‖μ − μ*‖² + tr(Σ + Σ* − 2 (Σ*^½ Σ Σ*^½)^½)) / N.
+
+    At least 0, as W₂² is; rounding, and eigenvalues that are raised to `ROUNDING`, would make that of equal
+    textures negative.
+    """
     covariance = covariance_of(style)
     covariance = covariance + target.jitter * torch.eye(covariance.shape[-1]).to(covariance)
     values = torch.linalg.eigvalsh(target.root @ covariance @ target.root)  # the trace of the root is all we need
-    overlap = values.maximum(ROUNDING * values[:, -1:].detach()).sqrt().mean()
+    least = (ROUNDING * values[:, -1:].detach()).clamp(min=torch.finfo(values.dtype).tiny)
+    overlap = values.maximum(least).sqrt().mean()
     spread = (covariance + target.covariance).diagonal(dim1=1, dim2=2).mean() - 2 * overlap
-    return (style.mean - target.mean).square().mean() + spread
+    return ((style.mean - target.mean).square().mean() + spread).clamp(min=0)
 
 
 def covariance_of(style: Texture) -> Float[Tensor, "1 c c"]:

@@ -8,13 +8,14 @@ Computes   t = AdaIN(f(c), f(s)),  T(c, s) = g(t);  f: VGG-19 up to relu4_1, fro
 Objective  L = L_c + λ L_s, see cyclegan.losses.adain; only g learns.                                (Eq. 11)
 Images     float32 (n, 3, h, w) in [−1, 1]; training: h and w multiples of 8; stylizing: any h and w.
 Differs    from the authors' code: nothing is added to the variance of the content, so that t has the statistics of
-           f(s) exactly; masks may be soft, and where no mask lies the content stays; an exponential average of the
-           decoder is kept.
+           f(s) exactly; masks may be soft, and where no mask lies the content stays; a style of fewer than 4
+           positions of f is enlarged; an exponential average of the decoder is kept.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import torch
@@ -30,6 +31,7 @@ from cyclegan.functional.statistics import FLAT, TINY, adain, match_mean_std, me
 from cyclegan.losses.adain import LAMBDA_STYLE, adain_content_loss, adain_style_loss
 from cyclegan.methods.bind import NetworkTranslator, require_fitting_controls
 from cyclegan.methods.checks import check_crop, check_recompute, check_rgb, check_schedule
+from cyclegan.methods.descent import resize
 from cyclegan.networks.adain_decoder import AdaINDecoder, load_decoder
 from cyclegan.networks.settings import at_least
 from cyclegan.networks.vgg import VGGFeatures, load_vgg
@@ -40,6 +42,8 @@ from cyclegan.training.settings import TrainingConfig
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 TARGET = "relu4_1"  # f: what is normalized and decoded
 STRIDE = 8  # pixels of a side for one position of f
+POSITIONS = 4  # of f, which a style must have at least
+ENLARGED = 64  # px: the shorter side of a style that has fewer, once it is enlarged
 
 Style: TypeAlias = Float[Tensor, "_ 3 _ _"]  # one picture for all contents, or one for each
 Features: TypeAlias = Float[Tensor, "n 512 h w"]
@@ -191,6 +195,10 @@ class AdaIN(nn.Module):
         """The weights of the encoder, and a decoder that others have trained."""
         return self.encoder.description | ({"decoder": "public"} if self.config.decoder == "public" else {})
 
+    def enlarged(self, style: Style) -> Style:
+        """A style with fewer than 4 positions of f, of which statistics say nothing, enlarged to 64 px; else itself."""
+        return enlarged(style)
+
     def encode(self, images: Images) -> dict[str, Tensor]:
         """The features at all taps; f(c) is the last."""
         return self.encoder(images.contiguous(memory_format=torch.channels_last))  # a fifth faster on a CPU
@@ -229,7 +237,7 @@ class BoundAdaIN(nn.Module):
         weights = [1.0] * len(styles) if weights is None else weights
         self.weights = [weight / sum(weights) for weight in weights]
         self.masks = None if masks is None else masks.to(device, torch.float32)
-        self.styles = [style.to(device) for style in styles]
+        self.styles = [enlarged(style.to(device)) for style in styles]
         self.statistics = None if keep_color else [self.statistics_of(style) for style in self.styles]
 
     def forward(self, images: Images) -> Images:
@@ -252,6 +260,15 @@ class BoundAdaIN(nn.Module):
     def statistics_of(self, style: Style) -> Statistics:
         """Of f(s)."""
         return Statistics(*mean_std(self.encoder(style)[TARGET], eps=TINY))
+
+
+def enlarged(style: Style) -> Style:
+    """A style with fewer than 4 positions of f, of which statistics say nothing, bicubically to 64 px; else itself."""
+    height, width = style.shape[-2:]
+    if ceil(height / STRIDE) * ceil(width / STRIDE) >= POSITIONS:
+        return style
+    factor = ENLARGED / min(height, width)
+    return resize(style, (round(height * factor), round(width * factor)))
 
 
 def _mixed(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistics:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import pad
@@ -14,6 +15,7 @@ from torch.nn.functional import pad
 from cyclegan.errors import UserError
 from cyclegan.protocols import AnyImages
 
+ROUNDING = 1e-3  # what resampling may add to the range of a mask
 SMALLEST = 16  # px of a side: below, reflection padding and instance statistics have nothing to work on
 
 Side: TypeAlias = int | torch.SymInt  # of an image, in px; symbolic while a graph of any size is traced
@@ -79,10 +81,21 @@ def require_fitting_controls(styles: int, weights: Sequence[float | int] | None,
     for name, given in (("weights", weights), ("masks", masks)):
         if given is not None and len(given) != styles:
             raise UserError(f"{name}: {len(given)} given for {styles} styles; give one for each")
+    if masks is not None:
+        _require_masks(masks)
     if weights is not None and not (min(weights) >= 0 and 0 < sum(weights) < math.inf):
         raise UserError(
             f"weights: {', '.join(f'{w:g}' for w in weights)}; none may be negative and one must be above 0"
         )
+
+
+def _require_masks(masks: Float[Tensor, "_ _ _"]) -> None:
+    """Say which mask cannot be meant."""
+    if not (masks.min() >= 0 and masks.max() <= 1 + ROUNDING):  # NaN is not either
+        raise UserError(f"masks: values from {masks.min():.4g} to {masks.max():.4g}; scale them to 0…1")
+    for number, mask in enumerate(masks, start=1):
+        if not mask.any():
+            raise UserError(f"masks: number {number} is empty; mark where its style goes with values up to 1")
 
 
 @contextmanager

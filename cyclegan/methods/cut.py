@@ -91,6 +91,8 @@ class CUTConfig:
 class CUT(nn.Module):
     """G: X → Y, judged by D; H projects what the encoder of G sees."""
 
+    charts: ClassVar = {"generator": ["gan", "nce_."], "discriminator": ["D"]}  # losses it may have
+
     def __init__(self, config: CUTConfig, spec: DataSpec) -> None:
         super().__init__()
         channels = spec.channels("x", "y")

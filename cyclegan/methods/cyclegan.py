@@ -143,6 +143,10 @@ class CycleGANConfig:
 class CycleGAN(nn.Module):
     """G: X → Y and F: Y → X, judged by D_Y and D_X, held together by the cycle."""
 
+    charts: ClassVar = {  # parameter group -> patterns of the losses it may have, whatever the settings
+        "generators": ["gan_.", "cycle_.", "identity_."],
+        "discriminators": ["D_.", "r1_.", "gp_."],
+    }
     round: Tensor  # the number of rounds played
 
     def __init__(self, config: CycleGANConfig, spec: DataSpec, train: bool = True) -> None:

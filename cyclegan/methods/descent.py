@@ -6,6 +6,8 @@ Optimizers  L-BFGS with a strong Wolfe line search, its image not clamped on the
             the result is the average of its iterates, which is free of speckle.
 Scale       Both see the objective times pixels / (its value at the very start): a pixel's slope then has one magnitude
             whatever the network, the weights and the size, and Adam's moments remain true from one size to the next.
+            No loss is below 0, so the scale is positive; where the value starts at 0, as with the content as style,
+            nothing moves, and the first value above 0 sets the scale.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,6 +27,7 @@ Size: TypeAlias = tuple[int, int]  # height, width
 Objective: TypeAlias = Callable[[Images], Losses]  # name -> weighted scalar; what is minimized is their sum
 Evaluate: TypeAlias = Callable[[], Tensor]  # the value at the image, whose slope is left in image.grad
 
+LEAST = 1e-12  # an objective that is smaller is rounding
 HISTORY = 20  # pairs of steps and slopes that L-BFGS remembers
 
 
@@ -124,8 +127,13 @@ class Descent:
         return result
 
     def _scaled(self, value: Tensor, image: Images) -> Tensor:
-        self.value_at_start = self.value_at_start or value.item() or 1.0
-        return value * (image.numel() / self.value_at_start)
+        self.value_at_start = self.value_at_start or _above_rounding(value.item())
+        return value * (image.numel() / self.value_at_start if self.value_at_start else 0.0)
+
+
+def _above_rounding(value: float) -> float:
+    """The value, which is never below 0, or 0 where it is no more than rounding."""
+    return value if value > LEAST else 0.0
 
 
 class Report:

@@ -13,6 +13,7 @@ Differs    from the paper by default: see GatysConfig; experiments/gatys/paper.y
            setting the style picture keeps its aspect when it is resized: to the content's area, not to its sides.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -97,6 +98,9 @@ class GatysConfig:
             unknown = [tap for tap in getattr(self, layers) if not re.fullmatch(r"relu([12]_[12]|[345]_[1-4])", tap)]
             if unknown or not getattr(self, layers):
                 raise ValueError(f"{layers}: {unknown[0] if unknown else 'none'} is no layer; use relu1_1 … relu5_4")
+            for layer, weight in getattr(self, layers).items():
+                if not 0 <= weight < math.inf:
+                    raise ValueError(f"{layers}: {layer}: must be at least 0 and finite")
         if self.coarsest is not None:
             at_least(16, self, "coarsest")
         if not self.learning_rate > 0:
@@ -178,7 +182,8 @@ class Gatys:
         descent = Descent(self._optimizer(), self._steps(sizes), watch and show, every)
         for size in sizes:
             objective = Objective(self.config, self.features, resize(p, size), examples)
-            image = descent.run(objective, resize(image, size))
+            moved = descent.run(objective, resize(image, size))
+            image = moved if descent.value_at_start else image  # all losses were 0: no need to lose detail
         return self._finished(image, content)
 
     def _optimizer(self) -> LBFGS | Adam:
@@ -295,6 +300,8 @@ class Objective:
         total = sum(example.weight for example in examples)
         if not total > 0:
             raise UserError("no style: give at least one picture with a weight above 0")
+        if min(example.weight for example in examples) < 0:
+            raise UserError("weights: none may be negative, or the loss would be")
         for group in _by_region(examples):
             share = sum(example.weight for example in group)
             textures = [self._textures(example, content) for example in group]
@@ -330,5 +337,5 @@ def _guidance(mask: Mask | None, features: Tensor) -> Mask | None:
         return None
     pooled = adaptive_avg_pool2d(mask.to(features), (features.shape[2], features.shape[3]))
     if not pooled.any():
-        raise UserError("a mask is empty; mark what belongs to the region with values up to 1")
+        raise UserError("masks: one is empty; mark what belongs to the region with values up to 1")
     return pooled / pooled.mean()

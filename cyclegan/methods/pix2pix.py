@@ -82,6 +82,8 @@ class Pix2PixConfig:
 class Pix2Pix(nn.Module):
     """G: X → Y, and D, which scores pairs."""
 
+    charts: ClassVar = {"generator": ["l1", "gan"], "discriminator": ["D"]}  # losses it may have
+
     def __init__(self, config: Pix2PixConfig, spec: DataSpec) -> None:
         super().__init__()
         c_x, c_y = spec.channels("x", "y")

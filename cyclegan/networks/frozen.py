@@ -10,6 +10,8 @@ from copy import deepcopy
 import torch
 from torch import nn
 
+from cyclegan.networks.layers import GroupNorm
+
 
 def frozen(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A copy of a network on its device, whose layers compute in `dtype`; images go in and come out as they are."""
@@ -17,5 +19,5 @@ def frozen(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     for parent in list(copied.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.InstanceNorm2d):
-                setattr(parent, name, nn.GroupNorm(child.num_features, child.num_features, child.eps, affine=False))
+                setattr(parent, name, GroupNorm(child.num_features, child.num_features, child.eps, affine=False))
     return copied.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

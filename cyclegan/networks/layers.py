@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 GROUPS = 32  # of a group norm (Wu & He 2018), or the most that divide both
+SPARSE = 8  # every how many positions, in both directions, are looked at first
 
 
 class ReflectionPad(nn.ReflectionPad2d):
@@ -66,14 +67,53 @@ class ResnetBlock(nn.Module):
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """nn.InstanceNorm2d with means and deviations in float32, which on the CPU are else as coarse as the features."""
+    """nn.InstanceNorm2d with means and deviations in float32, which on the CPU are else as coarse as the features.
+
+    In evaluation, constant channels become exactly 0, see `without_rounding`.
+    """
 
     def forward(self, features: Tensor) -> Tensor:
         """(n, c, h, w) → (n, c, h, w)."""
+        if not self.training:
+            features = without_rounding(features, self.num_features, self.eps)
         if features.dtype != torch.bfloat16 or features.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(features)
         ones = features.new_ones(self.num_features, dtype=torch.float32)  # weights of this kind are what it takes
         return nn.functional.instance_norm(features, weight=ones, bias=torch.zeros_like(ones), eps=self.eps)
+
+
+class GroupNorm(nn.GroupNorm):
+    """nn.GroupNorm; in evaluation, constant groups become exactly the offset, see `without_rounding`."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(n, c, h, w) → (n, c, h, w)."""
+        if not self.training:
+            features = without_rounding(features, self.num_groups, self.eps)
+        return super().forward(features)
+
+
+def without_rounding(features: Tensor, groups: int, eps: float) -> Tensor:
+    """Features with constant groups of channels set to 0, so that a norm has no rounding errors to amplify.
+
+    A picture of one color gives features that are constant but for rounding, about 1e-7, which a norm multiplies by
+    1/√eps = 316 and the next ones again, until noise fills the range. A group counts as constant if all of its values
+    lie within `eps` of each other; normalized, they would lie within √eps = 0.003. All other groups keep their bits.
+    """
+    positions = features[..., ::SPARSE, ::SPARSE]
+    if (
+        features.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and not _constant(positions, groups, eps).any()
+    ):
+        return features  # as where few positions differ, all do; on other devices, asking would be a wait
+    return features.masked_fill(_constant(features, groups, eps), 0)
+
+
+def _constant(features: Tensor, groups: int, eps: float) -> Tensor:
+    """(n, c, h, w) → (n, c, 1, 1): True for the channels of a group whose values lie within eps of each other."""
+    high, low = (each.unflatten(1, (groups, -1)) for each in (features.amax((2, 3)), features.amin((2, 3))))
+    constant = high.amax(2, keepdim=True) - low.amin(2, keepdim=True) <= eps
+    return constant.expand_as(high).flatten(1)[..., None, None]
 
 
 def normalize(kind: str, channels: int) -> nn.Module:
@@ -90,9 +130,9 @@ def normalize(kind: str, channels: int) -> nn.Module:
         case "batch":
             return nn.BatchNorm2d(channels)
         case "layer":
-            return nn.GroupNorm(1, channels)
+            return GroupNorm(1, channels)
         case "group":
-            return nn.GroupNorm(gcd(GROUPS, channels), channels)
+            return GroupNorm(gcd(GROUPS, channels), channels)
     return nn.Identity()
 
 

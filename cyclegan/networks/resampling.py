@@ -35,6 +35,9 @@ def grow(channels: int, out_channels: int, kind: str, *, kernel: int = 3, bias: 
     resize      Each feature four times, conv3 (Odena et al. 2016).
     blur        The same, filtered by [1 2 1]²/16 before the conv3: this is bilinear (Zhang 2019).
     shuffle     conv3 to four times the channels, which become 2×2 pixels (Shi et al. 2016).
+
+    The conv3 of resize and blur is reflection padded; of resize_zeros and blur_zeros it is zero padded, as in the code
+    of PyTorch-GAN and of CUT, whose generators can be imported.
     """
     match kind:
         case "transposed":
@@ -42,5 +45,7 @@ def grow(channels: int, out_channels: int, kind: str, *, kernel: int = 3, bias: 
             return [nn.ConvTranspose2d(channels, out_channels, kernel, **sizes, bias=bias)]  # type: ignore[arg-type]
         case "shuffle":
             return [SubpixelConv(channels, out_channels, bias), nn.PixelShuffle(2)]
-    larger = nn.Upsample(scale_factor=2, mode="bilinear" if kind == "blur" else "nearest")
+    larger = nn.Upsample(scale_factor=2, mode="bilinear" if kind.startswith("blur") else "nearest")
+    if kind.endswith("_zeros"):
+        return [larger, nn.Conv2d(channels, out_channels, 3, padding=1, bias=bias)]
     return [larger, ReflectionPad(1), nn.Conv2d(channels, out_channels, 3, bias=bias)]

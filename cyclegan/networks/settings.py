@@ -9,7 +9,7 @@ from typing import Literal
 Norm = Literal["instance", "batch", "layer", "group", "none"]
 Init = Literal["normal", "xavier", "kaiming", "orthogonal"]  # normal: of 0.02, or He's where there is no norm
 Downsampling = Literal["strided", "blur"]
-Upsampling = Literal["transposed", "resize", "shuffle", "blur"]
+Upsampling = Literal["transposed", "resize", "shuffle", "blur", "resize_zeros", "blur_zeros"]
 
 
 def at_least(bound: int, settings: object, *names: str) -> None:

@@ -34,7 +34,10 @@ CACHE = Path("~/.cache/cyclegan")
 CHUNK = 1 << 20
 TIMEOUT = 30  # seconds without a byte
 MAX_MEMBERS = 10_000  # of the zip that a .pth is
+LONGEST = 500  # characters of the name of a dictionary that is looked into
 MAX_GROWTH = 1.02  # its contents by its length: torch.save does not compress
+
+NOT_NAMED = "holds something else than named tensors; give a state dictionary"
 
 _may_fetch = ContextVar("may_fetch", default=True)
 
@@ -89,33 +92,70 @@ def where_from(name: str) -> str:
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The named tensors of a .safetensors or .pth file, on the CPU; nothing in the file is executed."""
-    try:
-        tensors = load_file(path) if path.suffix == ".safetensors" else _load_pth(path)
-    except Exception as error:  # both parsers raise many classes on damaged files
-        raise WrongWeightsError(f"{path}: not a file of weights ({_reason(error)}); fetch it anew") from error
+    tensors = _parsed(path)
     if not isinstance(tensors, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in tensors.items()
     ):
-        raise WrongWeightsError(f"{path}: holds something else than named tensors; give a state dictionary")
+        raise WrongWeightsError(f"{path}: {NOT_NAMED}")
+    _require_stored(path, tensors)
     return dict(tensors)
 
 
-def _reason(error: Exception) -> str:
-    """In one line. What PyTorch says of files that could execute is advice to let them, and not repeated."""
-    said = (str(error).splitlines() or [type(error).__name__])[0]
-    if said.startswith("Weights only load failed"):
-        return "it holds more than tensors, or less"
-    return "".join(character if character.isprintable() else "?" for character in said[:120])
+def read_nested(path: Path) -> dict[str, Tensor]:
+    """Likewise of nested dictionaries, as trainers save them: {"net": {"a": …}} → net.a; all else is skipped."""
+    content = _parsed(path)
+    tensors = dict(_flat(content)) if isinstance(content, Mapping) else {}
+    if not tensors and content != {}:
+        raise WrongWeightsError(f"{path}: {NOT_NAMED}")
+    _require_stored(path, tensors)
+    return tensors
+
+
+def _flat(content: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor below, by its full name; each dictionary once, as a few bytes can hold one in itself."""
+    waiting: list[tuple[str, Any]] = [("", content)]
+    seen = set()
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, Tensor):
+            yield name, value
+        elif isinstance(value, Mapping) and id(value) not in seen and len(name) < LONGEST:
+            seen.add(id(value))
+            waiting += [(f"{name}.{key}" if name else key, each) for key, each in value.items() if isinstance(key, str)]
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return load_file(path) if path.suffix == ".safetensors" else _load_pth(path)
+    except Exception as error:  # both parsers raise many classes on damaged files
+        reason, remedy = _reason(error)
+        raise WrongWeightsError(f"{path}: not a file of weights ({reason}); {remedy}") from error
+
+
+def _reason(error: Exception) -> tuple[str, str]:
+    """Reason and remedy, in one line. What PyTorch says of files that could execute is advice to let them."""
+    said = str(error)
+    if "Unsupported global" in said or "Unsupported class" in said or "TorchScript" in said:
+        return "it holds a whole network or other objects, which are not loaded", "save net.state_dict() and give that"
+    line = (said.splitlines() or [type(error).__name__])[0]
+    if line.startswith("Weights only load failed"):
+        return "it holds more than tensors, or less", "fetch it anew"
+    return "".join(character if character.isprintable() else "?" for character in line[:120]), "fetch it anew"
 
 
 def _load_pth(path: Path) -> Any:
-    """What torch.save has written, if no tensor claims more than there is: one number can be shown a billion times."""
+    """What torch.save has written."""
     _require_plain(path)
-    tensors = torch.load(path, map_location="cpu", weights_only=True)
-    for name, tensor in tensors.items() if isinstance(tensors, Mapping) else ():
-        if isinstance(tensor, Tensor) and tensor.nbytes > tensor.untyped_storage().nbytes():
-            raise ValueError(f"{name} claims more than the file holds")
-    return tensors
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _require_stored(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that claim more than there is: one number can be shown a billion times."""
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.nbytes > tensor.untyped_storage().nbytes():
+            raise WrongWeightsError(
+                f"{path}: not a file of weights ({name[:60]!r} is not all in the file); fetch it anew"
+            )
 
 
 def _require_plain(path: Path) -> None:
@@ -127,6 +167,8 @@ def _require_plain(path: Path) -> None:
         members = archive.infolist()
     if len(members) > MAX_MEMBERS:
         raise ValueError(f"{len(members):,} members are more than {MAX_MEMBERS:,}")
+    if any(member.filename.endswith("/constants.pkl") for member in members):
+        raise ValueError("TorchScript")
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
         raise ValueError("its members are compressed")
     if sum(member.file_size for member in members) > MAX_GROWTH * path.stat().st_size:

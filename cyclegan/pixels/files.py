@@ -2,11 +2,12 @@
 
 Every verb reads by `read_raster`; what it refuses is refused by all, in the same words. NPY is read by
 cyclegan.pixels.arrays, TIFF by cyclegan.pixels.tiff, PNG of 16 bits by cyclegan.pixels.png, all others by Pillow.
-Orientation is applied, and not written. A single read gives the first frame or page; `count_frames` says how many.
+Orientation is applied, and not written. Of several frames or pages the first is read; all: cyclegan.pixels.frames.
 """
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,7 +22,6 @@ from cyclegan.pixels.formats import (
     head_of,
     open_binary,
     open_picture,
-    open_with_pillow,
     reading,
     require_codec,
 )
@@ -37,7 +37,7 @@ ROOM = {  # channels and types that a format holds; TIFF and NPY hold all
     "JPEG": ((1, 3), ("uint8",)),
     "BMP": ((1, 3), ("uint8",)),
     "WEBP": ((3,), ("uint8",)),
-    "GIF": ((3,), ("uint8",)),
+    "GIF": ((1, 3), ("uint8",)),
     "AVIF": ((3,), ("uint8",)),
     "HEIF": ((3,), ("uint8",)),
 }
@@ -66,26 +66,13 @@ def losses(suffix: str, raster: Raster) -> list[str]:
     return ["some colors are lost, as .gif has 256 colors"] if many else []
 
 
-def read_raster(path: Path, kind: Kind, content: bytes | None = None, frame: int = 0) -> Raster:
+def read_raster(path: Path, kind: Kind, content: bytes | None = None) -> Raster:
     """A file of a kind; the values keep the type they are stored in. Raises BadPictureError for a file of another.
 
     content  Bytes in memory; the path is only a name for messages then.
-    frame    Of an animation, or page of a TIFF; see `count_frames`.
     """
     with open_binary(path, content) as file:
-        return _as_kind(_stored(file, kind.channels, frame), kind)
-
-
-def count_frames(path: Path, content: bytes | None = None) -> int:
-    """How many frames of an animation, or pages of a TIFF, a file has; 1 for phones' JPEG with further pictures."""
-    with open_binary(path, content) as file:
-        head = head_of(file)
-        if head.startswith(NPY):
-            return 1
-        if head.startswith(tiff.STARTS):
-            return tiff.count_pages(file)
-        with open_with_pillow(file) as picture:
-            return 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+        return as_kind(_stored(file, kind.channels), kind)
 
 
 def profile_of(picture: Image.Image) -> bytes | None:
@@ -113,7 +100,8 @@ def kind_of(path: Path, channels: int, range: tuple[float, float] | None, key: s
 def write_raster(path: Path, raster: Raster, about: str = "") -> None:
     """Write in the format of the suffix, which has room for the values; alpha is dropped where there is none for it.
 
-    about  Says in the file how the image was made, as the EXIF tag ImageDescription; BMP, GIF and NPY have no such tag.
+    about  Says in the file how the image was made, as the EXIF tag ImageDescription or the comment of a GIF; BMP and
+           NPY have neither.
     """
     form = ARRAY if path.suffix.lower() == ARRAY else FORMATS.get(path.suffix.lower())
     if form is None:
@@ -138,7 +126,7 @@ def encode_raster(raster: Raster, about: str = "") -> bytes:
 def _save(file: Path | io.BytesIO, form: str, raster: Raster, about: str) -> None:
     values, tags, channels = raster.values, raster.tags, raster.values.shape[2]
     deep = values.dtype != np.uint8
-    alpha = _alpha(raster) if form in CLEAR and values.dtype.name in HIGHEST and channels in (1, 3) else None
+    alpha = alpha_of(raster) if form in CLEAR and values.dtype.name in HIGHEST and channels in (1, 3) else None
     if form == "TIFF" and (deep or alpha is not None or channels not in (1, 3)):
         return tiff.write_tiff(file, values, alpha, tags, about)
     if alpha is not None:
@@ -148,22 +136,27 @@ def _save(file: Path | io.BytesIO, form: str, raster: Raster, about: str) -> Non
         content = png.encode(values, tags, exif)
         file.write_bytes(content) if isinstance(file, Path) else file.write(content)
         return None
+    return save_with_pillow(file, [values], form, about, **options_of(tags, channels, form))
+
+
+def options_of(tags: Tags, channels: int, form: str) -> dict[str, Any]:
+    """Profile and resolution as Pillow's options of a format."""
     profile = {"icc_profile": tags.profile(channels)} if tags.profile(channels) else {}
     dpi = {"dpi": tags.dpi} if tags.dpi and form not in WITHOUT_DPI else {}
-    return save_with_pillow(file, values, form, about, **profile, **dpi)
+    return profile | dpi
 
 
-def _stored(file: File, channels: int, frame: int = 0) -> Raster:
+def _stored(file: File, channels: int) -> Raster:
     head = head_of(file)
     if head.startswith(NPY):
         return arrays.read_npy(file)
     if head.startswith(tiff.STARTS):
-        return tiff.read_tiff(file, channels, frame)
+        return next(tiff.read_pages(file, channels))
     mode = png.mode_of(head)
-    return png.read_deep(file, mode) if mode and not frame else read_with_pillow(file, channels, frame)
+    return png.read_deep(file, mode) if mode else read_with_pillow(file, channels)
 
 
-def _as_kind(raster: Raster, kind: Kind) -> Raster:
+def as_kind(raster: Raster, kind: Kind) -> Raster:
     """The channels of a kind; the whole range of 8 or 16 bits, where none is declared."""
     values, alpha = raster.values, raster.alpha
     if alpha is not None and kind.channels == values.shape[2] + 1 != 3:
@@ -180,8 +173,8 @@ def _as_kind(raster: Raster, kind: Kind) -> Raster:
     return Raster(values=values, alpha=alpha, tags=raster.tags)
 
 
-def _alpha(raster: Raster) -> np.ndarray | None:
-    """In the type of the values, which may be that of another side."""
+def alpha_of(raster: Raster) -> np.ndarray | None:
+    """Alpha in the type of the values, which may be that of another side."""
     kind, alpha = raster.values.dtype, raster.alpha
     if alpha is None or alpha.dtype == kind:
         return alpha

@@ -87,9 +87,14 @@ def open_with_pillow(file: File) -> Iterator[Image.Image]:
     """An open file, not decoded yet. Raises ValueError for what is too large, has no decoder, or is no image."""
     file.seek(0)
     with Image.open(file, formats=_formats(head_of(file))) as picture:
-        if picture.width * picture.height > MAX_PIXELS:
-            raise TooLargeError(f"{picture.width}×{picture.height}")
+        require_size(picture)
         yield picture
+
+
+def require_size(picture: Image.Image) -> None:
+    """Raises TooLargeError for an image, or the current frame of an animation, of too many pixels."""
+    if picture.width * picture.height > MAX_PIXELS:
+        raise TooLargeError(f"{picture.width}×{picture.height}")
 
 
 @contextmanager
@@ -114,8 +119,8 @@ def reading(file: Path | None, name: Path) -> Iterator[None]:
 class TooLargeError(ValueError):
     """An image of too many pixels."""
 
-    def __str__(self) -> str:
-        return f"{self.args[0]} is more than {MAX_PIXELS:,} pixels; make it smaller"
+    def __init__(self, size: str, most: int = MAX_PIXELS, remedy: str = "make it smaller") -> None:
+        super().__init__(f"{size} is more than {most:,} pixels; {remedy}")
 
 
 class NeedsPackageError(ValueError):

@@ -1,6 +1,7 @@
 """Pillow images ↔ arrays: modes of all kinds as grey or RGB of 8 bits, or grey of 16 bits, with alpha set apart."""
 
 import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
-from cyclegan.pixels.formats import File, open_with_pillow
+from cyclegan.pixels.formats import MAX_PIXELS, File, TooLargeError, open_with_pillow, require_size
+from cyclegan.pixels.gif import as_palette
 from cyclegan.pixels.raster import Raster, Tags, joined
 
 ORIENTATION = 0x0112  # the EXIF tag
@@ -20,18 +22,33 @@ HOW: dict[str, dict[str, Any]] = {
     "AVIF": {"quality": 95, "subsampling": "4:4:4"},
     "HEIF": {"quality": 95, "chroma": 444},
 }
-WITHOUT_EXIF = ("BMP", "GIF")
+WHOLE = {"GIF": {"disposal": 2}, "PNG": {"disposal": 0, "blend": 0}}  # each frame of an animation replaces the others
+MAX_TOTAL_PIXELS = 5 * MAX_PIXELS  # of all frames, which are in memory when they are written: 120 of 1920×1080
 
 
-def read_with_pillow(file: File, channels: int, frame: int = 0) -> Raster:
-    """A frame or page of a file: greys as 1 channel if that is asked for or if they have more than 8 bits, else RGB."""
+def read_with_pillow(file: File, channels: int, page: int = 0) -> Raster:
+    """A file, or a page of one: greys as 1 channel if that is asked for or if they have more than 8 bits, else RGB."""
     with open_with_pillow(file) as picture:
-        if frame:
-            picture.seek(frame)
-        _scale_key(picture)
-        tags = Tags(icc=picture.info.get("icc_profile"), dpi=dpi_of(picture), mode=picture.mode)
-        ImageOps.exif_transpose(picture, in_place=True)
-        return _decoded(picture, channels, tags)
+        if page:
+            picture.seek(page)
+        return _raster(picture, channels)
+
+
+def read_animation(file: File, channels: int) -> Iterator[Raster]:
+    """Frames one by one, as viewers show them: all of one size, transparent where nothing has been drawn yet."""
+    with open_with_pillow(file) as picture:
+        count = frames_of(picture)
+        if count * picture.width * picture.height > MAX_TOTAL_PIXELS:
+            size = f"the sum of {count} frames of {picture.width}×{picture.height}"
+            raise TooLargeError(size, MAX_TOTAL_PIXELS, "make a film of them")
+        for number in range(count):
+            picture.seek(number)
+            yield _raster(picture, channels)
+
+
+def frames_of(picture: Image.Image) -> int:
+    """Number of frames; 1 for MPO, as telephones call .jpg, whose further images are previews."""
+    return 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
 
 
 def has_alpha(picture: Image.Image) -> bool:
@@ -117,11 +134,16 @@ def dpi_of(picture: Image.Image) -> tuple[float, float] | None:
     return (across, down) if 1 < across < 65536 and 1 < down < 65536 else None
 
 
-def save_with_pillow(file: Path | io.BytesIO, values: np.ndarray, form: str, about: str, **options: Any) -> None:
-    """uint8 (h, w, c) in a format that holds it; options of Pillow: icc_profile, dpi."""
-    if about and form not in WITHOUT_EXIF:
-        options["exif"] = described(about)
-    _to_pillow(values).save(file, format=form, **HOW.get(form, {}), **options)
+def save_with_pillow(
+    file: Path | io.BytesIO, frames: Sequence[np.ndarray], form: str, about: str, **options: Any
+) -> None:
+    """uint8 (h, w, c), with alpha where c is 2 or 4, in a format that holds it; options of Pillow: icc_profile, dpi."""
+    if about:
+        options |= {"GIF": {"comment": about}, "BMP": {}}.get(form, {"exif": described(about)})
+    first, *others = (as_palette(values) if form == "GIF" else _to_pillow(values) for values in frames)
+    if others:
+        options |= {"save_all": True, "append_images": others, **WHOLE.get(form, {})}
+    first.save(file, format=form, **HOW.get(form, {}), **options)
 
 
 def described(about: str) -> Image.Exif:
@@ -129,6 +151,27 @@ def described(about: str) -> Image.Exif:
     exif = Image.Exif()
     exif[DESCRIPTION] = about
     return exif
+
+
+def _raster(picture: Image.Image, channels: int) -> Raster:
+    """The current frame, upright."""
+    require_size(picture)  # a frame of a GIF may be larger than the first
+    _scale_key(picture)
+    mode = picture.mode
+    picture.load()  # which tells the duration of a frame
+    tags = Tags(icc=picture.info.get("icc_profile"), dpi=dpi_of(picture), mode=mode, **_timing(picture))
+    if picture.getexif().get(ORIENTATION, 1) != 1:
+        picture = ImageOps.exif_transpose(picture)
+    return _decoded(picture, channels, tags)
+
+
+def _timing(picture: Image.Image) -> dict[str, Any]:
+    told = picture.info
+    return {
+        "duration": float(told["duration"]) if "duration" in told else None,
+        "loop": told.get("loop"),
+        "still": bool(told.get("default_image")) and picture.tell() == 0,
+    }
 
 
 def _decoded(picture: Image.Image, channels: int, tags: Tags) -> Raster:

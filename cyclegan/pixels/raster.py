@@ -17,6 +17,9 @@ class Tags:
     flat: bool = False  # an array without an axis for its one channel
     premultiplied: bool = False  # a TIFF file that stores the colors multiplied by alpha
     mode: str = ""  # what the file stores, in Pillow's words or as "3 × uint16"
+    duration: float | None = None  # ms, of a frame of an animation
+    loop: int | None = None  # how often an animation is shown; 0: forever; None: not stored
+    still: bool = False  # shown instead of an animation by programs that know none, and not a frame of it
 
     def profile(self, channels: int) -> bytes | None:
         """The color profile, if it is one for so many channels: that of greys says nothing of colors."""

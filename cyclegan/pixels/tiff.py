@@ -2,8 +2,8 @@
 
 Reads      Interleaved, planar, big-endian, BigTIFF, 1 to 32 bits. What tifffile has no decoder for, as LZW and
            Zstandard, is decompressed by Pillow's libtiff, strip by strip.
-Pages      Page 1 is the image. The pages of a file of greys are channels where just as many channels are asked for as
-           it has pages, except 1 and 3: of three pages the first is a grey image, as of any other number.
+Pages      Each is an image of its own, except thumbnails and masks. The pages of a file of greys are channels where
+           just as many channels are asked for as it has pages, except 1 and 3: three pages are three grey images.
 Writes     Interleaved, without loss; colors multiplied by alpha where the source had them so.
 """
 
@@ -11,6 +11,7 @@ import io
 import logging
 import math
 import struct
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the first bytes of a file
 ALPHA, PREMULTIPLIED = 2, 1  # of the TIFF tag ExtraSamples
 WHITE_IS_ZERO, BLACK_IS_ZERO, COLOR, INKS = 0, 1, 2, 5  # of the TIFF tag PhotometricInterpretation
 GREY = (WHITE_IS_ZERO, BLACK_IS_ZERO)
+SMALLER, MASK = 1, 4  # bits of the TIFF tag NewSubfileType
 INCH, UNITS = 2, {2: 1.0, 3: 2.54}  # of the TIFF tag ResolutionUnit: inch, centimeter -> of them in an inch
 CODECS = {  # tifffile's names -> what they are called
     "ZSTD": "Zstandard",
@@ -45,32 +47,50 @@ BY_LIBTIFF = TiffImagePlugin.COMPRESSION_INFO
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it cannot read is an error anyway
 
 
-def read_tiff(file: File, channels: int, frame: int = 0) -> Raster:
-    """A page of a file, or its pages as channels. Raises ValueError for what is not supported, and names it."""
+def read_pages(file: File, channels: int) -> Iterator[Raster]:
+    """Images one by one. Raises ValueError for what is not supported, and names it."""
+    opened = _opened(file)
+    if opened is None:
+        yield read_with_pillow(file, channels)
+        return
+    for page in _images(opened, channels):
+        yield _read(file, opened, page, channels)
+
+
+def count_pages(file: File, channels: int) -> int:
+    """Number of images that `read_pages` gives."""
+    opened = _opened(file)
+    return 1 if opened is None else sum(1 for _ in _images(opened, channels))
+
+
+def _opened(file: File) -> Any:
+    """None for what tifffile cannot even begin to read: Pillow says what is wrong with it."""
     from tifffile import TiffFile
 
     try:
         opened = TiffFile(file)
-        page: Any = opened.pages[frame]
-        what = describe(page)
-    except Exception:  # of what tifffile cannot even begin to read, Pillow says what is wrong
-        return read_with_pillow(file, channels, frame)
+        describe(opened.pages[0])
+    except Exception:
+        return None
+    return opened
+
+
+def _images(opened: Any, channels: int) -> Iterator[Any]:
+    """Pages at full size; where all of them are the channels of one image the first."""
+    yield opened.pages[0]
+    if len(opened.pages) > 1 and not _in_pages(opened, opened.pages[0], channels):
+        yield from (page for page in opened.pages[1:] if not _value(page, 254, 0) & (SMALLER | MASK))
+
+
+def _read(file: File, opened: Any, page: Any, channels: int) -> Raster:
     if not _is_for_pillow(opened, page, channels):
         return _read_pages(opened, page, channels)
     try:
-        return replace(read_with_pillow(file, channels, frame), highest=_highest(page))
+        return replace(read_with_pillow(file, channels, page.index), highest=_highest(page))
     except UnidentifiedImageError:
         return _read_pages(opened, page, channels)
     except (OSError, KeyError) as error:
-        raise ValueError(f"{what}: {error}") from error
-
-
-def count_pages(file: File) -> int:
-    """Number of full-size images; smaller copies of others are not counted."""
-    from tifffile import TiffFile
-
-    pages: Any = TiffFile(file).pages
-    return sum(not page.is_reduced for page in pages)
+        raise ValueError(f"{describe(page)}: {error}") from error
 
 
 def describe(page: Any) -> str:
@@ -81,8 +101,10 @@ def describe(page: Any) -> str:
     return f"TIFF of {page.samplesperpixel} × {kind}{colors}"
 
 
-def write_tiff(file: Path | io.BytesIO, values: np.ndarray, alpha: np.ndarray | None, tags: Tags, about: str) -> None:
-    """Interleaved, without loss."""
+def write_tiff(
+    file: Path | io.BytesIO, values: np.ndarray, alpha: np.ndarray | None, tags: Tags, about: str, append: bool = False
+) -> None:
+    """Interleaved, without loss; a further page if `append`."""
     from tifffile import imwrite
 
     how: dict[str, Any] = {"photometric": "rgb" if values.shape[2] == 3 else "minisblack", "compression": "zlib"}
@@ -94,7 +116,7 @@ def write_tiff(file: Path | io.BytesIO, values: np.ndarray, alpha: np.ndarray | 
         how["planarconfig"] = "contig"
     if tags.dpi:
         how |= {"resolution": tags.dpi, "resolutionunit": "INCH"}
-    imwrite(file, values if values.shape[2] > 1 else values[..., 0], **how)
+    imwrite(file, values if values.shape[2] > 1 else values[..., 0], append=append, **how)
 
 
 def _is_for_pillow(file: Any, page: Any, channels: int) -> bool:

@@ -15,7 +15,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -25,11 +25,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cyclegan import distributed
-from cyclegan.errors import NoSpaceError, NotFiniteError, UserError
-from cyclegan.training.durable import PARTIAL, flush
+from cyclegan.errors import NoSpaceError, NotFiniteError, UserError, enough_memory
+from cyclegan.training.durable import PARTIAL, flush, flush_folder, patiently
 
 MANIFEST_BYTES = 10_000  # many times what a manifest has
-YOUNGER = {"data"}  # parts that the checkpoints of older versions lack
+YOUNGER = {"data"}  # parts that the checkpoints of older versions lack; these are given an empty state
 MESSAGE = 200  # characters of what another library says of a file
 
 
@@ -72,14 +72,14 @@ class Checkpoint:
             write_tensors(partial / "state.safetensors", tensors, {"tree": tree})
             write_release(partial / "release.safetensors", self.release, {**self.about, "step": step})
             manifest = {path.name: fingerprint(path) for path in sorted(partial.iterdir())}
-            (partial / "manifest.json").write_text(json.dumps(manifest, indent=1))
+            (partial / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
             flush(partial / "manifest.json")
-            flush(partial)
+            flush_folder(partial)
 
             if final.exists():  # a damaged one of the same step, which the run has passed over
                 shutil.rmtree(final)
-            partial.rename(final)
-            flush(self.folder)
+            patiently(lambda: partial.rename(final))
+            flush_folder(self.folder)
         except OSError as error:
             shutil.rmtree(partial, ignore_errors=True)
             needed = sum(tensor.nbytes for tensor in (*tensors.values(), *self.release.values())) / 1e6
@@ -125,8 +125,7 @@ class Checkpoint:
         try:
             state = _fill(metadata["tree"], tensors)
             for name, part in self.parts.items():
-                if name in state or name not in YOUNGER:
-                    part.load_state_dict(state[name])
+                part.load_state_dict(state.get(name, {}) if name in YOUNGER else state[name])
         except (AttributeError, LookupError, RecursionError, RuntimeError, TypeError, ValueError) as error:
             raise DamagedError(
                 f"{file}: is whole but no state of this run ({_one_line(error)}); move the checkpoints away"
@@ -137,7 +136,8 @@ class Checkpoint:
         every = list_checkpoints(self.folder)
         kept = [path for path in every if path <= newest][-self.keep :]
         for old in set(every) - set(kept):
-            shutil.rmtree(old)
+            with suppress(PermissionError):  # Windows removes nothing that is being read; the next save tries again
+                shutil.rmtree(old)
 
     def _clean(self) -> None:
         """Remove what an interrupted save left behind."""
@@ -211,18 +211,23 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 
 def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The inverse of write_tensors, which writes no NaN and no infinity either."""
+    """The inverse of write_tensors, which writes no NaN and no infinity either. The file is closed and free again.
+
+    Raises DamagedError for a file that is not what was written, NoSpaceError if the device has no room for it.
+    """
     try:
         _require_file(path)
-        with safe_open(path, framework="pt", device=device) as file:
+        with safe_open(path, framework="pt", device="cpu") as file:
             metadata = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            mapped = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except Exception as error:  # safetensors has an error class of its own, JSON another
         raise DamagedError(f"{path}: not a readable checkpoint ({_one_line(error)})") from error
-    for name, tensor in tensors.items():
+    for name, tensor in mapped.items():
         if not _is_finite(tensor):
             raise DamagedError(f"{path}: {_one_line(name)} holds NaN or infinity; take another checkpoint")
-    return tensors, metadata
+    with enough_memory(lambda: f"{path}: {device} has no memory for it; make room there, or use another device"):
+        # copied on the CPU, too: what stays mapped keeps the file open, and changes with it
+        return {name: tensor.to(device, copy=True) for name, tensor in mapped.items()}, metadata
 
 
 def fingerprint(path: Path) -> dict[str, Any]:

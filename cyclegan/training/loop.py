@@ -12,7 +12,7 @@ import torch
 from cyclegan import distributed
 from cyclegan.errors import StoppedError
 from cyclegan.precision import autocast, choose_precision
-from cyclegan.protocols import Trainable
+from cyclegan.protocols import Charted, Trainable
 from cyclegan.training.checkpoint import Checkpoint, Part
 from cyclegan.training.compiling import compile_networks
 from cyclegan.training.ema import EMA
@@ -88,7 +88,7 @@ def train(
             run.advance(progress.step, count_images(batch))
             last = progress.step == config.steps
             if progress.step % config.log_every == 0 or last:
-                run.log(progress.step, distributed.averaged(losses), rate, optimizers.terms)
+                run.log(progress.step, distributed.averaged(losses), rate, _charts(method, optimizers))
             if writes and (progress.step % config.sample_every == 0 or last):
                 with ema.in_place(), run.judging():
                     preview = method.preview(to(held_out, device))
@@ -108,6 +108,11 @@ def train(
 def count_images(batch: Any) -> int:
     """Number of images of a batch, over all fields and processes; whole numbers are no images."""
     return distributed.size() * sum(len(field) for field in batch if field.is_floating_point())
+
+
+def _charts(method: Trainable, optimizers: Optimizers) -> Mapping[str, Sequence[str]]:
+    """Patterns of the losses of each chart: those of the method, or the names that its optimizers have seen."""
+    return method.charts if isinstance(method, Charted) else optimizers.terms
 
 
 def to(batch: Any, device: torch.device) -> Any:

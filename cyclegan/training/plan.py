@@ -21,6 +21,11 @@ from cyclegan.protocols import Losses, Trainable
 from cyclegan.training.settings import TrainingConfig
 from cyclegan.training.step import Parts, recompute_blocks
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 PATIENCE = 24 * 3600  # seconds: a training predicted to take longer is called hopeless on this device
 
 DESCRIBED = 180  # bytes of a checkpoint that tell name, type and place of a tensor
@@ -143,10 +148,8 @@ def memory_in_use(device: torch.device) -> int | None:
     """Bytes that this process has needed so far at most: of the GPU, else of the machine; None if nobody knows."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    if device.type != "cpu" or sys.platform == "win32":
+    if device.type != "cpu" or resource is None:
         return None
-    import resource  # Windows has none
-
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -30,7 +30,7 @@ def postmortem(
     except NotFiniteError as error:
         if distributed.rank() == 0:
             report = {"step": step + 1, "said": str(error), **_not_finite(method), "pictures": pictures(step)}
-            (folder / "not-finite.json").write_text(json.dumps(report, indent=2) + "\n")
+            (folder / "not-finite.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         raise
 
 

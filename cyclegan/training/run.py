@@ -28,7 +28,7 @@ from torch.utils.tensorboard.summary import hparams
 from tqdm import tqdm
 
 from cyclegan.config import difference
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, printable, quoted
 from cyclegan.images import grid, to_bytes, write
 from cyclegan.protocols import Losses, Preview
 from cyclegan.training.checkpoint import list_checkpoints
@@ -41,11 +41,14 @@ OPERATIONAL = (  # how a run is carried out; what comes of it does not depend on
     *("data.workers", "data.cache_mb", "data.cache_folder", "data.timeout"),
     *(f"training.{name}" for name in ("device", "recompute", "log_every", "sample_every", "save_every", "keep")),
 )
+PLACES = ("data.x", "data.y")  # where the pictures lie: whether they are the same ones is told by the checkpoints
 MEASURED = 20  # steps after which the forecast is corrected
 
 
 class Run:
     """A folder opened for one training."""
+
+    moved: Sequence[str] = ()  # settings that name another folder of pictures than before
 
     def __init__(
         self,
@@ -64,22 +67,30 @@ class Run:
         self.config = config
 
     def _claim(self, config: str, completed: Callable[[str], str]) -> None:
-        """Write the settings, unless a run is here whose outcome they would change."""
+        """Write the settings, unless a run is here whose outcome they would change.
+
+        Where they name other folders of pictures and there is a checkpoint, they are written by `recording`, once it
+        is known that the pictures are the same.
+        """
         path = self.folder / "config.yaml"
         begun = path.read_bytes().decode(errors="surrogateescape") if path.exists() else config
-        changes = difference(completed(begun), config, str(path))
+        found = difference(completed(begun), config, str(path))
+        changes = {change.partition(":")[0]: change for change in found}
         operational = set(OPERATIONAL)
         if "\n  schedule: plateau\n" in config:
             operational.remove("training.sample_every")  # its looks decide on the learning rate
-        decisive = [change for change in changes if change.partition(":")[0] not in operational]
+        decisive = [change for key, change in changes.items() if key not in operational.union(PLACES)]
         if decisive:
             listed = "\n".join(f"  {change}" for change in decisive)
             raise UserError(
                 f"{self.folder}: holds a run with other settings:\n{listed}\n"
-                f"either give this run a name of its own (--set name=…) or remove the old one (rm -r {self.folder})"
+                "either give this run a name of its own (--set name=…) or remove the old one "
+                f"({quoted('rm', '-r', self.folder)})"
             )
+        self.moved = [changes[key] for key in PLACES if key in changes and self.steps_done()]
         self.folder.mkdir(parents=True, exist_ok=True)
-        replace_text(path, config)
+        if not self.moved:
+            replace_text(path, config)
 
     def steps_done(self) -> int:
         """By the name of the newest checkpoint; whether it is whole is not looked at."""
@@ -90,6 +101,9 @@ class Run:
     def recording(self, step: int, steps: int, device: torch.device) -> Iterator[None]:
         """Continue the records at a step, dropping what was written after it by a run that was cut off."""
         self.steps, self.device = steps, device
+        if self.moved:
+            self.say(f"moved     {', '.join(self.moved)}: the same pictures, by name and size")
+            replace_text(self.folder / "config.yaml", self.config)
         self.laid_out = self._trim_log(step) > 0  # the layout comes with the first line
         if step == 0:
             for old in self.folder.glob("events.out.tfevents.*"):
@@ -154,7 +168,7 @@ class Run:
             used = "" if memory is None else f", at most {memory / 1e6:,.0f} MB of memory in use"
             self.say(f"measured  over {done} steps: about {duration(left)} for the rest{used}")
 
-    def log(self, step: int, losses: Losses, learning_rate: float, players: Mapping[str, list[str]]) -> None:
+    def log(self, step: int, losses: Losses, learning_rate: float, charts: Mapping[str, Sequence[str]]) -> None:
         """Losses, speed and time left: to the screen, to log.jsonl and to TensorBoard."""
         seconds, steps = time.perf_counter() - self.since, step - self.since_step
         loss = {name: value.item() for name, value in losses.items()}
@@ -164,7 +178,7 @@ class Run:
             "waiting_for_data": self.waited / seconds,
             "judging": (self.judged - self.judged_before) / seconds,
         }
-        with (self.folder / "log.jsonl").open("a") as file:
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8", newline="\n") as file:
             record = {"step": step, "loss": loss, "learning_rate": learning_rate, "speed": speed}
             file.write(json.dumps(record) + "\n")
         scalars = {f"loss/{name}": value for name, value in loss.items()}
@@ -172,7 +186,7 @@ class Run:
         for tag, value in (scalars | {"learning_rate": learning_rate}).items():
             self.board.add_scalar(tag, value, step)
         if not self.laid_out:
-            self._lay_out(players)
+            self._lay_out(charts)
         self.board.flush()  # so that no checkpoint is ahead of the curves
         left = duration((self.steps - step) * seconds / steps)
         losses_said = "  ".join(f"{name} {value:.3f}" for name, value in loss.items())
@@ -180,10 +194,13 @@ class Run:
         self.say(f"step {step:,}/{self.steps:,}  {losses_said}  {speed_said}  {left} left")
         self._tick(step)
 
-    def _lay_out(self, players: Mapping[str, list[str]]) -> None:
-        """TensorBoard's custom page: the losses of each player in one chart, and the scores the game is about."""
-        charts = {player: ["Multiline", [f"loss/{name}$" for name in names]] for player, names in players.items()}
-        self.board.add_custom_scalars({"the game": charts | {"scores": ["Multiline", ["scores/.*"]]}})
+    def _lay_out(self, charts: Mapping[str, Sequence[str]]) -> None:
+        """Lay out TensorBoard's custom page: a chart for the losses of each parameter group, and one for the scores.
+
+        TensorBoard joins the pages of several runs by charts that are equal: they must not depend on the settings.
+        """
+        lines = {title: ["Multiline", [f"loss/{name}$" for name in names]] for title, names in charts.items()}
+        self.board.add_custom_scalars({"training": lines | {"scores": ["Multiline", ["scores/.*"]]}})
         self.laid_out = True
 
     def save_samples(self, step: int, preview: Preview, verdict: Verdict) -> None:
@@ -208,7 +225,7 @@ class Run:
         path.unlink(missing_ok=True)
         if bad:
             self.say(f"left out  {len(bad)} of the pictures, listed in {path}: {bad[0]}")
-            replace_text(path, "".join(f"{line}\n" for line in bad))
+            replace_text(path, printable("".join(f"{line}\n" for line in bad)))
 
     def raise_alarm(self, step: int, sentence: str) -> None:
         """To the screen and TensorBoard."""
@@ -253,7 +270,7 @@ class SilentRun(Run):
     def advance(self, step: int, images: int) -> None:
         """Nothing is shown."""
 
-    def log(self, step: int, losses: Losses, learning_rate: float, players: Mapping[str, list[str]]) -> None:
+    def log(self, step: int, losses: Losses, learning_rate: float, charts: Mapping[str, Sequence[str]]) -> None:
         """Nothing is written."""
 
     def leave_out(self, bad: Sequence[str]) -> None:

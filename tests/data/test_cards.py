@@ -201,7 +201,7 @@ def test_a_missing_folder_is_named(datasets, name):
 def test_a_side_without_pictures_is_named(datasets, name):
     write_card(datasets)
     root = place_pictures(datasets / "fruit")
-    (root / name / "a.png").rename(root / name / "a.gif")
+    (root / name / "a.png").rename(root / name / "a.psd")
     with pytest.raises(UserError, match=f"{root / name}: holds no picture"):
         locate(find_domain("apple2pear"))
 

@@ -8,7 +8,6 @@ from PIL import Image
 
 from cyclegan.data.check import Report, check
 from cyclegan.errors import UserError
-from cyclegan.pictures import FORMATS
 from cyclegan.pixels.kind import RGB, Kind
 
 
@@ -86,9 +85,10 @@ def test_every_bad_file_is_named(root):
 
 def test_a_missing_folder_is_bad(root):
     (root / "testB" / "0.png").unlink()
-    assert check(root).bad == (f"{root / 'testB'}: holds no picture ({' '.join(FORMATS)})",)
+    (line,) = check(root).bad
+    assert line.startswith(f"{root / 'testB'}: no images there; an image ends in one of .jpg .jpeg ")
     (root / "testB").rmdir()
-    assert check(root).bad == (f"{root / 'testB'}: holds no picture ({' '.join(FORMATS)})",)
+    assert check(root).bad == (f"{root / 'testB'}: no such folder; give a folder of images",)
 
 
 def test_an_empty_folder_is_bad(tmp_path):
@@ -136,8 +136,11 @@ def test_a_picture_that_is_there_twice_is_told_wherever_its_copies_are(tmp_path)
     photograph(photos / "again.jpg", 1, size=(160, 128))
     photograph(paintings / "photo.jpg", 2)
     twice, across = sorted(check(photos, paintings).notes(), key=lambda note: "both" in note)
-    assert twice == f"1 picture twice in {photos}: {photos / '1.png'} = {photos / 'again.jpg'}"
-    assert across == f"1 picture in both {photos} and {paintings}: {photos / '2.png'} = {paintings / 'photo.jpg'}"
+    pair = f"{photos / '1.png'} = {photos / 'again.jpg'}"
+    assert twice == f"near duplicates: 1 of 5 pictures in {photos} could be left out: {pair}"
+    pair = f"{photos / '2.png'} = {paintings / 'photo.jpg'}"
+    both = f"both {photos} and {paintings}: 1 of 5 pictures in {paintings} could be left out"
+    assert across == f"near duplicates in {both}: {pair}"
 
 
 def test_training_and_test_pictures_are_compared_too(tmp_path):
@@ -145,14 +148,24 @@ def test_training_and_test_pictures_are_compared_too(tmp_path):
         photograph(tmp_path / part / "0.png", number)
     photograph(tmp_path / "testB" / "leak.png", 1)
     (note,) = check(tmp_path).notes()
-    assert note == f"1 picture in both trainB and testB: {tmp_path}/trainB/0.png = {tmp_path}/testB/leak.png"
+    pair = f"{tmp_path}/trainB/0.png = {tmp_path}/testB/leak.png"
+    assert note == f"near duplicates in both trainB and testB: 1 of 2 pictures in testB could be left out: {pair}"
 
 
 def test_many_copies_are_counted_and_the_first_named(tmp_path):
     for i in range(5):
         photograph(tmp_path / f"{i}.png", 1)
     (note,) = check(tmp_path).notes()
-    assert note.startswith(f"10 pictures twice in {tmp_path.name}: {tmp_path}/0.png = {tmp_path}/1.png, ")
+    counted = f"4 of 5 pictures in {tmp_path.name} could be left out"
+    assert note.startswith(f"near duplicates: {counted}: {tmp_path}/0.png = {tmp_path}/1.png, ")
+    assert note.endswith(f"{tmp_path}/4.png")
+
+
+def test_more_copies_than_are_named_are_cut_short(tmp_path):
+    for i in range(7):
+        photograph(tmp_path / f"{i}.png", 1)
+    (note,) = check(tmp_path).notes()
+    assert ": 6 of 7 pictures in" in note
     assert note.endswith(", …")
 
 
@@ -216,21 +229,22 @@ def test_two_sides_may_lie_in_one_folder(tmp_path):
 
 def test_files_that_are_no_pictures_by_their_names_are_counted_by_suffix(tmp_path):
     save(tmp_path / "0.png")
-    assert "passed over" not in str(check(tmp_path))
+    assert "skipped" not in str(check(tmp_path))
     for name in ("1.jp2", "deep/2.JP2", "3.raw", "Makefile", ".DS_Store", "__MACOSX/0.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     report = check(tmp_path)
     assert report.bad == ()
-    assert str(report).count("\npassed over: 2 .jp2, 1 .raw, 1 without suffix\n") == 1
+    assert str(report).count("\nskipped: 2 .jp2, 1 .raw, 1 without suffix (convert images to JPEG or PNG)\n") == 1
 
 
 def test_a_folder_of_nothing_but_such_files_says_so(root):
     for name in ("trainA/0.png", "trainA/1.png"):
         (root / name).rename((root / name).with_suffix(".jp2"))
     (line,) = check(root).bad
-    assert line.startswith(f"{root}/trainA: holds no picture (.jpg ")
-    assert line.endswith("; passed over: 2 .jp2; convert pictures to jpg or png")
+    assert line.startswith(
+        f"{root}/trainA: no images there; skipped: 2 .jp2 (convert images to JPEG or PNG); an image "
+    )
 
 
 @pytest.mark.parametrize(("highest", "said"), [(4095, "[0, 4095]"), (9000, "[0, 16383]"), (40000, None), (0, None)])

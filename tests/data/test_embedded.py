@@ -9,7 +9,8 @@ import yaml
 from cyclegan.data import embedded
 from cyclegan.data.painting import paint
 from cyclegan.errors import UserError
-from cyclegan.pictures import find_pictures, read_picture, write_picture
+from cyclegan.pictures import read_picture, write_picture
+from cyclegan.pixels.find import find_images
 
 CARDS = {
     path.stem: yaml.safe_load(path.read_text()) for path in (Path(__file__).parents[2] / "datasets").glob("*.yaml")
@@ -40,25 +41,25 @@ def test_the_four_cards_are_there():
 def test_what_is_made_has_the_checksum_and_the_counts_of_its_card(name, tmp_path):
     folder = made(name, tmp_path / "deep" / name)
     assert embedded.checksum(folder) == CARDS[name]["made"]["sha256"]
-    assert {side.name: len(find_pictures(side)) for side in folder.iterdir()} == CARDS[name]["counts"]
+    assert {side.name: len(find_images(side)) for side in folder.iterdir()} == CARDS[name]["counts"]
     assert [path.name for path in folder.parent.iterdir()] == [name]  # no temporary folder is left
 
 
 def test_blocks_are_80_pixels_and_no_block_has_two_roles(photo2painting):
-    roles = {side: {block(p) for p in find_pictures(photo2painting / side)} for side in ("trainA", "trainB", "testA")}
+    roles = {side: {block(p) for p in find_images(photo2painting / side)} for side in ("trainA", "trainB", "testA")}
     assert sum(len(blocks) for blocks in roles.values()) == len(set.union(*roles.values())) == 200
-    assert {read_picture(path).shape for path in find_pictures(photo2painting)} == {(80, 80, 3)}
+    assert {read_picture(path).shape for path in find_images(photo2painting)} == {(80, 80, 3)}
 
 
 def test_every_picture_serves_every_role(photo2painting):
     for side in ("trainA", "trainB", "testA", "testB"):
-        assert {block(path)[0] for path in find_pictures(photo2painting / side)} == {
+        assert {block(path)[0] for path in find_images(photo2painting / side)} == {
             Path(name).stem for name in embedded.PHOTOGRAPHS
         }
 
 
 def test_test_blocks_are_pairs(photo2painting):
-    photos, paintings = (find_pictures(photo2painting / side) for side in ("testA", "testB"))
+    photos, paintings = (find_images(photo2painting / side) for side in ("testA", "testB"))
     assert [p.name for p in photos] == [p.name for p in paintings]
     for photo, painting in zip(photos, paintings, strict=True):
         repainted = (paint(read_picture(photo) / 255) * 255).round()
@@ -82,7 +83,7 @@ def test_making_again_changes_nothing(photo2painting):
 @pytest.mark.parametrize("damage", ["a pixel", "a name", "a file less", "a file more"])
 def test_a_changed_folder_is_noticed_and_left_alone(damage, tmp_path):
     folder = made("photo2tint", tmp_path / "photo2tint")
-    victim = find_pictures(folder / "trainB")[7]
+    victim = find_images(folder / "trainB")[7]
     pixels = read_picture(victim).copy()
     match damage:
         case "a pixel":

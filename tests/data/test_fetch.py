@@ -18,7 +18,7 @@ from cyclegan.data.archive import BadArchiveError
 from cyclegan.data.cards import Archive, Card, DataMissingError, Domain, Made
 from cyclegan.data.fetch import WrongContentError, fetch, obtain
 from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.pictures import find_pictures
+from cyclegan.pixels.find import find_images
 
 COUNTS = {"trainA": 2, "trainB": 3, "testA": 1, "testB": 1}
 
@@ -108,7 +108,7 @@ def card_of(*urls: str, data: bytes = ZIP, counts: dict[str, int] = COUNTS) -> C
 
 
 def counted(folder: Path) -> dict[str, int]:
-    return {name: len(find_pictures(folder / name)) for name in cards.FOLDERS}
+    return {name: len(find_images(folder / name)) for name in cards.FOLDERS}
 
 
 def test_a_fetched_data_set_is_complete_and_leaves_nothing_else(server, home):

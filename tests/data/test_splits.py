@@ -1,11 +1,13 @@
 """Which pictures are trained on, tested on and kept aside."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from cyclegan.data.cache import PictureCache
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.splits import Side, Splits, _skip_unreadable, find_splits, hold_out
 from cyclegan.errors import UserError
@@ -101,7 +103,7 @@ def test_a_bad_picture_leaves_its_list_and_of_two_that_correspond_both_go(paired
     for side in ("x", "y"):
         whole = getattr(paired, side).test
         assert getattr(kept, side).test == [path for i, path in enumerate(whole) if i not in (3, 5)]
-    assert [str(bad).split(": ")[0] for bad in kept.skipped] == [
+    assert [str(bad).split(": ")[0] for bad in kept.unreadable] == [
         str(path) for path in (paired.x.train[7], paired.x.test[3], paired.y.test[5])
     ]
 
@@ -109,7 +111,7 @@ def test_a_bad_picture_leaves_its_list_and_of_two_that_correspond_both_go(paired
 def test_up_to_a_hundredth_of_a_side_may_be_bad(paired):
     for path in paired.y.train[:2]:
         path.write_bytes(b"")
-    assert len(_skip_unreadable(paired, 0.01).skipped) == 2
+    assert len(_skip_unreadable(paired, 0.01).unreadable) == 2
     paired.y.test[0].write_bytes(b"")
     with pytest.raises(UserError, match=r"3 of 200 pictures of y cannot be read, above data.most_bad \(1%\)"):
         _skip_unreadable(paired, 0.01)
@@ -117,7 +119,7 @@ def test_up_to_a_hundredth_of_a_side_may_be_bad(paired):
 
 def test_by_default_no_picture_is_opened(config, monkeypatch):
     monkeypatch.setattr("cyclegan.data.splits.look_at_all", lambda _: pytest.fail("opened"))
-    assert find_splits(config).skipped == []
+    assert find_splits(config).unreadable == []
 
 
 def test_validation_pictures_are_taken_from_the_good_ones(config):
@@ -129,3 +131,34 @@ def test_validation_pictures_are_taken_from_the_good_ones(config):
     kept = find_splits(replace(config, validation=0.2, on_bad_picture="skip"))
     assert bad not in kept.x.train + kept.x.validation + kept.x.test
     assert len(kept.x.train) + len(kept.x.validation) + len(kept.x.test) == count - 1
+
+
+NOT_UTF8 = os.fsdecode(b"caf\xe9")  # as an old archive leaves it
+
+
+def test_names_that_are_not_utf8_are_divided_and_cached_like_others(tmp_path):
+    folder = tmp_path / NOT_UTF8
+    folder.mkdir()
+    for i in range(8):
+        Image.new("RGB", (16, 16)).save(folder / f"{NOT_UTF8}{i}.png")
+        (tmp_path / "y").mkdir(exist_ok=True)
+        Image.new("RGB", (16, 16)).save(tmp_path / "y" / f"{i}.png")
+    splits = find_splits(UnpairedConfig(x=folder, y=tmp_path / "y", load_size=16, crop_size=16, validation=0.2))
+    assert len(splits.x.train) + len(splits.x.validation) + len(splits.x.test) == 8
+    assert (splits.x.name, splits.domain) == ("caf\N{REPLACEMENT CHARACTER}", "caf\N{REPLACEMENT CHARACTER}2y")
+    cache = PictureCache(tmp_path / "cache")
+    assert len({cache.path(path, "16") for path in splits.x.train}) == len(splits.x.train)
+
+
+def test_a_training_tells_what_it_skips(config):
+    (config.x / "film.mts").touch()
+    (config.y / "notes.txt").touch()
+    assert find_splits(config).skipped.startswith("skipped: 1 .mts, 1 .txt (name films one by one")
+
+
+def test_a_training_on_a_folder_of_films_is_refused_as_such(tmp_path):
+    for side in ("x", "y"):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "film.mp4").touch()
+    with pytest.raises(UserError, match="only films there, no images"):
+        find_splits(UnpairedConfig(x=tmp_path / "x", y=tmp_path / "y", load_size=16, crop_size=16))

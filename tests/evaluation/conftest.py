@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from cyclegan.data import embedded
-from cyclegan.pictures import find_pictures
+from cyclegan.pixels.find import find_images
 
 DATASETS = Path(__file__).parents[2] / "datasets"
 
@@ -17,4 +17,4 @@ def photo2painting(tmp_path_factory) -> dict[str, list[Path]]:
     folder = tmp_path_factory.mktemp("datasets") / "photo2painting"
     card = yaml.safe_load((DATASETS / "photo2painting.yaml").read_text(encoding="utf-8"))
     embedded.make(card["made"]["maker"], folder, card["made"]["sha256"])
-    return {side.name: find_pictures(side) for side in folder.iterdir()}
+    return {side.name: find_images(side) for side in folder.iterdir()}

@@ -21,7 +21,7 @@ from cyclegan.evaluation.comparison import (
     Unavailable,
     color_transfer,
     compare_translators,
-    find_images,
+    locate_images,
 )
 from cyclegan.evaluation.comparison_report import comparison_as_json, failed, save_comparison, table
 from cyclegan.evaluation.evaluator import EvaluationOptions
@@ -288,21 +288,18 @@ def test_images_are_those_of_files_and_folders_evenly_spaced(tmp_path):
     for i in range(9):
         write_picture(tmp_path / "many" / f"{i}.png", np.zeros((4, 4, 3), dtype=np.uint8))
     Image.new("RGB", (4, 4)).save(tmp_path / "alone.png")
-    assert [p.stem for p in find_images([tmp_path / "many"], 3)] == ["0", "4", "8"]
-    assert [p.stem for p in find_images([tmp_path / "alone.png", tmp_path / "many"])] == [
-        "alone",
-        *"012345678",
-    ]
-    assert len(find_images([tmp_path / "many"], 20)) == 9
+    assert [p.stem for p in locate_images([tmp_path / "many"], 3)] == ["0", "4", "8"]
+    assert [p.stem for p in locate_images([tmp_path / "alone.png", tmp_path / "many"])] == ["alone", *"012345678"]
+    assert len(locate_images([tmp_path / "many"], 20)) == 9
 
 
 def test_missing_images_are_named(tmp_path):
     with pytest.raises(UserError, match="nowhere: does not exist; give image files or folders"):
-        find_images([tmp_path / "nowhere"])
-    with pytest.raises(UserError, match="holds no images"):
-        find_images([tmp_path])
+        locate_images([tmp_path / "nowhere"])
+    with pytest.raises(UserError, match="no images there"):
+        locate_images([tmp_path])
     with pytest.raises(UserError, match="datasets/unheard_of/testA: does not exist"):
-        find_images([Path("datasets/unheard_of/testA")])
+        locate_images([Path("datasets/unheard_of/testA")])
 
 
 def test_a_data_set_is_found_where_it_is(tmp_path, monkeypatch):
@@ -311,14 +308,14 @@ def test_a_data_set_is_found_where_it_is(tmp_path, monkeypatch):
     for side in ("trainA", "trainB", "testA", "testB"):
         write_picture(tmp_path / "elsewhere" / "monet2photo" / side / "1.png", np.zeros((4, 4, 3), dtype=np.uint8))
     found = tmp_path / "elsewhere" / "monet2photo" / "testB" / "1.png"
-    assert find_images([Path("datasets/monet2photo/testB")]) == [found]
-    assert find_images([Path("datasets/monet2photo/testB/1.png")]) == [found]
+    assert locate_images([Path("datasets/monet2photo/testB")]) == [found]
+    assert locate_images([Path("datasets/monet2photo/testB/1.png")]) == [found]
     with pytest.raises(UserError, match=r"2\.png: does not exist"):
-        find_images([Path("datasets/monet2photo/testB/2.png")])
+        locate_images([Path("datasets/monet2photo/testB/2.png")])
 
 
 def test_a_data_set_that_is_nowhere_is_named_with_how_to_fetch_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("cyclegan.data.cards.places", lambda card: [tmp_path / card.name])
     with pytest.raises(UserError, match="cyclegan data fetch"):
-        find_images([Path("datasets/monet2photo/testB")])
+        locate_images([Path("datasets/monet2photo/testB")])

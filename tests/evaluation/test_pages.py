@@ -30,9 +30,8 @@ def results(tmp_path_factory) -> Results:
         write_picture(path, picture)
     task = Task(name="photo2monet", to="monet", sources=paths, references=paths[::-1], held_out=paths[:3])
     translations = {name: dict(zip(paths, each, strict=True)) for name, each in TRANSLATIONS.items()}
-    return evaluate(
-        translations, task, EvaluationOptions(metrics=[name for name in WITHOUT_WEIGHTS if name != "copying"])
-    )
+    metrics = [name for name in WITHOUT_WEIGHTS if name != "copying"]
+    return evaluate(translations, task, EvaluationOptions(metrics=metrics))
 
 
 @pytest.fixture

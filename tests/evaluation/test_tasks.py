@@ -66,15 +66,9 @@ def test_translations_of_another_program_are_scored_by_their_names(place, capsys
     [
         (["photos"], "photos: is not a run; name the sources of its translations: --domain"),
         (["photos", "--domain", "photo2money"], "photo2money"),
-        (
-            ["photos", "--domain", "photo2tint", "--to", "mint"],
-            "--to: photo2tint has the targets tint and photo",
-        ),
-        (["photos", "--sources", "nowhere", "--targets", "paintings"], "nowhere: holds no images"),
-        (
-            ["few", "--sources", "photos", "--targets", "paintings"],
-            "few: 9 of 12 sources have no translation there, ",
-        ),
+        (["photos", "--domain", "photo2tint", "--to", "mint"], "--to: photo2tint has the targets tint and photo"),
+        (["photos", "--sources", "nowhere", "--targets", "paintings"], "nowhere: no such folder"),
+        (["few", "--sources", "photos", "--targets", "paintings"], "few: 9 of 12 sources have no translation there, "),
         (["large", "--sources", "photos", "--targets", "paintings"], "are 44×44 and 40×40 pixels"),
         (
             ["photos", "--sources", "photos", "--targets", "paintings", "--metrics", "beauty"],
@@ -136,6 +130,18 @@ def test_a_method_of_one_direction_is_trained_validated_scored_and_translates_th
     capsys.readouterr()
     assert main(["translate", str(run), "photos", "--to", "photos", "--out", "back"]) == 2
     assert "'photos': this model translates to 'paintings'\n" in capsys.readouterr().err
+
+
+def test_a_method_that_takes_style_images_is_scored_after_its_training_like_the_others(place, capsys):
+    adain = CONFIG.split("data:")[1]
+    method = "name: adain\nmethod: {name: adain, encoder: random, precision: float32}\ndata:"
+    (place / "adain.yaml").write_text(method + adain.replace("steps: 6", "steps: 1"))
+    assert main(["train", "adain.yaml"]) == 0
+    report = json.loads((place / "runs" / "photos2paintings" / "adain" / "evaluation" / "evaluation.json").read_text())
+    assert list(report["tasks"]) == ["photos2paintings"]
+    rows = report["tasks"]["photos2paintings"]["rows"]
+    assert rows["adain, step 1"].keys() == rows["identity"].keys()
+    assert rows["adain, step 1"]["change"]["value"] > 1
 
 
 def test_several_runs_are_summed_up_by_mean_and_deviation(place, capsys):

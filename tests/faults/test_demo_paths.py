@@ -1,5 +1,6 @@
 """F6: requests to `cyclegan serve` that want a file, the memory or the time of the machine, sent as raw bytes."""
 
+import io
 import json
 import random
 import socket
@@ -14,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 from serving import PHOTO, model, pixels, png, served, studio
 
 from cyclegan.inference.studio import read_examples
@@ -144,11 +146,14 @@ def text_bomb() -> bytes:
 
 def bodies() -> dict[str, bytes]:
     """What is no picture, or too much of one."""
+    other = io.BytesIO()
+    Image.fromarray(PHOTO).save(other, "PPM")
     return {
         "text": b"hello, I am a picture",
         "empty": b"",
         "svg": b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>',
         "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) (r) file\n",
+        "another format": other.getvalue(),
         "cut off": png(PHOTO)[:900],
         "12,000 pixels square": header(12_000, 12_000),
         "a bomb": header(60_000, 60_000),

@@ -71,8 +71,8 @@ def save_in_halves(tensors: dict, path: Path, metadata: dict) -> None:
     in_halves(path, safetensors.torch.save(tensors, metadata))
 
 
-def write_in_halves(path: Path, text: str) -> None:
-    in_halves(path, text.encode())
+def write_in_halves(path: Path, text: str, encoding: str) -> None:
+    in_halves(path, text.encode(encoding))
 
 
 def in_halves(path: Path, content: bytes) -> None:

@@ -10,7 +10,8 @@ from mutants import lines, mutate, named, watched
 from odd_pictures import KINDS, ODD, encoded
 
 from cyclegan.cli import main
-from cyclegan.pictures import MAX_PIXELS, BadPictureError, find_pictures, read_picture
+from cyclegan.pictures import MAX_PIXELS, BadPictureError, read_picture
+from cyclegan.pixels.find import find_images
 
 COUNTS = (("png", 0.3), ("jpg", 0.3), ("webp", 0.2), ("tif", 0.15), ("bmp", 0.05))
 
@@ -65,7 +66,7 @@ def test_mutated_pictures_are_refused_by_name_or_are_pictures(tmp_path, size, fi
     printed = lines(capfd.readouterr().out)
     assert printed[0] == f"{tmp_path}: {len(written) - len(refused)} of {len(written)} pictures can be read"
     assert [line for line in printed if line.startswith("bad: ")] == [
-        f"bad: {bad[p]}" for p in find_pictures(tmp_path) if bad[p]
+        f"bad: {bad[p]}" for p in find_images(tmp_path) if bad[p]
     ]
     kinds = Counter(path.suffix for path, said in bad.items() if said)
     ofs = ", ".join(f"{kinds[f'.{kind}']} {kind}" for kind in KINDS)
@@ -80,4 +81,4 @@ def test_what_is_no_file_is_refused_and_does_not_hang(tmp_path, put):
     {"folder": path.mkdir, "loop": lambda: path.symlink_to(path), "pipe": lambda: os.mkfifo(path)}[put]()
     with pytest.raises(BadPictureError, match=r"odd\.png: not a readable picture"):
         read_picture(path)
-    assert find_pictures(tmp_path) == []
+    assert find_images(tmp_path) == []

@@ -24,6 +24,7 @@ def train(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, list[str]]]
     two_sides(tmp_path, 12)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(plan, "describe", lambda *_, **__: [])
+    monkeypatch.setattr(plan, "rehearse", lambda *_: plan.Rehearsal(0.01, 0, 0))
     monkeypatch.setattr(evaluate, "evaluate_run", lambda *_, **__: {})
     Path("nano.yaml").write_text(nano.CONFIG.format(steps=5, data=""))
 
@@ -97,3 +98,62 @@ def test_data_that_moved_are_the_same(tmp_path):
     one, other = (Fingerprint({"x": ("x", list(f.rglob("*.png"))), "y": ("y", [f / "top.png"])}) for f in (here, there))
     other.load_state_dict(one.state_dict())
     assert Fingerprint({"x": ("x", [here / "top.png"])}).told["x"] != one.told["x"]
+
+
+def to_another_folder(*sides: str) -> tuple[str, ...]:
+    """Move sides; the settings that say so."""
+    Path("elsewhere").mkdir(exist_ok=True)
+    for side in sides:
+        Path(side).rename(Path("elsewhere") / side)
+    return tuple(f"data.{'x' if side == 'summer' else 'y'}=elsewhere/{side}" for side in sides)
+
+
+def settings_of_run() -> str:
+    return Path("runs/summer2winter/nano/config.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("sides", [("summer",), ("winter",), ("summer", "winter")])
+def test_a_run_whose_pictures_have_moved_is_continued_and_notes_where_they_are(train, sides, figure):
+    moved = to_another_folder(*sides)
+    assert train(*moved, "training.steps=5") == (0, [])
+    for side in sides:
+        assert f": elsewhere/{side}\n" in settings_of_run()
+    figure("L2", f"{' and '.join(sides)} moved: continued, and the settings of the run tell where they are")
+
+
+def test_an_absolute_path_is_another_name_of_the_same_pictures(train):
+    assert train(f"data.x={Path('summer').absolute()}") == (0, [])
+    assert f"x: {Path('summer').absolute()}\n" in settings_of_run()
+
+
+@pytest.mark.parametrize("change", [gone, another])
+def test_moved_pictures_that_are_others_now_are_refused_with_both_places(train, change):
+    before = settings_of_run()
+    change("summer")
+    (moved,) = to_another_folder("summer")
+    code, (said,) = train(moved)
+    assert code == 2
+    assert "error: summer: holds other pictures than this run has learned from: 1 came and 1 went, by name" in said
+    assert "(data.x: 'summer' → 'elsewhere/summer')" in said
+    assert settings_of_run() == before
+
+
+def test_sides_that_are_swapped_are_refused(train):
+    to_another_folder("summer", "winter")
+    Path("summer").symlink_to(Path("elsewhere/winter").absolute())
+    Path("winter").symlink_to(Path("elsewhere/summer").absolute())
+    for number, path in enumerate(sorted(Path("elsewhere/winter").iterdir())):
+        path.rename(path.with_name(f"w{number}.png"))
+    code, (said,) = train()
+    assert code == 2
+    assert "holds other pictures than this run has learned from" in said
+
+
+def test_a_checkpoint_of_before_cannot_tell_moved_pictures_and_is_refused(train, monkeypatch):
+    load = Fingerprint.load_state_dict
+    monkeypatch.setattr(Fingerprint, "load_state_dict", lambda self, _: load(self, {}))
+    (moved,) = to_another_folder("summer")
+    code, (said,) = train(moved)
+    assert code == 2
+    assert said.startswith("error: data: a checkpoint this old does not tell its pictures, and they may be others now")
+    assert "elsewhere" not in settings_of_run()

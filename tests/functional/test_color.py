@@ -139,6 +139,48 @@ def test_grey_and_flat_pictures_are_matched_without_noise(mode):
         assert matched.std(dim=(2, 3)).max() <= 1.1 * target.std(dim=(2, 3)).max()
 
 
+def flat(*levels: int) -> torch.Tensor:
+    """8-bit levels of red, green and blue."""
+    return (torch.tensor(levels) / 127.5 - 1)[None, :, None, None].expand(1, 3, 64, 48)
+
+
+def with_one_dot(image: torch.Tensor) -> torch.Tensor:
+    """One level more in a corner."""
+    dotted = image.clone()
+    dotted[..., 0, 0] += 1 / 127.5
+    return dotted
+
+
+levels = st.integers(0, 255)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@settings(deadline=None, max_examples=15)
+@given(color=st.tuples(levels, levels, levels), other=st.tuples(levels, levels, levels))
+@example(color=(200, 30, 60), other=(90, 140, 60))
+def test_flat_nearly_flat_and_two_color_pictures_are_matched_either_way_in_every_mode(mode, color, other):
+    plain, target = flat(*color), picture(1)
+    halves = torch.cat([plain, flat(*other)], dim=3)
+    for one in (plain, with_one_dot(plain), halves):
+        for source, wanted in ((one, target), (target, one), (one, flat(*other)), (one, halves)):
+            matched = match_colors(source, wanted, mode)
+            assert matched.isfinite().all()
+            assert torch.allclose(matched.mean(dim=(2, 3)), wanted.mean(dim=(2, 3)), atol=0.25)
+    assert torch.allclose(match_colors(plain, target, mode), target.mean(dim=(2, 3), keepdim=True), atol=0.02)
+    assert torch.allclose(match_colors(target, plain, mode), plain[..., :1, :1], atol=1e-3)
+
+
+@given(seed=seeds)
+def test_a_regular_covariance_is_mapped_by_its_cholesky_factors_to_the_bit(seed):
+    source, target = (color_moments([random_images(seed + i)]) for i in (0, 1))
+    trace = 1e-10 * torch.eye(3, dtype=torch.float64)
+    of_source, of_target = (
+        torch.linalg.cholesky(m.covariance + m.covariance.trace() * trace) for m in (source, target)
+    )
+    expected = torch.linalg.solve_triangular(of_source, of_target, upper=False, left=False)
+    assert torch.equal(MODES["cholesky"](source, target).matrix, expected)
+
+
 def test_another_luma_leaves_the_chroma_as_it_was():
     images, wanted = picture(0), luma(picture(1))
     changed = with_luma(images, wanted)

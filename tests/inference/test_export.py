@@ -141,3 +141,19 @@ def test_without_the_packages_one_line_says_how_to_get_them(run, tmp_path, monke
     assert main(["export", str(run.folder), "--out", str(tmp_path / "a.onnx")]) == 2
     assert only_line() == f"error: {package} is not installed; pip install onnx onnxscript onnxruntime"
     assert main(["export", str(run.folder), "--out", str(tmp_path / "a")]) == 0  # needs none of them
+
+
+OLD = ModuleNotFoundError("No module named 'onnxscript._apis.new'", name="onnxscript._apis.new")
+BROKEN = ImportError("cannot import name 'helper' from 'onnx'", name="onnx")
+
+
+@pytest.mark.parametrize(("error", "package"), [(OLD, "onnxscript"), (BROKEN, "onnx")])
+def test_packages_that_do_not_fit_are_one_line(run, tmp_path, monkeypatch, only_line, error, package):
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch.onnx, "export", refuse)
+    assert main(["export", str(run.folder), "--out", str(tmp_path / "a.onnx")]) == 2
+    remedy = "pip install --upgrade onnx onnxscript onnxruntime"
+    assert only_line() == f"error: {package} does not fit the installed torch ({error}); {remedy}"
+    assert not list(tmp_path.glob("*.onnx"))

@@ -71,6 +71,12 @@ def test_float_pixels_are_not_rounded(run, method, tmp_path):
     assert np.abs(painted - painted.round()).max() > 0.1
 
 
+def test_a_graph_is_of_the_oldest_format_that_its_operators_allow(graph):
+    model = onnx.load(graph)
+    assert [each.version for each in model.opset_import if each.domain == ""] == [20]
+    assert model.ir_version == 9
+
+
 def test_a_graph_describes_itself_and_names_no_file_of_ours(graph):
     about = json.loads(onnxruntime.InferenceSession(graph).get_modelmeta().custom_metadata_map["about"])
     assert {key: about[key] for key in ("x", "y", "to", "pixels", "step")} == {

@@ -11,7 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from published import PublishedUnet, drawn, published, save
+from published import Published, PublishedUnet, drawn, published, relative, save
 from torch import nn
 
 from cyclegan import load
@@ -159,6 +159,103 @@ def test_an_import_says_where_it_comes_from(tmp_path):
     assert load(tmp_path / "hub", "cpu").to == "horse"
 
 
+RELATIVES = [
+    {"block": "conv_block", "blurs_down": True, "up": "filter"},
+    {"block": "conv_block", "blurs_down": True, "up": "transposed"},
+    {"block": "conv_block", "blurs_down": False, "up": "filter"},
+    {"block": "block", "blurs_down": False, "up": "repeat"},
+]
+
+
+@pytest.mark.parametrize("structure", RELATIVES, ids=["CUT", "CUT, no blur up", "CUT, no blur down", "PyTorch-GAN"])
+def test_relatives_give_what_they_give_there_up_to_the_borders(tmp_path, images, structure):
+    network = relative(**structure)
+    torch.save(network.state, tmp_path / "a.pth")
+    _, ours = read_generator(tmp_path / "a.pth")
+    with torch.no_grad():
+        assert torch.allclose(ours.eval()(images), network(images), atol=3e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "build", [lambda: Published(io=1), lambda: PublishedUnet(depth=3, io=1)], ids=["ResNet", "U-Net"]
+)
+def test_a_generator_of_one_channel_translates_gray_pictures(tmp_path, monkeypatch, capsys, build):
+    monkeypatch.chdir(tmp_path)
+    network = drawn(build())
+    assert main(["import", str(save(network, Path("ct2mr.pth"))), "--out", "mr.safetensors"]) == 0
+    assert "from images of 1 to images of 1 channels" in capsys.readouterr().out
+    levels = np.random.default_rng(0).integers(0, 256, (40, 24), dtype=np.uint8)
+    Image.fromarray(levels).save("ct.png")
+    assert main(["translate", "mr.safetensors", "ct.png", "--out", "out"]) == 0
+    with torch.no_grad():
+        expected = (network(torch.from_numpy(levels)[None, None] / 127.5 - 1)[0, 0].numpy() + 1) * 127.5
+    with Image.open("out/ct.png") as picture:
+        assert picture.mode == "L"
+        assert np.abs(np.asarray(picture, float) - expected).max() <= 0.5 + 1e-3
+
+
+def test_a_generator_may_take_other_channels_than_it_gives(tmp_path):
+    state = published().state_dict()
+    state["model.1.weight"] = state["model.1.weight"][:, :1].clone()
+    torch.save(state, tmp_path / "gray2color.pth")
+    convert(tmp_path / "gray2color.pth", tmp_path / "a.safetensors")
+    assert load(tmp_path / "a.safetensors", "cpu")(torch.zeros(1, 1, 20, 30)).shape == (1, 3, 20, 30)
+
+
+WRAPPED = [
+    ("module.", []),
+    ("_orig_mod.", []),
+    ("module._orig_mod.", []),
+    ("_orig_mod.module.", []),
+    ("netG.", []),
+    ("", ["model"]),
+    ("netG_A._orig_mod.", ["state_dict"]),
+    ("", ["module", "G"]),
+]
+
+
+@pytest.mark.parametrize(("prefix", "outer"), WRAPPED, ids=str)
+@pytest.mark.parametrize("build", [published, lambda: drawn(PublishedUnet(depth=3))], ids=["ResNet", "U-Net"])
+def test_the_only_generator_of_a_file_is_found_however_it_is_wrapped(tmp_path, build, prefix, outer):
+    network, other = build(), nn.Sequential(nn.Conv2d(3, 4, 4))
+    content = {prefix + name: tensor for name, tensor in network.state_dict().items()}
+    if outer or prefix == "netG.":
+        content |= {f"netD.{name}": tensor for name, tensor in other.state_dict().items()} if prefix else {}
+    for name in reversed(outer):
+        content = {name: content, "epoch": 3, "optimizers": [{"state": {0: torch.zeros(2)}}]}
+    torch.save(content, tmp_path / "a.pth")
+    images = torch.rand(1, 3, 16, 24) * 2 - 1
+    with torch.no_grad():
+        assert torch.allclose(read_generator(tmp_path / "a.pth")[1].eval()(images), network(images), atol=1e-5, rtol=0)
+
+
+def test_of_several_generators_one_is_chosen_by_its_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    networks = {"netG_A": published(0), "netG_B": published(1, blocks=3)}
+    state = {f"{name}.{key}": t for name, net in networks.items() for key, t in net.state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 3}, "a2b.pth")
+    for arguments, said in (
+        ([], "holds 2 generators; choose one with --key: state_dict.netG_A, state_dict.netG_B"),
+        (["--key", "netG"], "has no generator 'netG'; choose one with --key: state_dict.netG_A, state_dict.netG_B"),
+    ):
+        assert main(["import", "a2b.pth", "--out", "a", *arguments]) == 2
+        assert capsys.readouterr().err == f"error: a2b.pth: {said}\n"
+    for key, blocks in (("netG_B", 3), ("state_dict.netG_A", 2), ("module.netG_A", 2)):
+        assert main(["import", "a2b.pth", "--key", key, "--out", f"{key}.safetensors"]) == 0
+        assert f"a ResNet with {blocks} blocks" in capsys.readouterr().out
+
+
+def endless() -> dict[str, object]:
+    content: dict[str, object] = {"a": torch.zeros(1)}
+    content |= {"b": content, "c": content}
+    content["d"] = content
+    return content
+
+
+def blurred() -> dict[str, torch.Tensor]:
+    return relative(**RELATIVES[0]).state
+
+
 def changed(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
     """Saves the published weights after this change to them."""
 
@@ -181,10 +278,26 @@ ODD = {
     "a folder": (lambda path: path.mkdir(), "does not exist"),
     "absent": (lambda path: None, "does not exist"),
     "cut short": (lambda path: path.write_bytes(save(published(), path).read_bytes()[:-500]), "not a file of weights"),
-    "the whole model": (lambda path: torch.save(published(), path), "not a file of weights"),
+    "the whole model": (lambda path: torch.save(published(), path), "not loaded); save net.state_dict() and give that"),
+    "TorchScript": (
+        lambda path: torch.jit.save(torch.jit.script(nn.ReLU()), path),
+        "not loaded); save net.state_dict() and give that",
+    ),
     "a pickle that would run": (lambda path: path.write_bytes(pickle.dumps(Runs())), "not a file of weights"),
     "a list": (lambda path: torch.save([torch.zeros(1)], path), "something else than named tensors"),
-    "wrapped": (lambda path: torch.save({"net": {"a": torch.zeros(1)}}, path), "something else than named tensors"),
+    "no generator inside": (lambda path: torch.save({"net": {"a": torch.zeros(1)}}, path), "is no generator of"),
+    "a dictionary of itself": (lambda path: torch.save(endless(), path), "is no generator of"),
+    "no tensors": (lambda path: torch.save({"net": {"a": [1]}}, path), "something else than named tensors"),
+    "wrapped and not": (holding("module.model.1.weight", torch.zeros(4, 3, 7, 7)), "holds 'model.1.weight' twice"),
+    "another filter": (
+        lambda path: torch.save(blurred() | {"model.7.filt": torch.ones(8, 1, 3, 3) / 9}, path),
+        "has another filter in model.7.filt than [1 2 1] of CUT",
+    ),
+    "gray of PyTorch-GAN": (
+        lambda path: torch.save(relative(block="block", blurs_down=False, up="repeat", io=1).state, path),
+        "takes images of 1 channels, for which PyTorch-GAN pads",
+    ),
+    "too wide": (holding("model.1.weight", torch.zeros(1025, 3, 1, 1)), "base_channels: must be at most 1024"),
     "nothing": (lambda path: torch.save({}, path), "is no generator of"),
     "numbers for names": (lambda path: torch.save({0: torch.zeros(1)}, path), "something else than named tensors"),
     "a discriminator": (lambda path: save(nn.Sequential(nn.Conv2d(3, 4, 4)), path), "is no generator of"),
@@ -207,9 +320,9 @@ ODD = {
         "is no generator of",
     ),
     "one too many": (holding("model.5.filt", torch.zeros(1)), "has 'model.5.filt', which is no part"),
-    "gray": (
-        holding("model.1.weight", torch.zeros(4, 1, 7, 7)),
-        "is no generator of three channels (size mismatch for layers.1.weight",
+    "a layer of another size": (
+        holding("model.4.weight", torch.zeros(4, 1, 7, 7)),
+        "its layers do not fit each other (size mismatch for layers.4.0.weight",
     ),
     "a number for the first": (holding("model.1.weight", torch.tensor(1.0)), "is no generator of"),
     "no channels": (holding("model.1.weight", torch.zeros(0, 3, 7, 7)), "is no generator of"),
@@ -232,7 +345,8 @@ class Runs:
         return Path.touch, (Path("it-ran"),)
 
 
-@pytest.mark.filterwarnings("ignore:Validating sparse tensor")
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor", "ignore:.torch.jit:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("kind", ODD)
 def test_an_odd_file_gives_one_line_and_leaves_nothing(kind, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

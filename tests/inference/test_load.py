@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from cyclegan import load
 from cyclegan.config import dump
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.errors import UserError
+from cyclegan.errors import NoSpaceError, UserError
 from cyclegan.images import from_bytes, to_bytes
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
@@ -50,6 +50,34 @@ def test_run_checkpoints_checkpoint_and_file_are_the_same_model(run, noise):
     older = load(run.older, device="cpu")
     assert older.step == 10
     assert not np.array_equal(np.asarray(older(Image.fromarray(noise))), pictures[0])
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"device": "cuda"}, "device: no CUDA device here; use cpu or auto"),
+        ({"device": "cuda:9"}, "device: no CUDA device here; use cpu or auto"),
+        ({"device": "mps"}, "device: no MPS device here; use cpu or auto"),
+        ({"device": "gpu"}, "device: 'gpu' is unknown; use auto, cpu, cuda, cuda:1 "),
+        ({"precision": "float16"}, "precision: 'float16' is unknown; use float32, bfloat16 or auto"),
+    ],
+)
+@pytest.mark.parametrize("path", ["runs/a", "a.safetensors", "a.onnx", "a.yaml"])
+def test_a_device_or_precision_that_is_not_here_is_said_before_the_file_is_looked_at(path, asked, said, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match=f"^{said}") as refused:
+        load(path, **asked)
+    assert not isinstance(refused.value, DamagedError)
+
+
+def test_a_device_without_room_is_not_a_damaged_file(run, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 MiB.")
+
+    monkeypatch.setattr(torch.Tensor, "to", full)
+    with pytest.raises(NoSpaceError, match=r"release\.safetensors: cpu has no memory for it; make room there, or use"):
+        load(run.folder, device="cpu")
 
 
 def test_each_side_is_reached_by_its_name_and_y_by_default(painter, method, noise):

@@ -231,7 +231,8 @@ def test_examples_are_the_first_pictures_of_a_folder_or_those_of_scikit_image(tm
     assert pixels(examples["1-boat"]).shape == (15, 22, 3)
     assert {"coffee", "chelsea"} <= read_examples(None).keys()
     assert list(read_styles(tmp_path, size=22)) == ["1-boat"]
-    with pytest.raises(UserError, match="no pictures there"):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no images there"):
         read_examples(tmp_path / "empty")
 
 

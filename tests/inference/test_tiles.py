@@ -20,6 +20,7 @@ KINDS = [
     {"ends": "shuffle", "downsamplings": 2, "norm": "none"},
     {"start": "identity"},
     {"upsampling": "resize"},
+    {"upsampling": "blur_zeros"},
     {"upsampling": "shuffle", "norm": "layer"},
     {"upsampling": "blur", "downsampling": "blur"},
     {"norm": "group"},

@@ -164,7 +164,7 @@ def test_a_source_is_never_written_over(painter, photos, tmp_path):
 
 def test_nothing_to_translate_is_an_error(painter, photos, out):
     (photos / "notes.txt").touch()
-    with pytest.raises(UserError, match=r"photos: no pictures there; a picture ends in one of \.jpg"):
+    with pytest.raises(UserError, match=r"photos: no images there; skipped: 1 \.txt; an image ends in one of \.jpg"):
         translate(painter, [photos], out)
     with pytest.raises(UserError, match=r"photo\.jpg: does not exist; give picture files or folders"):
         translate(painter, [photos / "photo.jpg"], out)

@@ -148,8 +148,9 @@ def test_the_next_picture_is_read_and_the_last_one_written_while_one_is_translat
         return original
 
     def writing(*arguments):
-        write_like(*arguments)
+        lost = write_like(*arguments)
         has_written.set()
+        return lost
 
     waited, paint = [], NetworkTranslator.translate
 

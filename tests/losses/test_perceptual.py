@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from cyclegan.losses.perceptual import (
+    ROUNDING,
+    Gaussian,
     Texture,
     content_loss,
     content_loss_mean,
+    covariance_of,
     gaussian,
     gram_style_loss,
     gram_style_loss_mean,
@@ -142,6 +145,37 @@ def test_the_wasserstein_distance_is_a_distance(seed):
     assert wasserstein(one, other) > 1e-4
     assert wasserstein(one, other) == pytest.approx(wasserstein(other, one), rel=0.01)  # the jitter is the target's
     assert wasserstein(3 * one, 3 * other) == pytest.approx(9 * wasserstein(one, other))
+
+
+def unclamped(style: Texture, target: Gaussian) -> Tensor:
+    """The formula as written, which rounding may take below 0."""
+    covariance = covariance_of(style) + target.jitter * torch.eye(style.gram.shape[-1]).to(style.gram)
+    values = torch.linalg.eigvalsh(target.root @ covariance @ target.root)
+    overlap = values.maximum(ROUNDING * values[:, -1:].detach()).sqrt().mean()
+    spread = (covariance + target.covariance).diagonal(dim1=1, dim2=2).mean() - 2 * overlap
+    return (style.mean - target.mean).square().mean() + spread
+
+
+@few
+@given(seed=seeds, change=st.sampled_from([0.0, 1e-6, 1e-4, 1e-2, 1.0]), scale=st.floats(1e-3, 1e3))
+def test_the_wasserstein_distance_is_never_negative_and_the_formula_to_the_bit_where_that_is_positive(
+    seed, change, scale
+):
+    """More channels than positions, of very different variance, as in real features."""
+    one, other = (features(seed + i, channels=24, height=3, width=4).float() for i in (0, 1))
+    uneven = scale * torch.logspace(0, -4, 24)[:, None, None]
+    one, other = uneven * one, uneven * (one + change * (other - one))
+    target = gaussian(texture(other))
+    found, formula = wasserstein_style_loss(texture(one), target), unclamped(texture(one), target)
+    assert found >= 0
+    assert torch.equal(found, formula) if formula > 0 else found == 0
+
+
+def test_the_formula_alone_would_be_negative_for_equal_textures_by_more_than_rounding():
+    """Why the distance is clamped: eigenvalues that are noise are raised."""
+    one = (torch.logspace(0, -4, 24)[:, None, None] * features(0, channels=24, height=3, width=4)).float()
+    assert unclamped(texture(one), gaussian(texture(one))) < -1e-6
+    assert wasserstein_style_loss(texture(one), gaussian(texture(one))) == 0
 
 
 def test_turning_the_channels_together_changes_no_wasserstein_distance():

@@ -14,6 +14,7 @@ from cyclegan.errors import UserError
 from cyclegan.functional.color import luma
 from cyclegan.images import read
 from cyclegan.losses.perceptual import mean_form
+from cyclegan.methods import METHODS
 from cyclegan.methods.gatys import Example, Gatys, GatysConfig
 from cyclegan.protocols import Stylizes, Translator
 
@@ -37,6 +38,11 @@ def picture(height: int = 32, width: int = 40, seed: int = 0) -> torch.Tensor:
     """Blobs of color."""
     coarse = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(seed)) * 2 - 1
     return interpolate(coarse, (height, width), mode="bilinear")
+
+
+def psnr(image: torch.Tensor, other: torch.Tensor) -> float:
+    """dB of images in [-1, 1]."""
+    return (10 * torch.log10(4 / (image - other).square().mean())).item()
 
 
 def watched(method: Gatys, content: torch.Tensor, styles: list[Example]) -> tuple[torch.Tensor, list[float]]:
@@ -67,6 +73,55 @@ def test_a_picture_in_its_own_style_stays_what_it_is():
     content = picture()
     image = gatys(init="content", style_loss="gram", form="mean", optimizer="lbfgs").stylize(content, content)
     assert torch.allclose(image, content, atol=1e-3)
+
+
+ALIKE = {
+    "itself": lambda image: image,
+    "brighter": lambda image: image + 0.05,
+    "in 16 levels": lambda image: (image * 8).round() / 8,
+    "grey": lambda image: luma(image).unsqueeze(1).expand_as(image),
+}
+
+
+@pytest.fixture(scope="module")
+def fast() -> Gatys:
+    """The recipe of that name, of few steps with random weights."""
+    return Gatys(load(PAPER.with_name("fast.yaml"), METHODS, ["weights=random", "steps=6", "coarsest=null"]))
+
+
+@pytest.mark.parametrize("alike", ALIKE)
+def test_a_style_like_the_content_gives_the_content_back_and_no_loss_below_0(fast, alike):
+    content = 0.8 * picture()
+    content = ALIKE["grey"](content) if alike == "grey" else content
+    image, totals = watched(fast, content, [Example(ALIKE[alike](content))])
+    assert min(totals) >= 0
+    assert psnr(image, content) >= 30
+
+
+@pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
+@pytest.mark.parametrize("color", ["style", "luminance", "cholesky", "pca", "sym"])
+def test_the_content_as_style_keeps_its_detail_through_all_sizes(style_loss, color):
+    content = picture(37, 50) + 0.1 * torch.randn(1, 3, 37, 50, generator=torch.Generator().manual_seed(0))
+    content = content.clamp(-1, 1)
+    method = gatys(coarsest=24, steps=2, refine_steps=2, style_loss=style_loss, color=color)
+    assert psnr(method.stylize(content, content), content) > 100
+
+
+@pytest.mark.parametrize("style", [-1.0, 0.3, 1.0])
+@pytest.mark.parametrize("content", [-1.0, 0.3, "blobs"])
+def test_flat_contents_and_styles_are_painted_with_finite_losses_that_are_not_negative(content, style):
+    content = picture() if content == "blobs" else torch.full((1, 3, 32, 40), content)
+    _, totals = watched(gatys(steps=4), content, [Example(torch.full((1, 3, 32, 40), style))])
+    assert min(totals) >= 0
+    assert math.isfinite(max(totals))
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_the_style_loss_falls_from_a_start_that_is_nearly_the_style(optimizer):
+    content = picture()
+    style = content + 0.02 * torch.randn(content.shape, generator=torch.Generator().manual_seed(0))
+    _, totals = watched(gatys(optimizer=optimizer, learning_rate=0.002), content, [Example(style)])
+    assert 0 <= totals[-1] <= totals[0]
 
 
 def test_the_same_seed_gives_the_same_image_and_another_seed_another():
@@ -148,11 +203,20 @@ def test_bound_to_a_style_it_is_a_translator_of_batches():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"steps": 0}, {"content_layers": {"relu9_1": 1.0}}, {"averaging": 1.0}, {"learning_rate": 0.0}]
+    "changes",
+    [
+        *({"steps": 0}, {"content_layers": {"relu9_1": 1.0}}, {"averaging": 1.0}, {"learning_rate": 0.0}),
+        *({"style_layers": {"relu1_1": weight}} for weight in (-1.0, math.inf, math.nan)),
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(changes):
     with pytest.raises(ValueError, match=next(iter(changes))):
         GatysConfig(**changes)
+
+
+def test_a_negative_weight_is_refused():
+    with pytest.raises(UserError, match="none may be negative"):
+        gatys(steps=1).paint(picture(), [Example(picture(seed=1), 2.0), Example(picture(seed=2), -1.0)])
 
 
 def test_no_style_at_all_is_refused():
@@ -195,4 +259,4 @@ def test_from_noise_the_paper_s_loss_falls_tenfold_on_real_features(of_the_paper
 def test_both_forms_paint_the_same_picture_on_real_features(of_the_paper):
     (one, losses), (other, other_losses) = of_the_paper["sum"], of_the_paper["mean"]
     assert losses[0] == pytest.approx(other_losses[0], rel=1e-4)
-    assert 10 * torch.log10(4 / (one - other).square().mean()) > 25
+    assert psnr(one, other) > 25

@@ -20,7 +20,8 @@ from cyclegan.metrics.patches import patch_swd
 from cyclegan.metrics.structure import edge_f1, ms_ssim, structure_distance
 from cyclegan.networks.vgg import load_vgg
 from cyclegan.networks.weights import WeightsMissingError, only_what_is_here
-from cyclegan.pictures import find_pictures, read_picture
+from cyclegan.pictures import read_picture
+from cyclegan.pixels.find import find_images
 
 needs_weights = pytest.mark.skipif("CYCLEGAN_WEIGHTS" not in os.environ, reason="CYCLEGAN_WEIGHTS names no folder")
 needs_data = pytest.mark.skipif("CYCLEGAN_DATA" not in os.environ, reason="CYCLEGAN_DATA names no folder")
@@ -31,7 +32,7 @@ N = 32
 def pictures_of(side: str, count: int) -> list[np.ndarray]:
     """At half their size: the shared pictures are JPEG-75 themselves, and that once more would change nothing."""
     folder = Path(os.environ["CYCLEGAN_DATA"]) / "monet2photo" / side
-    found = [read_picture(path) for path in find_pictures(folder)[:count]]
+    found = [read_picture(path) for path in find_images(folder)[:count]]
     return [p.reshape(128, 2, 128, 2, 3).mean(axis=(1, 3)).round().astype(np.uint8) for p in found]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from cyclegan.networks.layers import InstanceNorm, ReflectionPad, ResnetBlock
+from cyclegan.networks.layers import GroupNorm, InstanceNorm, ReflectionPad, ResnetBlock
 
 
 @given(padding=st.integers(1, 3), height=st.integers(4, 9), width=st.integers(4, 9), images=st.integers(1, 3))
@@ -61,6 +61,58 @@ def test_statistics_of_bfloat16_features_are_float32(shift):
 def test_in_other_precisions_an_instance_norm_is_pytorchs_bit_for_bit(dtype):
     features = torch.randn(2, 3, 5, 7, dtype=dtype, generator=torch.Generator().manual_seed(0))
     assert torch.equal(InstanceNorm(3)(features), nn.InstanceNorm2d(3)(features))
+
+
+def test_in_evaluation_all_channels_that_vary_keep_their_bits():
+    features = torch.randn(2, 4, 19, 21, generator=torch.Generator().manual_seed(0)) * 1e-3
+    features[1, 2] = 0.7
+    for ours, pytorchs in ((InstanceNorm(4), nn.InstanceNorm2d(4)), (GroupNorm(4, 4), nn.GroupNorm(4, 4))):
+        found, expected = ours.eval()(features), pytorchs.eval()(features)
+        vary = torch.ones(2, 4, dtype=torch.bool)
+        vary[1, 2] = False
+        assert torch.equal(found[vary], expected[vary])
+        assert not found[~vary].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@given(level=st.floats(-8, 8), side=st.integers(2, 40), noise=st.floats(0, 4e-6))
+def test_in_evaluation_a_constant_channel_becomes_exactly_zero_and_has_no_gradient(dtype, level, side, noise):
+    features = torch.full((1, 2, side, side), level, dtype=dtype)
+    features[0, 0, -1, -1] += noise
+    features[0, 1, 0, 0] += 1
+    features.requires_grad_()
+    normalized = InstanceNorm(2).eval()(features)
+    (normalized * torch.rand_like(normalized)).sum().backward()
+    assert not normalized[0, 0].any()
+    assert not features.grad[0, 0].any()
+    assert normalized[0, 1].any()
+    assert features.grad[0, 1].isfinite().all()
+
+
+def test_one_pixel_of_another_level_is_not_constant_wherever_it_is():
+    step = 2 / 255 * 0.02  # a level of 255, times a weight as training begins with
+    for row, column in ((0, 0), (3, 7), (49, 30)):
+        features = torch.zeros(1, 1, 50, 31)
+        features[..., row, column] = step
+        assert torch.equal(InstanceNorm(1).eval()(features), nn.InstanceNorm2d(1)(features))
+        assert InstanceNorm(1).eval()(features)[..., row, column] > 0.04
+
+
+def test_a_constant_group_becomes_its_offset():
+    norm = GroupNorm(2, 4).eval()
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    features = torch.full((1, 4, 9, 9), 0.1)
+    features[:, 2] = 0.3  # the second group varies from channel to channel
+    normalized = norm(features)
+    assert torch.equal(normalized[0, :2], norm.bias[:2, None, None].expand(2, 9, 9))
+    assert torch.equal(normalized[0, 2:], nn.functional.group_norm(features, 2, norm.weight, norm.bias)[0, 2:])
+
+
+def test_in_training_a_norm_is_pytorchs_on_constant_channels_too():
+    features = torch.randn(1, 3, 1, 1).expand(1, 3, 9, 11) + 1e-7 * torch.randn(1, 3, 9, 11)
+    assert torch.equal(InstanceNorm(3)(features), nn.InstanceNorm2d(3)(features))
+    assert torch.equal(GroupNorm(3, 3)(features), nn.GroupNorm(3, 3)(features))
 
 
 def usual(channels: int) -> nn.Module:

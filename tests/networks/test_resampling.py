@@ -8,7 +8,7 @@ from torch.nn.functional import conv2d, interpolate, pad
 from cyclegan.networks.initialization import initialize_
 from cyclegan.networks.resampling import BlurPool, grow, upsample
 
-KINDS = ["transposed", "resize", "shuffle", "blur"]
+KINDS = ["transposed", "resize", "shuffle", "blur", "resize_zeros", "blur_zeros"]
 
 
 @pytest.mark.parametrize(("height", "width"), [(2, 2), (6, 8), (16, 2)])
@@ -40,6 +40,17 @@ def test_every_kind_has_its_number_of_parameters(kind, kernels):
     larger = nn.Sequential(*grow(3, 2, kind))
     biases = 8 if kind == "shuffle" else 2
     assert sum(parameter.numel() for parameter in larger.parameters()) == kernels * 3 * 2 + biases
+
+
+@pytest.mark.parametrize("kind", ["resize", "blur"])
+def test_padding_with_zeros_changes_the_borders_alone(kind):
+    reflected, zeros = (nn.Sequential(*grow(3, 2, each)) for each in (kind, f"{kind}_zeros"))
+    reflected[-1].load_state_dict(zeros[-1].state_dict())
+    features = torch.randn(1, 3, 5, 6)
+    off = (reflected(features) - zeros(features)).abs().amax((0, 1)) > 1e-6
+    assert not off[1:-1, 1:-1].any()
+    assert off[[0, -1]].all()
+    assert off[:, [0, -1]].all()
 
 
 def drawn(kind: str) -> torch.Tensor:

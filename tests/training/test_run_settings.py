@@ -1,10 +1,11 @@
 """Whose folder it is: a run goes on by the settings it was begun with, but for those of no consequence."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
-from toy import Crash
+from toy import CPU, Crash
 
 from cyclegan.config import dump
 from cyclegan.data.settings import UnpairedConfig
@@ -73,6 +74,47 @@ def test_how_often_a_plateau_is_looked_at_is_of_consequence(tmp_path):
     Run(tmp_path, looked_at(10), {})
     with pytest.raises(UserError, match=r"training\.sample_every: 10 → 20"):
         Run(tmp_path, looked_at(20), {})
+
+
+CONTINUING = "continuing after step 5\n"
+
+
+def two_folders(x: str, y: str) -> str:
+    return experiment({"domain": None, "x": Path(x), "y": Path(y)})
+
+
+def test_where_pictures_lie_is_noted_only_once_they_are_known_to_be_the_same(tmp_path, capsys):
+    Run(tmp_path, two_folders("d1/photos", "d1/paint"), {}, 4)
+    (tmp_path / "checkpoints" / "step-00000005").mkdir(parents=True)
+    moved = Run(tmp_path, two_folders("d2/photos", "d1/paint"), {}, 4)
+    assert moved.moved == ["data.x: 'd1/photos' → 'd2/photos'"]
+    assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == two_folders("d1/photos", "d1/paint")
+    with moved.recording(5, 10, CPU):
+        assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == two_folders("d2/photos", "d1/paint")
+    assert (
+        "moved     data.x: 'd1/photos' → 'd2/photos': the same pictures, by name and size\n" in capsys.readouterr().out
+    )
+
+
+def test_before_the_first_checkpoint_nothing_is_known_and_the_new_place_is_noted_at_once(tmp_path):
+    Run(tmp_path, two_folders("d1/photos", "d1/paint"), {}, 4)
+    assert not Run(tmp_path, two_folders("d2/photos", "d2/paint"), {}, 4).moved
+    assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == two_folders("d2/photos", "d2/paint")
+
+
+def test_two_folders_instead_of_a_domain_are_a_change_of_consequence(tmp_path):
+    Run(tmp_path, experiment(), {}, 4)
+    with pytest.raises(UserError, match=r"data\.domain: 'photo2monet' → null"):
+        Run(tmp_path, two_folders("photo", "monet"), {}, 4)
+
+
+def test_the_command_that_removes_a_run_removes_no_other_folder(tmp_path):
+    folder = tmp_path / "runs" / "my photos2paintings" / "a"
+    Run(folder, SETTLED, {}, 4)
+    with pytest.raises(UserError) as refused:
+        Run(folder, dump(TrainingConfig(steps=200)), {}, 4)
+    printed = str(refused.value).rpartition("(")[2].removesuffix(")")
+    assert shlex.split(printed) == ["rm", "-r", str(folder)]
 
 
 def test_a_run_older_than_a_setting_continues_as_it_was_begun(tmp_path):

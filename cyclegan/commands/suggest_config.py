@@ -9,11 +9,12 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from cyclegan.data.check import Report, remedy
+from cyclegan.data.check import Report
 from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import UserError
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+from cyclegan.pixels.find import describe_skipped
 from cyclegan.training.settings import OptimizerConfig, TrainingConfig
 
 FEW = 50  # pictures of a side below which the discriminators learn them by heart
@@ -37,10 +38,9 @@ def choose(report: Report, x: Path, y: Path, device: str) -> tuple[Recipe, list[
     counts = [len(report.looks[str(side)]) for side in (x, y)]
     for side, count in zip((x, y), counts, strict=True):
         if count < 2:
-            hint = remedy(report.passed_over.get(str(side), Counter()))
-            raise UserError(
-                f"{side}: {count} readable pictures found, at least 2 are needed; hundreds are better{hint}"
-            )
+            skipped = describe_skipped(report.skipped.get(str(side), Counter()))
+            few = f"{count} readable pictures found, at least 2 are needed; hundreds are better"
+            raise UserError(f"{side}: {'; '.join(filter(None, [few, skipped]))}")
     shorter = round(median(min(look.width, look.height) for look in report.all_looks))
     folders = UnpairedConfig(x=x, y=y, resize="shorter_side", on_bad_picture="skip", most_bad=MOST_BAD)
     recipe, reasons = _small(folders, shorter) if device == "cpu" else _paper(folders, shorter, max(counts))

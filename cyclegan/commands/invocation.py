@@ -1,16 +1,17 @@
 """How this program was called, so that a command that it prints works as it is printed."""
 
 import os
-import shlex
 import shutil
 import sys
+
+from cyclegan.errors import quoted
 
 NAME = "cyclegan"
 
 
 def command(*arguments: object) -> str:
     """This program with other arguments, as the shell that called it understands them."""
-    return shlex.join([*_called(), *map(str, arguments)])
+    return quoted(*_called(), *arguments)
 
 
 def _called() -> list[str]:

@@ -15,7 +15,7 @@ ROOT = PACKAGE.parent
 
 FLOORS = [  # from the ground up; what stands on one line are neighbors, which never import each other
     {"errors", "protocols"},
-    {"config", "distributed", "invocation", "pixels", "precision", "provenance", "threads"},
+    {"config", "distributed", "pixels", "precision", "provenance", "threads"},
     {"pictures"},
     {"images"},
     {"functional"},
@@ -24,10 +24,8 @@ FLOORS = [  # from the ground up; what stands on one line are neighbors, which n
     {"training", "metrics"},
     {"methods"},
     {"evaluation", "inference"},
-    {"recipes"},
     {"experiment"},
     {"commands"},
-    {"own_data", "verbs"},
     {"cli", "__init__"},
     {"__main__"},
 ]

@@ -10,12 +10,14 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
-from cyclegan.invocation import command, quoted
+from cyclegan.commands.invocation import command
+from cyclegan.errors import quoted
 from hypothesis import given
 from hypothesis import strategies as st
 
 import cyclegan
-from cyclegan import cli, verbs
+from cyclegan import cli
+from cyclegan.commands import data
 from cyclegan.training.durable import replace_text
 
 PACKAGE = Path(cyclegan.__file__).parent
@@ -110,7 +112,7 @@ def test_help_is_printed_in_any_encoding(encoding):
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_what_a_verb_says_is_printed_in_any_encoding_with_replacements(encoding, monkeypatch):
-    monkeypatch.setattr(verbs, "list_data", lambda: print(ODD) or 0)
+    monkeypatch.setattr(data, "list_domains", lambda: ODD)
     with written(encoding) as (out, _):
         assert cli.main(["data", "list"]) == 0
         assert out.getvalue() == ODD.encode(encoding, "replace") + b"\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cyclegan.recipes import choose
+from cyclegan.commands.suggest_config import choose
 from PIL import Image
 
 from cyclegan import cli

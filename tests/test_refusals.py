@@ -13,7 +13,7 @@ from archives import GOOD, write_zip
 from folders import two_sides
 from PIL import Image
 
-from cyclegan import verbs
+from cyclegan.commands import data
 from cyclegan.cli import main
 from cyclegan.data import archive, embedded, fetch
 from cyclegan.data.cards import Archive, Card
@@ -36,7 +36,7 @@ def meets(monkeypatch) -> Callable[[Exception], int]:
         def fail() -> int:
             raise error
 
-        monkeypatch.setattr(verbs, "list_data", fail)
+        monkeypatch.setattr(data, "list_domains", fail)
         return main(["data", "list"])
 
     return run

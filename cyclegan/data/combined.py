@@ -11,7 +11,7 @@ import numpy as np
 
 from cyclegan.errors import UserError
 from cyclegan.pictures import BadPictureError, read_picture, write_picture
-from cyclegan.pixels.find import find_images
+from cyclegan.pixels.find import find_images, none_found
 
 PARTS = {"train": "train", "val": "train", "test": "test"}  # sub-folder of an archive -> split
 

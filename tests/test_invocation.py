@@ -10,7 +10,9 @@ import pytest
 import cyclegan
 from cyclegan.commands import invocation
 
-SCRIPT = "#!{python}\nimport sys\nfrom cyclegan.commands.invocation import command\nprint(command('show', *sys.argv[1:]))\n"
+SCRIPT = (
+    "#!{python}\nimport sys\nfrom cyclegan.commands.invocation import command\nprint(command('show', *sys.argv[1:]))\n"
+)
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
-from cyclegan.commands.invocation import command
-from cyclegan.errors import quoted
 from hypothesis import given
 from hypothesis import strategies as st
 
 import cyclegan
 from cyclegan import cli
 from cyclegan.commands import data
+from cyclegan.commands.invocation import command
+from cyclegan.errors import quoted
 from cyclegan.training.durable import replace_text
 
 PACKAGE = Path(cyclegan.__file__).parent

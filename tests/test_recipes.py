@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cyclegan.commands.suggest_config import choose
 from PIL import Image
 
 from cyclegan import cli
+from cyclegan.commands.suggest_config import choose
 from cyclegan.config import dump, parse
 from cyclegan.data.check import Look, Report
 from cyclegan.errors import UserError

@@ -13,8 +13,8 @@ from archives import GOOD, write_zip
 from folders import two_sides
 from PIL import Image
 
-from cyclegan.commands import data
 from cyclegan.cli import main
+from cyclegan.commands import data
 from cyclegan.data import archive, embedded, fetch
 from cyclegan.data.cards import Archive, Card
 from cyclegan.errors import NoSpaceError, UserError, naming

@@ -173,7 +173,7 @@ class StylesConfig(CropConfig):
     domain: str | None = None  # contents: X of this domain …
     contents: Path | None = None  # … or a folder
     styles: tuple[Path, ...]
-    style_size: int | None = None  # px of the shorter side of the styles; null: as they are
+    style_size: int | None = None  # px of the longer side; larger style images are reduced; null: none is
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -72,7 +72,7 @@ def test_every_file_of_the_corpus_has_a_line():
 @pytest.mark.parametrize("name", ["format-1", "format-1-without-sha256"])
 def test_what_was_released_once_is_still_read_and_paints_the_same(name, figure):
     painter = load(RELEASED / f"{name}.safetensors", device="cpu")
-    assert (painter.x, painter.y, painter.step) == ("photo", "painting", 60)
+    assert (painter.source(), painter.to, painter.step) == ("photo", "painting", 60)
     assert "sha256" not in painter.about
     for side in ("painting", "photo"):
         painted = np.asarray(painter(RELEASED / "source.png", to=side)).astype(int)
@@ -100,7 +100,7 @@ def test_a_training_continues_from_a_checkpoint_that_was_saved_once(tmp_path, ca
 
 def test_what_will_be_released_later_is_refused_with_its_version(tmp_path, capsys, figure):
     picture = str(RELEASED / "source.png")
-    assert main(["translate", str(RELEASED / "format-2.safetensors"), picture, "--out", str(tmp_path)]) == 2
+    assert main(["translate", str(RELEASED / "format-3.safetensors"), picture, "--out", str(tmp_path)]) == 2
     (said,) = lines(capsys.readouterr().err)
-    assert "was written by cyclegan 9.0 in format 2, newer than this library; update cyclegan" in said
-    figure("V1", "a file of format 2: exit code 2, and the line names the version that wrote it")
+    assert "was written by cyclegan 9.0 in format 3, newer than this library; update cyclegan" in said
+    figure("V1", "a file of format 3: exit code 2, and the line names the version that wrote it")

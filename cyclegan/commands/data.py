@@ -56,7 +56,7 @@ def _of_experiment(path: Path) -> tuple[list[Path], list[Any]]:
     data = load(path, Experiment).data
     if not isinstance(data, SidesConfig) or (data.domain is None and data.x is None):
         raise UserError(f"{path}: has no two sides to check; give the folders of its images")
-    config = replace(data, on_bad_picture="error")
+    config = replace(data, on_bad_image="error")
     if config.domain is not None:
         folders = [locate(find_domain(config.domain))]
     else:

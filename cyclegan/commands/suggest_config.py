@@ -42,7 +42,7 @@ def choose(report: Report, x: Path, y: Path, device: str) -> tuple[Recipe, list[
             few = f"{count} readable pictures found, at least 2 are needed; hundreds are better"
             raise UserError(f"{side}: {'; '.join(filter(None, [few, skipped]))}")
     shorter = round(median(min(look.width, look.height) for look in report.all_looks))
-    folders = UnpairedConfig(x=x, y=y, resize="shorter_side", on_bad_picture="skip", most_bad=MOST_BAD)
+    folders = UnpairedConfig(x=x, y=y, resize="shorter_side", on_bad_image="skip", max_bad_fraction=MOST_BAD)
     recipe, reasons = _small(folders, shorter) if device == "cpu" else _paper(folders, shorter, max(counts))
     if min(counts) < FEW:
         recipe = recipe._replace(method=_guarded(recipe.method))

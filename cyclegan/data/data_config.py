@@ -54,15 +54,15 @@ class CropConfig(ReadingConfig):
     resize: Literal["square", "shorter_side"] = "square"  # to load_size × load_size, or the shorter side, aspect kept
     crop_size: int = 256  # then a random square of this is cut out
     flip: bool = True  # and mirrored every other time
-    on_bad_picture: Literal["error", "skip"] = "error"  # skip: all are opened first, and the bad ones are left out …
-    most_bad: float = 0.01  # … unless they are more than this share of a side, which is no accident
+    on_bad_image: Literal["error", "skip"] = "error"  # skip: all are opened first, and the bad ones are left out …
+    max_bad_fraction: float = 0.01  # … unless they are more than this share of a side, which is no accident
     validation: float = 0.0  # share of the training images that is kept aside, by hash, to choose the best weights by
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _require_sizes(self, "crop_size", "load_size")
-        if not 0 <= self.most_bad < 1:
-            raise ValueError("most_bad: must lie in 0…1, 1 excluded")
+        if not 0 <= self.max_bad_fraction < 1:
+            raise ValueError("max_bad_fraction: must lie in 0…1, 1 excluded")
         if not 0 <= self.validation < 1:
             raise ValueError("validation: must lie in 0…1, 1 excluded")
         if self.load_size is not None and self.load_size < self.crop_size:
@@ -91,8 +91,8 @@ class SidesConfig(CropConfig):
                 raise ValueError(f"channels_{side}: must lie in 1…{MAX_CHANNELS}")
             if range is not None and not (-math.inf < range[0] < range[1] < math.inf):
                 raise ValueError(f"range_{side}: give two finite numbers, the smaller one first")
-        if self.on_bad_picture == "skip" and not self.is_rgb8:
-            raise ValueError("on_bad_picture: skip checks 8-bit RGB; take error, or leave out channels and ranges")
+        if self.on_bad_image == "skip" and not self.is_rgb8:
+            raise ValueError("on_bad_image: skip checks 8-bit RGB; take error, or leave out channels and ranges")
         if self.validation and not self.is_rgb8:
             raise ValueError("validation: compares 8-bit RGB; set it to 0, or leave out channels and ranges")
 

@@ -2,7 +2,7 @@
 
 Unreadable  files end the training that comes to one. Where they are to be skipped, every file is decoded before the
             first step and the bad ones leave the lists, so that what is drawn remains a function of the step alone,
-            whatever reads it and however often it is resumed. More of them than data.most_bad are an error.
+            whatever reads it and however often it is resumed. More of them than data.max_bad_fraction are an error.
 """
 
 import hashlib
@@ -100,8 +100,8 @@ def find_splits(config: SidesConfig) -> Splits:
         splits = _of_pairs(config)
     else:
         splits = _of_folders(config)
-    if config.on_bad_picture == "skip":
-        splits = _skip_unreadable(splits, config.most_bad)
+    if config.on_bad_image == "skip":
+        splits = _skip_unreadable(splits, config.max_bad_fraction)
     return _with_validation(splits, config.validation) if config.validation else splits
 
 
@@ -211,8 +211,8 @@ def _skip_unreadable(splits: Splits, most: float) -> Splits:
         }
         if len(found) > most * len(paths):
             raise UserError(
-                f"data.on_bad_picture: {len(found)} of {len(paths)} pictures of {side.name} cannot be read, "
-                f"above data.most_bad ({most:.0%}), as {next(iter(found.values()))}"
+                f"data.on_bad_image: {len(found)} of {len(paths)} pictures of {side.name} cannot be read, "
+                f"above data.max_bad_fraction ({most:.0%}), as {next(iter(found.values()))}"
             )
         bad |= found
     gone = set(bad)

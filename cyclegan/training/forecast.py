@@ -81,7 +81,7 @@ def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torc
     before anything is written, whether the batch fits into memory. Nothing is compiled for it.
     """
     copied = copy.deepcopy(method)
-    recompute_blocks(copied, config.recompute)
+    recompute_blocks(copied, config.activation_checkpointing)
     parameters = {group: list(owned) for group, owned in copied.parameter_groups().items()}
     precision = choose_precision(config.precision, device)
     kept = _Kept(copied, batch)
@@ -129,7 +129,7 @@ def forecast(
     before = memory_in_use(device)
     found = rehearse(method, batch, config, device)
     seconds = found.seconds * (config.steps - done)
-    disk = (config.keep + 1) * checkpoint_bytes(method, batch) / 1e6
+    disk = (config.keep_checkpoints + 1) * checkpoint_bytes(method, batch) / 1e6
     memory = "" if before is None else f"{(before + found.kept + state_bytes(method)) / 1e6:,.0f} MB of memory, "
     speed = f"{found.flops / found.seconds / 1e9:,.0f} GFLOP/s{', not compiled' * config.compile}"
     lines = [

@@ -64,13 +64,15 @@ def train(
     progress, schedule, alarms = Progress(), Schedule(config, device), Alarms()
     best = Best(run.folder / "best.safetensors", ema.average, about)
     parts: dict[str, Part] = {**more, "method": method, "optimizers": optimizers, "ema": ema, "progress": progress}
-    checkpoint = Checkpoint(run.checkpoints, config.keep, ema.average, about, **parts, **schedule.parts(), best=best)
+    checkpoint = Checkpoint(
+        run.checkpoints, config.keep_checkpoints, ema.average, about, **parts, **schedule.parts(), best=best
+    )
     with distributed.first_goes_first():  # it also clears away what an interrupted save has left
         for damage in checkpoint.load_latest():
             run.say(f"passed over: {damage}")
     distributed.require_same_step(progress.step, device)
     writes = distributed.rank() == 0
-    recompute_blocks(method, config.recompute)
+    recompute_blocks(method, config.activation_checkpointing)
     if config.compile:
         compile_networks(method, run.say, graphs=config.cuda_graphs)
 

@@ -49,6 +49,8 @@ def recompute_blocks(method: Trainable, recompute: bool) -> None:
     assert isinstance(method, nn.Module)
     blocks = [module for module in method.modules() if hasattr(module, "recompute")]
     if recompute and not blocks:
-        raise UserError("training.recompute: is for residual blocks, of which this method has none; set it to false")
+        raise UserError(
+            "training.activation_checkpointing: is for residual blocks, of which this method has none; set it to false"
+        )
     for block in blocks:
         block.recompute = recompute  # type: ignore[assignment]

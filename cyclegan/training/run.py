@@ -39,7 +39,8 @@ from cyclegan.training.forecast import duration, memory_in_use
 
 OPERATIONAL = (  # how a run is carried out; what comes of it does not depend on them, so they may change on the way
     *("data.workers", "data.cache_mb", "data.cache_folder", "data.timeout"),
-    *(f"training.{name}" for name in ("device", "recompute", "log_every", "sample_every", "save_every", "keep")),
+    *("training.device", "training.activation_checkpointing", "training.keep_checkpoints"),
+    *("training.log_every", "training.sample_every", "training.save_every"),
 )
 PLACES = ("data.x", "data.y")  # where the pictures lie: whether they are the same ones is told by the checkpoints
 MEASURED = 20  # steps after which the forecast is corrected

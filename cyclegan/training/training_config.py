@@ -10,14 +10,14 @@ class OptimizerConfig:
 
     lr: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
-    lr_factors: dict[str, float] = field(default_factory=dict)  # player: times lr (TTUR, Heusel et al. 2017)
-    every: dict[str, int] = field(default_factory=dict)  # player: moves in the last of so many steps only (n_critic)
+    lr_factors: dict[str, float] = field(default_factory=dict)  # parameter group: times lr (TTUR, Heusel et al. 2017)
+    update_every: dict[str, int] = field(default_factory=dict)  # parameter group: update it every n-th step (n_critic)
 
     def __post_init__(self) -> None:
         if not all(factor > 0 for factor in self.lr_factors.values()):
             raise ValueError("lr_factors: must be above 0")
-        if not all(count >= 1 for count in self.every.values()):
-            raise ValueError("every: must be at least 1")
+        if not all(count >= 1 for count in self.update_every.values()):
+            raise ValueError("update_every: must be at least 1")
         if self.lr <= 0:
             raise ValueError("lr: must be above 0")
         if not all(0 <= beta < 1 for beta in self.betas):
@@ -31,7 +31,7 @@ class TrainingConfig:
     steps: int
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: Literal["linear", "cosine", "step", "plateau", "inverse", "constant"] = "linear"  # inverse: as AdaIN
-    constant_share: float = 0.5  # of the steps at the full rate, which then falls to 0; step: from drop to drop
+    constant_fraction: float = 0.5  # of the steps at the full rate, which then falls to 0; step: from drop to drop
     decay: float = 0.1  # step, plateau: what the rate is multiplied by at each drop
     patience: int = 5  # plateau: drops after so many looks (sample_every) in a row without a better validation
     warmup_steps: int = 0  # at first, over which the rate rises linearly to what the schedule says
@@ -40,12 +40,12 @@ class TrainingConfig:
     compile: bool = False  # networks as a whole, by TorchInductor: a minute at the start, then faster
     cuda_graphs: bool = False  # compiled networks are recorded and replayed: for GPUs and small batches
     accumulate: int = 1  # parts that a batch is worked on in: the gradient of the whole, in a part of the memory
-    recompute: bool = False  # residual blocks keep their inputs only, and are computed twice: less memory, more time
+    activation_checkpointing: bool = False  # residual blocks are computed twice: less memory, more time
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     log_every: int = 100
     sample_every: int = 1000
     save_every: int = 1000
-    keep: int = 2  # newest checkpoints kept
+    keep_checkpoints: int = 2  # newest checkpoints kept
 
     def __post_init__(self) -> None:
         for name in ("steps", "patience", "accumulate", "log_every", "sample_every", "save_every"):
@@ -53,12 +53,14 @@ class TrainingConfig:
                 raise ValueError(f"{name}: must be at least 1")
         if self.warmup_steps < 0:
             raise ValueError("warmup_steps: must be at least 0")
-        if self.keep < 2:
-            raise ValueError("keep: must be at least 2, so that a damaged checkpoint has an older one to fall back on")
-        if not 0 <= self.constant_share <= 1:
-            raise ValueError("constant_share: must lie in 0…1")
-        if self.schedule == "step" and not self.constant_share:
-            raise ValueError("constant_share: must be above 0 for schedule step, which drops the rate after each")
+        if self.keep_checkpoints < 2:
+            raise ValueError(
+                "keep_checkpoints: must be at least 2, so that a damaged checkpoint has an older one to fall back on"
+            )
+        if not 0 <= self.constant_fraction <= 1:
+            raise ValueError("constant_fraction: must lie in 0…1")
+        if self.schedule == "step" and not self.constant_fraction:
+            raise ValueError("constant_fraction: must be above 0 for schedule step, which drops the rate after each")
         if not 0 < self.decay < 1:
             raise ValueError("decay: must lie between 0 and 1")
         if self.cuda_graphs and not self.compile:

@@ -9,7 +9,7 @@ correlation between the two rankings, signed so that +1 is agreement, with a 95 
 over translators, and what each was measured at.
 
 The runs want many checkpoints: make train ARGS="--set name=many --set training.save_every=500 --set
-training.keep=20"
+training.keep_checkpoints=20"
 """
 
 import argparse

@@ -120,7 +120,7 @@ def test_pairs_of_two_sizes_are_refused_with_both_files(tmp_path):
 def test_a_bad_image_takes_its_partner_with_it(tmp_path):
     folders = {side: fill(tmp_path / side, [f"{i}.png" for i in range(8)]) for side in "xy"}
     (folders["y"] / "3.png").write_bytes(b"no picture")
-    splits = find_splits(config(**folders, on_bad_picture="skip", most_bad=0.5))
+    splits = find_splits(config(**folders, on_bad_image="skip", max_bad_fraction=0.5))
     assert stems([*splits.x.train, *splits.x.test]) == stems([*splits.y.train, *splits.y.test])
     assert "3" not in stems([*splits.x.train, *splits.x.test])
 

@@ -220,7 +220,7 @@ def test_an_embedded_domain_is_made_beside_its_card_and_verified_ever_after(data
     write_card(datasets, **MADE)
     expected = datasets / "fruit"
     assert [locate(find_domain("apple2pear")), locate(find_domain("pear2apple"))] == [expected, expected]
-    assert asked == [("tint", expected, "1" * 64)] * 2
+    assert asked == [("tint", expected, "1" * 64, False)] * 2
 
 
 def test_an_embedded_domain_is_used_where_it_already_is(datasets, tmp_path, monkeypatch):

@@ -117,9 +117,9 @@ def test_a_race_lost_to_another_process_is_no_error(tmp_path, monkeypatch):
     folder, sha256 = tmp_path / "photo2tint", CARDS["photo2tint"]["made"]["sha256"]
     write_blocks = embedded._write_blocks
 
-    def slowly(painter: embedded.Painter, built: Path) -> None:
-        write_blocks(painter, built)
-        write_blocks(painter, folder)
+    def slowly(painter: embedded.Painter, built: Path, roles: object) -> None:
+        write_blocks(painter, built, roles)
+        write_blocks(painter, folder, roles)
 
     monkeypatch.setattr(embedded, "_write_blocks", slowly)
     embedded.make("tint", folder, sha256)

@@ -274,7 +274,7 @@ def test_a_made_data_set_is_made_and_not_fetched(home, monkeypatch):
         counts=COUNTS,
         made=Made(maker="tint", sha256="0" * 64),
     )
-    monkeypatch.setattr(embedded, "make", lambda _, folder, __: archives.unpack(write(home / "a.zip"), folder))
+    monkeypatch.setattr(embedded, "make", lambda _, folder, *__: archives.unpack(write(home / "a.zip"), folder))
     with pytest.raises(UserError, match="nothing to download"):
         fetch(card, home / "drawn")
     assert obtain(Domain(card=card, x_side="A")) == home / "drawn"

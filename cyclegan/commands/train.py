@@ -110,7 +110,7 @@ def _train(experiment: "Experiment", dataset: "Dataset", run: "Run", device: "to
     if distributed.rank() == 0 and run.steps_done() < training.steps:  # one goes only when the next is there
         require_room(run.folder, 2 * checkpoint_bytes(method, first))
 
-    targets = list(method.translators) if isinstance(method, Translates) else [dataset.spec.names["y"]]
+    targets = method.translators if isinstance(method, Translates) else dataset.spec.targets[:1]
     loop.train(
         method,
         dataset.stream,

@@ -16,12 +16,12 @@ from paired import LEAST, Row, Table, Variant, between, finish, read_clocks, row
 from peaks import fastest, fits, flops
 from step import Library
 
+from cyclegan.device import choose_precision
 from cyclegan.evaluation.timing import give_back, peak
 from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.precision import choose_precision
-from cyclegan.training.plan import rehearse
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
+from cyclegan.training.forecast import rehearse
+from cyclegan.training.training_config import TrainingConfig
 
 SIZES = (512,)  # the largest: the others are halves of it
 QUICK_SIZES = (128,)

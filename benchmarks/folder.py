@@ -15,16 +15,16 @@ from material import squares
 from paired import LEAST, Row, Table, Variant, measure
 from skimage import data
 
-from cyclegan.inference.memory import translate_in_memory
-from cyclegan.inference.options import Options
-from cyclegan.inference.original import USUAL, read_original, write_like
-from cyclegan.inference.plan import plan
-from cyclegan.inference.translate import translate_planned
-from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.networks.frozen import frozen
+from cyclegan.device import choose_precision
+from cyclegan.images.rgb8 import read_picture
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.model.source_image import USUAL, read_original, write_like
+from cyclegan.networks.inference_copy import frozen
 from cyclegan.networks.resnet import ResnetGenerator
-from cyclegan.pictures import read_picture
-from cyclegan.precision import choose_precision
+from cyclegan.translate.fit_memory import translate_in_memory
+from cyclegan.translate.image_files import translate_planned
+from cyclegan.translate.options import Options
+from cyclegan.translate.output_paths import plan
 
 SIZES = (256,)
 QUICK_SIZES = (32,)

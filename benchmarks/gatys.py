@@ -16,10 +16,10 @@ from peaks import flops
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from cyclegan.methods.descent import Descent
+from cyclegan.device import choose_precision
 from cyclegan.methods.gatys import Example, Gatys, GatysConfig, Objective
+from cyclegan.methods.pixel_optimizer import Descent
 from cyclegan.networks.vgg import VGGFeatures
-from cyclegan.precision import choose_precision
 from cyclegan.protocols import Images
 
 SIZES = (256, 512)

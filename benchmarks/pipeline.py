@@ -23,8 +23,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from cyclegan.data.folder import Pictures, Room
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.cached_images import Pictures, Room
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.data.unpaired import Unpaired
 
 SIZES = (256,)

@@ -22,9 +22,9 @@ import record
 import torch
 from paired import LEAST, markdown
 
+from cyclegan.device import choose_device
 from cyclegan.evaluation.timing import device_name
-from cyclegan.precision import choose_device
-from cyclegan.provenance import commit
+from cyclegan.training.provenance import commit
 
 BENCHMARKS = ("step", "small", "cost", "translation", "tiles", "folder", "pipeline", "adain", "gatys")  # modules
 RESULTS = Path(__file__).parent / "results"

@@ -24,14 +24,14 @@ from plain import generator as plain_generator
 from torch import Tensor
 
 from cyclegan.data.batches import UnpairedBatch
+from cyclegan.device import autocast, choose_precision
 from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.precision import autocast, choose_precision
-from cyclegan.training.compiling import compile_networks
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
+from cyclegan.training.compile_networks import compile_networks
+from cyclegan.training.forecast import rehearse
+from cyclegan.training.micro_batches import Parts
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.plan import rehearse
-from cyclegan.training.settings import OptimizerConfig, TrainingConfig
-from cyclegan.training.step import Parts
+from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
 SIZES = (256,)
 QUICK_SIZES = (32,)

@@ -14,10 +14,10 @@ from paired import LEAST, Table, Variant, measure
 from peaks import flops
 from plain import copy_weights, generator
 
-from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.networks.frozen import frozen
+from cyclegan.device import choose_precision
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.networks.inference_copy import frozen
 from cyclegan.networks.resnet import ResnetGenerator
-from cyclegan.precision import choose_precision
 
 SIZES = (256, 512)
 QUICK_SIZES = (32,)

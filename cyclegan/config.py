@@ -14,6 +14,7 @@ import dataclasses
 import difflib
 import math
 import re
+import sys
 import types
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -35,6 +36,14 @@ UNQUOTED = {  # what a scalar without quotes is, if not text
     INT: r"[-+]?(0|[1-9][0-9_]*)",
     FLOAT: r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+",
     MERGE: r"<<",
+}
+RENAMED = {  # keys of older files -> their present names; where the old one is unknown, it is read as the new one
+    "on_bad_picture": "on_bad_image",
+    "most_bad": "max_bad_fraction",
+    "constant_share": "constant_fraction",
+    "recompute": "activation_checkpointing",
+    "keep": "keep_checkpoints",
+    "every": "update_every",
 }
 EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
 
@@ -159,7 +168,7 @@ def _splice(node: yaml.Node | None, keys: Sequence[str], value: yaml.Node, path:
     node = node or yaml.MappingNode(MAP, [], mark)
     is_mapping = isinstance(node, yaml.MappingNode)
     for at, (name, old) in enumerate(_children(node)):
-        if name == key:
+        if RENAMED.get(name, name) == RENAMED.get(key, key):
             new = _splice(old, rest, value, path)
             node.value[at] = (node.value[at][0], new) if is_mapping else new
             return node
@@ -239,6 +248,7 @@ def _entries(node: yaml.Node, path: Sequence[str], known: dict | None = None) ->
             _refuse(key, path, "the merge key << is not supported; write its keys out")
         if key.tag != STR:
             _refuse(key, path, f"a key must be text, got {_show(key)}")
+        key = _renamed(key, path, known)
         if key.value in lines:
             _refuse(key, (*path, key.value), f"given twice (first at line {lines[key.value]})")
         if known is not None and key.value not in known:
@@ -247,6 +257,16 @@ def _entries(node: yaml.Node, path: Sequence[str], known: dict | None = None) ->
             _refuse(key, (*path, key.value), f"unknown key; {advice}")
         lines[key.value] = key.start_mark.line + 1
         yield key.value, item
+
+
+def _renamed(key: yaml.Node, path: Sequence[str], known: dict | None) -> yaml.Node:
+    """The key under its present name; one line says that the name has changed."""
+    new = RENAMED.get(key.value)
+    if known is None or new not in known or key.value in known:
+        return key
+    where = _short(key.start_mark.name, 300)
+    print(f"note: {where}: {'.'.join((*path, key.value))} is now called {new}", file=sys.stderr)
+    return yaml.ScalarNode(key.tag, new, key.start_mark, key.end_mark)
 
 
 def _mapping(node: yaml.Node, path: Sequence[str]) -> yaml.MappingNode:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclegan.config import dump, parse
-from cyclegan.data.settings import DATA
+from cyclegan.data.data_config import DATA
 from cyclegan.errors import ConfigError
 from cyclegan.methods import METHODS
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 RUNS = Path("runs")
 

@@ -1,6 +1,6 @@
 """Makes the tables of settings.md from the dataclasses themselves, so that nothing is said twice.
 
-A line `::: settings cyclegan.training.settings.TrainingConfig` becomes the class's fields with types, defaults and the
+A line `::: settings cyclegan.training.training_config.TrainingConfig` becomes its fields with types, defaults and the
 comments at their ends. `::: variants cyclegan.methods.METHODS method` becomes a section for each entry of the table.
 """
 

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 
 from cyclegan.data.batches import UnpairedBatch
+from cyclegan.data.cached_images import Room
 from cyclegan.data.crops import read_images, spread
-from cyclegan.data.folder import Room
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.data.spec import DataSpec
 from cyclegan.data.stream import CPU, Stream, collate
 from cyclegan.data.unpaired import Unpaired
-from cyclegan.pixels.kind import RGB, Kind
+from cyclegan.images.pixel_format import RGB, Kind
 
 
 def build(config: Any, channels: tuple[int, int] = (3, 3)) -> Any:

@@ -18,8 +18,8 @@ from torch import nn
 
 from cyclegan.config import dump
 from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.networks.sources import SOURCES, Source
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
+from cyclegan.networks.pretrained import SOURCES, Source
 from cyclegan.training.checkpoint import Checkpoint, _fill, read_tensors
 from cyclegan.training.ema import EMA
 from cyclegan.training.progress import Progress

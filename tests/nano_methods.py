@@ -10,8 +10,8 @@ import torch
 import yaml
 
 from cyclegan.config import parse
+from cyclegan.data.data_config import DATA
 from cyclegan.data.dataset import random_batch
-from cyclegan.data.settings import DATA
 from cyclegan.methods import METHODS
 
 FILE = Path(__file__).name

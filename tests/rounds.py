@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.cut import CUTConfig
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 
 def tiny(

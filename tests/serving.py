@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from cyclegan.config import dump
-from cyclegan.inference.guard import Hosts
-from cyclegan.inference.loaded import Loaded
-from cyclegan.inference.server import Server, listen
-from cyclegan.inference.studio import Studio
 from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.model.model import Loaded
 from cyclegan.protocols import Images
+from cyclegan.serve.middleware import Hosts
+from cyclegan.serve.server import Server, listen
+from cyclegan.serve.service import Studio
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (30, 44, 3), dtype=np.uint8)
 

@@ -144,9 +144,9 @@ def test_the_cost_of_a_step_is_that_of_its_rehearsal():
     from material import CONTENT, STYLE, photograph
 
     from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
-    from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-    from cyclegan.training.plan import rehearse
-    from cyclegan.training.settings import TrainingConfig
+    from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
+    from cyclegan.training.forecast import rehearse
+    from cyclegan.training.training_config import TrainingConfig
 
     generator, discriminator = GeneratorConfig(base_channels=4, blocks=1), DiscriminatorConfig(base_channels=4)
     method = CycleGAN(CycleGANConfig(generator=generator, discriminator=discriminator, buffer_size=0))

@@ -21,13 +21,13 @@ from torch import nn
 from toy import launch
 
 from cyclegan import distributed
-from cyclegan.data.settings import DATA
+from cyclegan.data.data_config import DATA
 from cyclegan.evaluation.validation import Validator
 from cyclegan.experiment import Experiment
 from cyclegan.methods import METHODS, MethodConfig
 from cyclegan.protocols import Prepares, Translates
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig, TrainingConfig
+from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
 TIMEOUT = 240  # seconds that nothing here should ever take
 CPU = torch.device("cpu")
@@ -47,7 +47,7 @@ class Way:
 WAYS = {
     "plain": Way(),
     "accumulate": Way({"accumulate": 2}, said="training: accumulate "),
-    "recompute": Way({"recompute": True}, said="training: recompute "),
+    "recompute": Way({"activation_checkpointing": True}, said="training: activation_checkpointing "),
     "plateau": Way({"schedule": "plateau"}, said="training: schedule plateau "),
     "plateau, validated": Way({"schedule": "plateau"}, {"validation": 0.5}, said="training: schedule plateau "),
     "processes": Way(processes=2, said="method: a batch norm |method: dropout "),
@@ -90,7 +90,7 @@ def built(name: str, kind: str, *norms: str) -> Built:
 
 def has_to_be_refused(method: Built, way: Way) -> bool:
     """Images of a batch must not depend on each other or on common draws, and a plateau needs a validation."""
-    in_parts, again = way.training.get("accumulate", 1) > 1, way.training.get("recompute", False)
+    in_parts, again = way.training.get("accumulate", 1) > 1, way.training.get("activation_checkpointing", False)
     return (
         (method.batch_norms and (in_parts or again or way.processes > 1))
         or (method.dropouts and way.processes > 1)
@@ -207,7 +207,10 @@ def _fields(owner: Any) -> set[str]:
 
 
 def test_a_setting_that_a_method_does_not_have_is_noticed():
-    advice = "raise lambda_cycle, set training.recompute or data.size, take generator.start=identity or method.augment"
+    advice = (
+        "raise lambda_cycle, set training.activation_checkpointing or data.size, take generator.start=identity or "
+        "method.augment"
+    )
     assert unknown_settings(advice, METHODS["cut"]) == ["lambda_cycle", "data.size", "method.augment"]
 
 
@@ -224,7 +227,7 @@ def test_remedies_name_settings_of_the_method(name):
 def test_what_is_advised_against_too_little_memory_is_accepted_with_the_default_settings(name, kind):
     config = METHODS[name]()
     spec = dataclasses.replace(nano_data(kind).spec, crop_size=256)
-    for setting, value in (("recompute", True), ("accumulate", 2)):
+    for setting, value in (("activation_checkpointing", True), ("accumulate", 2)):
         if f"training.{setting}" in config.remedies["memory"]:
             config.check(spec, TrainingConfig(steps=1, **{setting: value}))
 

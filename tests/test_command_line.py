@@ -14,7 +14,7 @@ from PIL import Image
 
 from cyclegan.cli import main
 from cyclegan.data.cards import DATASETS
-from cyclegan.pictures import read_picture
+from cyclegan.images.rgb8 import read_picture
 
 SMOKE = DATASETS.parent / "experiments" / "smoke" / "cyclegan.yaml"
 
@@ -205,7 +205,7 @@ WRONG = {  # 20 kinds of mistakes, and a word of the answer
     "method: {generator: 3}": "method.generator",
     "training: {steps: 0}": "training.steps",
     "training: {steps: 5, optimizer: {betas: [0.5]}}": "training.optimizer.betas",
-    "training: {steps: 5, keep: 1}": "training.keep",
+    "training: {steps: 5, keep: 1}": "training.keep_checkpoints",
     "training: {log_every: 5}": "training.steps",
     "data: {domain: photo2painting, crop_size: 300}": "crop_size",
     "data: {domain: photo2painting, load_size: null, crop_size: 50}": "a multiple of 4",

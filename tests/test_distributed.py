@@ -40,9 +40,9 @@ from cyclegan import distributed
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 with distributed.joined(torch.device("cpu")):
     small = CycleGANConfig(
@@ -184,7 +184,10 @@ def test_a_run_continues_on_another_number_of_processes(place):
 def test_a_killed_process_ends_the_others_and_max_restarts_continues(place):
     (place / "it.yaml").write_text(CONFIG.format(name="it"))
     checkpoints = place / "runs" / "summer2winter" / "it" / "checkpoints"
-    overrides = [f"--set=training.{setting}" for setting in ("steps=60", "save_every=5", "sample_every=60", "keep=20")]
+    overrides = [
+        f"--set=training.{setting}"
+        for setting in ("steps=60", "save_every=5", "sample_every=60", "keep_checkpoints=20")
+    ]
     arguments = ["--max-restarts", "1", "-m", "cyclegan", "train", "it.yaml", *overrides]
     with (place / "said.txt").open("w") as said:
         torchrun = subprocess.Popen(
@@ -240,7 +243,9 @@ def test_any_process_without_memory_says_so(place, monkeypatch, capsys, rank, er
     monkeypatch.setattr("cyclegan.methods.cyclegan.CycleGANConfig.build", fail)
     assert main(["train", "it.yaml"]) == 4
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith("error: it.yaml: a step needs more memory than there is; set training.recompute to true")
+    assert said.startswith(
+        "error: it.yaml: a step needs more memory than there is; set training.activation_checkpointing to true"
+    )
 
 
 def test_a_lone_process_shares_nothing():

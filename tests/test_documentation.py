@@ -39,7 +39,7 @@ def test_the_tables_of_settings_name_the_choices_and_the_defaults_themselves():
     page = render((ROOT / "docs" / "settings.md").read_text(encoding="utf-8"))
     assert "::: settings" not in page
     assert not re.search(r"default_factory|lambda:|Literal|MISSING|\b(Upsampling|Downsampling|Norm|Init)\b", page)
-    generator = render("::: settings cyclegan.networks.settings.GeneratorConfig")
+    generator = render("::: settings cyclegan.networks.network_config.GeneratorConfig")
     row = "| `upsampling` | `transposed` | transposed, resize, shuffle, blur, resize_zeros, blur_zeros |"
     assert row in generator
     assert "orthogonal" in generator

@@ -57,7 +57,7 @@ def test_the_official_sets_are_trained_with_the_papers_settings():
         method, training = experiment.method, experiment.training
         images = max(domain.card.counts["trainA"], domain.card.counts["trainB"])
         assert training.steps == 200 * images
-        assert (training.schedule, training.constant_share) == ("linear", 0.5)
+        assert (training.schedule, training.constant_fraction) == ("linear", 0.5)
         assert (training.optimizer.lr, training.optimizer.betas) == (2e-4, (0.5, 0.999))
         assert (method.lambda_cycle, method.lambda_identity, method.buffer_size) == (10.0, 0.5, 50)
         assert experiment.data.batch_size == 1

@@ -15,11 +15,11 @@ from cyclegan.commands import evaluate
 from cyclegan.config import load, parse
 from cyclegan.evaluation.compare_config import CompareConfig, IdentityConfig, MethodFileConfig, RunConfig
 from cyclegan.experiment import Experiment
-from cyclegan.inference.load import load as load_model
+from cyclegan.images.rgb8 import read_picture
 from cyclegan.methods import METHODS
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.pictures import read_picture
+from cyclegan.model.load import load as load_model
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.checkpoint import list_checkpoints, read_release
 
 GOLDEN = Path(__file__).parent / "golden"

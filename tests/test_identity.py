@@ -14,13 +14,13 @@ from PIL import Image, features
 from tifffile import imread, imwrite
 
 from cyclegan.cli import main
-from cyclegan.inference.original import Kinds, Original, finish, read_original, write_like
-from cyclegan.pictures import BadPictureError, read_picture, write_picture
-from cyclegan.pixels import png
-from cyclegan.pixels.files import encode_raster, read_raster
-from cyclegan.pixels.frames import count_frames, read_frames
-from cyclegan.pixels.kind import RGB, Kind
-from cyclegan.pixels.raster import Raster, Tags, upright
+from cyclegan.images import png16 as png
+from cyclegan.images.files import encode_raster, read_raster
+from cyclegan.images.frames import count_frames, read_frames
+from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.raster import Raster, Tags, upright
+from cyclegan.images.rgb8 import BadPictureError, read_picture, write_picture
+from cyclegan.model.source_image import Kinds, Original, finish, read_original, write_like
 
 ORIENTATION = 0x0112  # the EXIF tag
 MODES = {"L": (1, False), "LA": (1, True), "RGB": (3, False), "RGBA": (3, True), "P": (3, True)}  # channels, alpha

@@ -11,11 +11,11 @@ from PIL import Image
 from tifffile import imread
 
 from cyclegan.cli import main
-from cyclegan.data.settings import UnpairedConfig
-from cyclegan.images import false_color
-from cyclegan.inference.load import load
-from cyclegan.pictures import read_picture
-from cyclegan.pixels.kind import Kind
+from cyclegan.data.data_config import UnpairedConfig
+from cyclegan.images.pixel_format import Kind
+from cyclegan.images.rgb8 import read_picture
+from cyclegan.images.tensors import false_color
+from cyclegan.model.load import load
 
 RUN = Path("runs", "x2y", "kinds")
 NO_IDENTITY = {"lambda_identity": 0.0}
@@ -168,7 +168,7 @@ def test_a_run_on_arrays_continues_to_the_bit(place, first_difference, monkeypat
         (place / way).mkdir()
         monkeypatch.chdir(place / way)
         for steps in stops:
-            assert train(place, data, f"training.steps={steps}", "training.keep=9", method=NO_IDENTITY) == 0
+            assert train(place, data, f"training.steps={steps}", "training.keep_checkpoints=9", method=NO_IDENTITY) == 0
             if steps == 2:  # the number of steps is a setting of consequence for the schedule; here it is constant
                 config = RUN / "config.yaml"
                 config.write_text(config.read_text().replace("steps: 2", "steps: 4"))
@@ -194,7 +194,7 @@ def test_a_run_on_arrays_continues_to_the_bit(place, first_difference, monkeypat
         ({"channels_x": 0}, {}, "channels_x: must lie in 1…512"),
         ({"range_x": [5, 5]}, {}, "range_x: give two finite numbers, the smaller one first"),
         ({"range_x": [0, 4095], "validation": 0.5}, {}, "validation compares 8-bit RGB; set it to 0"),
-        ({"range_x": [0, 4095], "on_bad_picture": "skip"}, {}, "on_bad_picture: skip looks at 8-bit RGB"),
+        ({"range_x": [0, 4095], "on_bad_image": "skip"}, {}, "on_bad_image: skip looks at 8-bit RGB"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_line_with_its_remedy(place, capsys, data, method, said):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cyclegan.pictures import read_picture
+from cyclegan.images.rgb8 import read_picture
 
 SCRIPT = Path(__file__).parents[1] / "experiments" / "figures" / "papers.py"
 RANDOM = ["--set", "weights=random", "--steps", "12", "--size", "32"]

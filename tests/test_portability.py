@@ -18,7 +18,7 @@ from cyclegan import cli
 from cyclegan.commands import data
 from cyclegan.commands.invocation import command
 from cyclegan.errors import quoted
-from cyclegan.training.durable import replace_text
+from cyclegan.training.atomic import replace_text
 
 PACKAGE = Path(cyclegan.__file__).parent
 POSIX_ONLY = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}

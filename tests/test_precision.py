@@ -7,14 +7,14 @@ import pytest
 import torch
 from building import build
 
-from cyclegan import precision
+from cyclegan import device as precision
 from cyclegan.data.batches import UnpairedBatch
+from cyclegan.device import autocast, choose_device, choose_precision
 from cyclegan.errors import UserError
 from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.precision import autocast, choose_device, choose_precision
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
 

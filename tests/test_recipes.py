@@ -10,7 +10,7 @@ from PIL import Image
 from cyclegan import cli
 from cyclegan.commands.suggest_config import choose
 from cyclegan.config import dump, parse
-from cyclegan.data.check import Look, Report
+from cyclegan.data.validate import Look, Report
 from cyclegan.errors import UserError
 from cyclegan.experiment import Experiment
 

@@ -15,12 +15,13 @@ from PIL import Image
 
 from cyclegan.cli import main
 from cyclegan.commands import data
-from cyclegan.data import archive, embedded, fetch
+from cyclegan.data import archive, fetch
+from cyclegan.data import builtin as embedded
 from cyclegan.data.cards import Archive, Card
 from cyclegan.errors import NoSpaceError, UserError, naming
 from cyclegan.evaluation import comparison_report, report
 from cyclegan.evaluation.comparison import Comparison
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
 from cyclegan.training.checkpoint import write_release
 from cyclegan.training.lock import locked
 

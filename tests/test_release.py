@@ -7,7 +7,7 @@ import pytest
 
 from cyclegan.data.spec import DataSpec
 from cyclegan.errors import UserError
-from cyclegan.pixels.kind import RGB, Kind
+from cyclegan.images.pixel_format import RGB, Kind
 from cyclegan.release import FORMAT, BadDescriptionError, describe, read_description, read_spec
 
 SIDES = DataSpec(names={"x": "photo", "y": "depth"}, formats={"x": RGB, "y": Kind(channels=1)})

@@ -7,8 +7,8 @@ from threading import Barrier
 import pytest
 import torch
 
+from cyclegan.data.openmp import helpers
 from cyclegan.data.readers import Readers
-from cyclegan.threads import helpers
 
 
 @pytest.fixture(autouse=True)

@@ -19,10 +19,10 @@ from cyclegan.config import dump
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.buffer import ImageBuffer
 from cyclegan.protocols import Losses, Minimize, Preview
-from cyclegan.training.judging import Judge
+from cyclegan.training.best_weights import Judge
 from cyclegan.training.loop import Batches, train
 from cyclegan.training.run import Run
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 CPU = torch.device("cpu")
 ABOUT = {"x": "photo", "y": "painting"}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cyclegan.errors import expanded
-from cyclegan.pixels.find import skipped_below
+from cyclegan.images.find import skipped_below
 
 
 def positive(text: str) -> int:

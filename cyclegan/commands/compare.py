@@ -24,7 +24,7 @@ from cyclegan.evaluation.compare_config import (
 
 if TYPE_CHECKING:
     from cyclegan.evaluation.comparison import Comparison, Cost, Entry
-    from cyclegan.inference.loaded import Loaded
+    from cyclegan.model.model import Loaded
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def run(path: Path, overrides: Sequence[str]) -> int:
     """Compare and write the report; translators that fail are named, and the others continue."""
     from cyclegan.config import dump, load
     from cyclegan.experiment import RUNS
-    from cyclegan.provenance import environment
+    from cyclegan.training.provenance import environment
 
     config = load(path, CompareConfig, overrides)
 
@@ -58,9 +58,9 @@ def run(path: Path, overrides: Sequence[str]) -> int:
 def compare(config: CompareConfig) -> "Comparison":
     """Build every translator, then run all on the same images."""
     from cyclegan.data.task import Task
+    from cyclegan.device import choose_device
     from cyclegan.evaluation.comparison import compare_translators, locate_images
     from cyclegan.evaluation.evaluator import EvaluationOptions
-    from cyclegan.precision import choose_device
 
     images = locate_images(config.images, config.count)
     entries = {name: _entry(translator, images, config.device) for name, translator in config.translators.items()}
@@ -85,7 +85,7 @@ def _entry(config: TranslatorConfig, images: Sequence[Path], device: str) -> "En
 def _build(config: TranslatorConfig, images: Sequence[Path], device: str) -> "Entry":
     from cyclegan.evaluation.baselines import Identity
     from cyclegan.evaluation.comparison import UNTRAINED, Entry, OneStylePerImage, color_transfer, locate_images
-    from cyclegan.inference.load import load
+    from cyclegan.model.load import load
 
     match config:
         case IdentityConfig():

@@ -36,7 +36,7 @@ def fetch_data(name: str) -> int:
 
 def check_data(targets: Sequence[str]) -> int:
     """Open every image of a domain, a folder, the two folders of a training, or those of an experiment."""
-    from cyclegan.data.check import check
+    from cyclegan.data.validate import check
 
     if len(targets) == 1 and Path(targets[0]).suffix in (".yaml", ".yml"):
         folders, formats = _of_experiment(expanded(targets[0]))
@@ -49,14 +49,14 @@ def check_data(targets: Sequence[str]) -> int:
 
 def _of_experiment(path: Path) -> tuple[list[Path], list[Any]]:
     """Folders and pixel formats of the two sides of an experiment."""
-    from cyclegan.data.settings import SidesConfig
+    from cyclegan.data.data_config import SidesConfig
     from cyclegan.data.splits import find_splits, formats_of
     from cyclegan.experiment import Experiment
 
     data = load(path, Experiment).data
     if not isinstance(data, SidesConfig) or (data.domain is None and data.x is None):
         raise UserError(f"{path}: has no two sides to check; give the folders of its images")
-    config = replace(data, on_bad_picture="error")
+    config = replace(data, on_bad_image="error")
     if config.domain is not None:
         folders = [locate(find_domain(config.domain))]
     else:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cyclegan.evaluation.candidates import Candidate
     from cyclegan.evaluation.evaluator import EvaluationOptions
     from cyclegan.evaluation.results import Results
-    from cyclegan.inference.loaded import Loaded
+    from cyclegan.model.model import Loaded
 
 SCORES = ("truth", "realism", "failure modes")  # tables whose numbers are scores of a run
 
@@ -102,7 +102,7 @@ def evaluate_translations(
     """Score a folder of translations that are matched by name, or a released model, and write the report."""
     from cyclegan.evaluation.evaluator import evaluate
     from cyclegan.evaluation.tasks import find_translations
-    from cyclegan.inference.load import load as load_model
+    from cyclegan.model.load import load as load_model
 
     candidate: Candidate = (
         _candidate(load_model(path), task.to) if path.is_file() else find_translations(path, task.sources)
@@ -142,7 +142,7 @@ def _task(options: argparse.Namespace) -> "Task":
 
 def _versions(folder: Path, method: str) -> dict[str, "Loaded"]:
     """Title -> weights of a run, the newest first."""
-    from cyclegan.inference.load import load as load_model
+    from cyclegan.model.load import load as load_model
 
     last = load_model(folder)
     versions = {f"{method}, step {last.step:,}": last}
@@ -174,8 +174,8 @@ def _candidate(loaded: "Loaded", to: str) -> "Candidate":
 def _options(
     limit: int | None, metrics: Sequence[str] | None, fetch: bool, remedies: Mapping[str, str] | None = None
 ) -> "EvaluationOptions":
+    from cyclegan.device import choose_device
     from cyclegan.evaluation.evaluator import EvaluationOptions
-    from cyclegan.precision import choose_device
 
     device = choose_device("auto")
     return EvaluationOptions(metrics=metrics, limit=limit, fetch=fetch, device=device, remedies=remedies or {})
@@ -184,7 +184,7 @@ def _options(
 def _report(out: Path, results: Mapping[str, "Results"], provenance: Mapping[str, Any]) -> None:
     """Print and write."""
     from cyclegan.evaluation.report import as_text, save_report
-    from cyclegan.provenance import environment
+    from cyclegan.training.provenance import environment
 
     for name, each in results.items():
         print(f"\n{name}\n\n{as_text(each)}")

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Export and print what was written."""
-    from cyclegan.inference.export import export
+    from cyclegan.export.graph_files import export
 
     print(export(given.checkpoint, given.out, given.to, given.pixels))
     return 0

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Convert and print what was written."""
-    from cyclegan.inference.official import convert
+    from cyclegan.export.import_junyanz import convert
 
     print(convert(given.file, given.out, given.x, given.y, given.key))
     return 0

@@ -30,12 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Load all models, then serve."""
     try:
-        from cyclegan.inference import server
+        from cyclegan.serve import server
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name}: is not installed; pip install fastapi uvicorn python-multipart") from error
-    from cyclegan.inference.guard import Hosts, allowed_host
-    from cyclegan.inference.load import load
-    from cyclegan.inference.studio import SIZE, Studio, named, read_examples, read_styles
+    from cyclegan.model.load import load
+    from cyclegan.serve.middleware import Hosts, allowed_host
+    from cyclegan.serve.service import SIZE, Studio, named, read_examples, read_styles
 
     host, size = given.host, given.size or SIZE
     hosts = Hosts(host, tuple(map(allowed_host, given.allow_host)))

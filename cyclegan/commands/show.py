@@ -24,9 +24,9 @@ def show(path: Path, overrides: Sequence[str]) -> int:
     print(dump(experiment), end="", flush=True)
 
     from cyclegan.data.dataset import random_batch
+    from cyclegan.device import choose_device
     from cyclegan.networks.weights import only_what_is_here
-    from cyclegan.precision import choose_device
-    from cyclegan.training.plan import describe, forecast
+    from cyclegan.training.forecast import describe, forecast
 
     try:
         device = choose_device(experiment.training.device, "training.device")

@@ -9,13 +9,13 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from cyclegan.data.check import Report
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.data_config import UnpairedConfig
+from cyclegan.data.validate import Report
 from cyclegan.errors import UserError
+from cyclegan.images.find import describe_skipped
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.pixels.find import describe_skipped
-from cyclegan.training.settings import OptimizerConfig, TrainingConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
+from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
 FEW = 50  # pictures of a side below which the discriminators learn them by heart
 ENOUGH_TO_VALIDATE = 50
@@ -42,7 +42,7 @@ def choose(report: Report, x: Path, y: Path, device: str) -> tuple[Recipe, list[
             few = f"{count} readable pictures found, at least 2 are needed; hundreds are better"
             raise UserError(f"{side}: {'; '.join(filter(None, [few, skipped]))}")
     shorter = round(median(min(look.width, look.height) for look in report.all_looks))
-    folders = UnpairedConfig(x=x, y=y, resize="shorter_side", on_bad_picture="skip", most_bad=MOST_BAD)
+    folders = UnpairedConfig(x=x, y=y, resize="shorter_side", on_bad_image="skip", max_bad_fraction=MOST_BAD)
     recipe, reasons = _small(folders, shorter) if device == "cpu" else _paper(folders, shorter, max(counts))
     if min(counts) < FEW:
         recipe = recipe._replace(method=_guarded(recipe.method))

@@ -49,10 +49,10 @@ def train(path: Path, overrides: Sequence[str]) -> Path:
     from cyclegan import distributed
     from cyclegan.commands.evaluate import evaluate_run
     from cyclegan.data.dataset import open_dataset
+    from cyclegan.device import choose_device
     from cyclegan.metrics.table import WITHOUT_WEIGHTS
-    from cyclegan.precision import choose_device
-    from cyclegan.provenance import environment
     from cyclegan.training.lock import locked
+    from cyclegan.training.provenance import environment
     from cyclegan.training.run import Run, SilentRun
 
     joined = distributed.joined(choose_device(experiment.training.device, "training.device"))
@@ -80,57 +80,66 @@ def require_processes(experiment: "Experiment", processes: int) -> None:
 
 
 def _train(experiment: "Experiment", dataset: "Dataset", run: "Run", device: "torch.device") -> None:
-    from cyclegan import distributed
     from cyclegan.evaluation.validation import Validator
-    from cyclegan.protocols import Prepares, Translates
-    from cyclegan.provenance import commit
-    from cyclegan.release import describe
+    from cyclegan.protocols import Prepares
     from cyclegan.training import loop
-    from cyclegan.training.plan import checkpoint_bytes, forecast, require_room
-    from cyclegan.training.plan import describe as describe_training
     from cyclegan.training.seeding import seed_step
 
-    training = experiment.training
     seed_step(experiment.seed, step=0)
     method = experiment.method.build(dataset.spec).to(device)
     if isinstance(method, Prepares) and not run.steps_done():
         method.prepare({name: images.to(device) for name, images in dataset.styles().items()})
-    first = loop.to(dataset.stream.batch_at(0), device)
+    _announce(experiment, dataset, method, run, device)
+    loop.train(
+        method,
+        dataset.stream,
+        dataset.held_out("test"),
+        experiment.training,
+        run,
+        seed=experiment.seed,
+        device=device,
+        about=metadata(experiment, dataset, method),
+        judge=Validator.of(method, dataset, experiment.method.remedies, device),
+        data=dataset.fingerprint,
+    )
 
+
+def _announce(experiment: "Experiment", dataset: "Dataset", method: Any, run: "Run", device: "torch.device") -> None:
+    """Print what is trained on what, and what it will take; refuse a disk without room for two checkpoints."""
+    from cyclegan import distributed
+    from cyclegan.training import loop
+    from cyclegan.training.forecast import checkpoint_bytes, describe, forecast, require_room
+
+    first, done = loop.to(dataset.stream.batch_at(0), device), run.steps_done()
     run.say(f"run       {run.folder}")
     for line in dataset.describe():
         run.say(line)
     run.leave_out(dataset.unreadable)
     dataset.fingerprint.note_moved(run.moved)
-    lines = describe_training(method, first, training, device, done=run.steps_done())
+    lines = describe(method, first, experiment.training, device, done=done)
     if distributed.size() > 1:
         lines.append(f"processes {distributed.size()}, which share every batch of {experiment.data.batch_size}; each:")
-    for line in lines + forecast(method, first, training, device, done=run.steps_done()):
+    for line in lines + forecast(method, first, experiment.training, device, done=done):
         run.say(line)
-    if distributed.rank() == 0 and run.steps_done() < training.steps:  # one goes only when the next is there
+    if distributed.rank() == 0 and done < experiment.training.steps:  # one goes only when the next is there
         require_room(run.folder, 2 * checkpoint_bytes(method, first))
 
-    targets = method.translators if isinstance(method, Translates) else dataset.spec.targets[:1]
-    loop.train(
-        method,
-        dataset.stream,
-        dataset.held_out("test"),
-        training,
-        run,
+
+def metadata(experiment: "Experiment", dataset: "Dataset", method: Any) -> dict[str, Any]:
+    """Build the description of a run's releases; see cyclegan.release."""
+    from cyclegan.protocols import Translates
+    from cyclegan.release import describe
+    from cyclegan.training.provenance import commit
+
+    return describe(
+        dataset.spec,
+        method.translators if isinstance(method, Translates) else dataset.spec.targets[:1],
+        domain=dataset.name,
+        method=dump(experiment.method),
         seed=experiment.seed,
-        device=device,
-        about=describe(
-            dataset.spec,
-            targets,
-            domain=dataset.name,
-            method=dump(experiment.method),
-            seed=experiment.seed,
-            ema=training.ema,
-            commit=commit(),
-            training_images=dict(dataset.counts),
-        ),
-        judge=Validator.of(method, dataset, experiment.method.remedies, device),
-        data=dataset.fingerprint,
+        ema=experiment.training.ema,
+        commit=commit(),
+        training_images=dict(dataset.counts),
     )
 
 

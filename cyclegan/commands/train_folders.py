@@ -9,10 +9,10 @@ import yaml
 from cyclegan.commands.invocation import command
 from cyclegan.commands.train import train
 from cyclegan.config import dump, load
-from cyclegan.data.settings import names_of
+from cyclegan.data.data_config import names_of
 from cyclegan.errors import UserError
 from cyclegan.experiment import RUNS, Experiment
-from cyclegan.training.durable import replace_text
+from cyclegan.training.atomic import replace_text
 
 
 def train_folders(x: Path, y: Path, overrides: Sequence[str]) -> int:
@@ -68,8 +68,8 @@ def _override(key: str, folder: Path) -> str:
 def _choose(path: Path, x: Path, y: Path) -> None:
     """Choose a recipe for two folders, show and save it."""
     from cyclegan.commands.suggest_config import choose
-    from cyclegan.data.check import check
-    from cyclegan.precision import choose_device
+    from cyclegan.data.validate import check
+    from cyclegan.device import choose_device
 
     report = check(x, y)
     print(report)

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from cyclegan.commands.arguments import add_overrides, positive, print_skipped
 from cyclegan.errors import UserError, expanded
-from cyclegan.inference.options import Options
+from cyclegan.translate.options import Options
 
 LOADING = ("style", "masks", "precision", "compile")  # options of loading a model
 
@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Translate, then name what failed. Returns exit code 2 if anything did."""
-    from cyclegan.inference.film import translate_all
-    from cyclegan.inference.load import load
+    from cyclegan.model.load import load
+    from cyclegan.translate.video import translate_all
 
     to, mixture = _targets(given)
     loading = {name: getattr(given, name) for name in LOADING} | {"weights": given.weights, "overrides": given.set}
@@ -49,7 +49,7 @@ def run(given: argparse.Namespace) -> int:
     for note in model.notes:
         print(f"note: {note}", file=sys.stderr)
     if mixture:
-        from cyclegan.inference.masks import read_masks
+        from cyclegan.model.masks import read_masks
 
         model = model.mixed(mixture, read_masks(given.masks) if given.masks else None)
     how = Options(**{field.name: getattr(given, field.name) for field in fields(Options)})

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from cyclegan.data.cards import FOLDERS
 from cyclegan.errors import LOST, NoSpaceError, UserError, refused
-from cyclegan.pictures import FORMATS
+from cyclegan.images.rgb8 import FORMATS
 
 MAX_MEMBERS = 100_000
 MAX_BYTES = 8 << 30  # unpacked

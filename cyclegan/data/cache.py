@@ -19,8 +19,8 @@ from numpy.lib.format import read_array_header_1_0, read_magic
 from torch import Tensor
 
 from cyclegan.errors import refused
-from cyclegan.pictures import BadPictureError
-from cyclegan.pixels.kind import RGB, Kind
+from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.rgb8 import BadPictureError
 
 VERSION = 2  # of decoding and resizing: raise it when they change
 

@@ -15,7 +15,7 @@ from typing import Literal
 import cyclegan
 from cyclegan.config import load
 from cyclegan.errors import UserError
-from cyclegan.pixels.find import find_images
+from cyclegan.images.find import find_images
 
 DATASETS = Path(cyclegan.__file__).parents[1] / "datasets"
 FOLDERS = ("trainA", "trainB", "testA", "testB")
@@ -42,7 +42,7 @@ class Archive:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """A data set computed on this machine (cyclegan.data.embedded)."""
+    """A data set computed on this machine (cyclegan.data.builtin)."""
 
     maker: Literal["painting", "palette", "tint"]
     sha256: str  # over names and pixels
@@ -159,7 +159,7 @@ def locate(domain: Domain) -> Path:
     card = domain.card
     found = next((place for place in places(card) if place.exists()), None)
     if card.made is not None:
-        from cyclegan.data.embedded import make  # here, because SciPy is slow to import
+        from cyclegan.data.builtin import make  # here, because SciPy is slow to import
 
         found = found or DATASETS / card.name  # CYCLEGAN_DATA may be read-only
         make(card.made.maker, found, card.made.sha256, card.paired)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from cyclegan.errors import UserError
-from cyclegan.pictures import BadPictureError, read_picture, write_picture
-from cyclegan.pixels.find import find_images, none_found
+from cyclegan.images.find import find_images, none_found
+from cyclegan.images.rgb8 import BadPictureError, read_picture, write_picture
 
 PARTS = {"train": "train", "val": "train", "test": "test"}  # sub-folder of an archive -> split
 

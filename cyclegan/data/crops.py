@@ -8,9 +8,9 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from cyclegan.data.cache import PictureCache
-from cyclegan.data.folder import Pictures, Room
-from cyclegan.data.settings import CropConfig
-from cyclegan.pixels.kind import RGB, Kind
+from cyclegan.data.cached_images import Pictures, Room
+from cyclegan.data.data_config import CropConfig
+from cyclegan.images.pixel_format import RGB, Kind
 
 Crop = Shaped[Tensor, "_ size size"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from PIL import Image
 
-from cyclegan.pictures import read_picture
+from cyclegan.images.rgb8 import read_picture
 
 SIDE = 32  # pixels
 NEAR = 0.99

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from cyclegan.data.archive import require_space, unpack
 from cyclegan.data.cards import FOLDERS, Archive, Card, DataMissingError, Domain, locate, missing, places
 from cyclegan.errors import LOST, UserError, refused
-from cyclegan.pixels.find import find_images
+from cyclegan.images.find import find_images
 
 CHUNK = 1 << 20
 TIMEOUT = 30  # seconds without a byte

@@ -17,15 +17,15 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from cyclegan.data.batches import ReferenceBatch
-from cyclegan.data.counters import draws, shuffled_pass
+from cyclegan.data.counter_rng import draws, shuffled_pass
 from cyclegan.data.crops import spread
+from cyclegan.data.data_config import GlyphsConfig
 from cyclegan.data.fingerprint import Fingerprint
-from cyclegan.data.settings import GlyphsConfig
 from cyclegan.data.splits import Split
 from cyclegan.data.stream import CPU, Stream, collate
 from cyclegan.data.task import Task
 from cyclegan.errors import UserError
-from cyclegan.pictures import read_picture
+from cyclegan.images.rgb8 import read_picture
 from cyclegan.protocols import Images
 
 Table = UInt8[Tensor, "fonts characters h w"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from cyclegan.data.batches import PairedBatch
-from cyclegan.data.counters import draws
+from cyclegan.data.counter_rng import draws
 from cyclegan.data.crops import random_crop
 from cyclegan.data.unpaired import Unpaired
 from cyclegan.errors import UserError

@@ -13,7 +13,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
-from cyclegan.threads import without_teams
+from cyclegan.data.openmp import without_teams
 
 MOMENT = 1.0  # seconds for all of them together
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from cyclegan.data.cached_images import Room
 from cyclegan.data.crops import read_images, spread
+from cyclegan.data.data_config import SidesConfig
 from cyclegan.data.fingerprint import Fingerprint
-from cyclegan.data.folder import Room
 from cyclegan.data.paired import Paired
-from cyclegan.data.settings import SidesConfig
 from cyclegan.data.splits import Side, Split, find_splits, formats_of
 from cyclegan.data.stream import CPU, Stream, collate
 from cyclegan.data.task import Task

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cyclegan.pixels.kind import RGB, Kind, declared_range
+from cyclegan.images.pixel_format import RGB, Kind, declared_range
 
 
 @dataclass(frozen=True, kw_only=True)

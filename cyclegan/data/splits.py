@@ -2,7 +2,7 @@
 
 Unreadable  files end the training that comes to one. Where they are to be skipped, every file is decoded before the
             first step and the bad ones leave the lists, so that what is drawn remains a function of the step alone,
-            whatever reads it and however often it is resumed. More of them than data.most_bad are an error.
+            whatever reads it and however often it is resumed. More of them than data.max_bad_fraction are an error.
 """
 
 import hashlib
@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Literal
 
 from cyclegan.data.cards import find_domain, folders, locate
-from cyclegan.data.check import look_at_all, require_apart
 from cyclegan.data.combined import images_by_name, split_combined
-from cyclegan.data.settings import PairedConfig, SidesConfig
+from cyclegan.data.data_config import PairedConfig, SidesConfig
 from cyclegan.data.task import Task
+from cyclegan.data.validate import look_at_all, require_apart
 from cyclegan.errors import UserError
-from cyclegan.pictures import BadPictureError
-from cyclegan.pixels.files import kind_of
-from cyclegan.pixels.find import Found, describe_skipped, find_images, none_found, scan, skipped_below
-from cyclegan.pixels.kind import Kind
+from cyclegan.images.files import kind_of
+from cyclegan.images.find import Found, describe_skipped, find_images, none_found, scan, skipped_below
+from cyclegan.images.pixel_format import Kind
+from cyclegan.images.rgb8 import BadPictureError
 
 TEST_SHARE = 20  # of the images of a plain folder, one in so many is kept from training …
 MIN_TEST = 4  # … or so many, of which a quarter may be: with fewer the scores of a discriminator are a matter of chance
@@ -100,8 +100,8 @@ def find_splits(config: SidesConfig) -> Splits:
         splits = _of_pairs(config)
     else:
         splits = _of_folders(config)
-    if config.on_bad_picture == "skip":
-        splits = _skip_unreadable(splits, config.most_bad)
+    if config.on_bad_image == "skip":
+        splits = _skip_unreadable(splits, config.max_bad_fraction)
     return _with_validation(splits, config.validation) if config.validation else splits
 
 
@@ -211,8 +211,8 @@ def _skip_unreadable(splits: Splits, most: float) -> Splits:
         }
         if len(found) > most * len(paths):
             raise UserError(
-                f"data.on_bad_picture: {len(found)} of {len(paths)} pictures of {side.name} cannot be read, "
-                f"above data.most_bad ({most:.0%}), as {next(iter(found.values()))}"
+                f"data.on_bad_image: {len(found)} of {len(paths)} pictures of {side.name} cannot be read, "
+                f"above data.max_bad_fraction ({most:.0%}), as {next(iter(found.values()))}"
             )
         bad |= found
     gone = set(bad)

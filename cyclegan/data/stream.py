@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from cyclegan import distributed
-from cyclegan.data.copies import Copies, Copy
+from cyclegan.data.data_config import ReadingConfig
+from cyclegan.data.prefetch import Copies, Copy
 from cyclegan.data.readers import Readers
-from cyclegan.data.settings import ReadingConfig
 from cyclegan.errors import NoAnswerError
 
 AHEAD = 4  # batches, at least, that are read before they are asked for; one is one reader's work

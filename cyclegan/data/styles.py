@@ -8,19 +8,19 @@ import torch
 from torch import Tensor
 
 from cyclegan.data.batches import IndexedBatch
+from cyclegan.data.cached_images import Pictures, Room
 from cyclegan.data.cards import find_domain, folders, locate
-from cyclegan.data.counters import draws, shuffled_pass
+from cyclegan.data.counter_rng import draws, shuffled_pass
 from cyclegan.data.crops import center_crop, random_crop, read_images, spread
+from cyclegan.data.data_config import CropConfig, StylesConfig
 from cyclegan.data.fingerprint import Fingerprint
-from cyclegan.data.folder import Pictures, Room
-from cyclegan.data.settings import CropConfig, StylesConfig
 from cyclegan.data.splits import Side, Split, hold_out, keep_validation
 from cyclegan.data.stream import CPU, Stream, collate
 from cyclegan.data.task import Task
 from cyclegan.errors import UserError
-from cyclegan.images import from_bytes
-from cyclegan.pictures import read_picture, reduced
-from cyclegan.pixels.find import find_images
+from cyclegan.images.find import find_images
+from cyclegan.images.rgb8 import read_picture, reduced
+from cyclegan.images.tensors import from_bytes
 from cyclegan.protocols import Images
 
 CONTENT, STYLE = range(2)  # counters of what is drawn for a sample

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cyclegan.pixels.kind import RGB, Kind
+from cyclegan.images.pixel_format import RGB, Kind
 
 
 class Task(NamedTuple):

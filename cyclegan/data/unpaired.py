@@ -1,6 +1,6 @@
 """Unpaired samples: X and Y are drawn independently, each in shuffled passes of its own.
 
-Sample k is a function of (seed, k) alone (cyclegan.data.counters), whatever was asked before and however many threads
+Sample k is a function of (seed, k) alone (cyclegan.data.counter_rng), whatever was asked before, however many threads
 read ahead.
 
 Differs    from the authors' code: there an epoch walks once through X, shuffled, and draws Y with replacement; here
@@ -14,10 +14,10 @@ from typing import NamedTuple
 from torch import Tensor
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.data.counters import draws, shuffled_pass
+from cyclegan.data.cached_images import Pictures
+from cyclegan.data.counter_rng import draws, shuffled_pass
 from cyclegan.data.crops import center_crop, random_crop
-from cyclegan.data.folder import Pictures
-from cyclegan.data.settings import CropConfig
+from cyclegan.data.data_config import CropConfig
 
 
 class Unpaired:

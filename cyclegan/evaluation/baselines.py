@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad, unfold
 
 from cyclegan.functional.color import LinearMap, color_moments, map_colors, monge_kantorovich
-from cyclegan.images import read
+from cyclegan.images.tensors import read
 from cyclegan.protocols import Images, Translator
 
 MEDIAN = 5  # pixels across

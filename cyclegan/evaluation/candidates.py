@@ -9,9 +9,9 @@ import torch
 
 from cyclegan.data.task import Task
 from cyclegan.errors import NotFiniteError, UserError
-from cyclegan.images import from_bytes, to_bytes
+from cyclegan.images.rgb8 import read_picture, reduced
+from cyclegan.images.tensors import from_bytes, to_bytes
 from cyclegan.metrics.evaluation_data import CPU, Picture
-from cyclegan.pictures import read_picture, reduced
 from cyclegan.protocols import Stylizes, Translator
 
 STYLE_SIZE = 256  # px of the longer side of examples

@@ -29,10 +29,10 @@ from cyclegan.evaluation.results import Results
 from cyclegan.evaluation.tasks import subsample
 from cyclegan.evaluation.timing import Timing, device_name, measure
 from cyclegan.functional.color import color_moments, monge_kantorovich
-from cyclegan.images import from_bytes, read, to_bytes
+from cyclegan.images.find import find_images, none_found
+from cyclegan.images.rgb8 import read_picture, reduced
+from cyclegan.images.tensors import from_bytes, read, to_bytes
 from cyclegan.metrics.table import select
-from cyclegan.pictures import read_picture, reduced
-from cyclegan.pixels.find import find_images, none_found
 from cyclegan.protocols import Images, Translator
 
 

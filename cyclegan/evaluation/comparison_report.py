@@ -22,7 +22,7 @@ from cyclegan.evaluation.image_grid import image_grid
 from cyclegan.evaluation.markdown import as_markdown, in_markdown
 from cyclegan.evaluation.report import in_bold
 from cyclegan.evaluation.timing import Timing
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
 
 SOURCE = "source"  # title of the first column of the grid
 FAILED = "failed"

@@ -26,13 +26,13 @@ from cyclegan.evaluation.measurement_id import Number, digest, number, require_c
 from cyclegan.evaluation.pairs import OtherSizeError, Pairs
 from cyclegan.evaluation.results import IDENTITY, REFERENCE, Results
 from cyclegan.evaluation.tasks import Chosen, choose, subsample
+from cyclegan.images.rgb8 import read_picture, reduced
 from cyclegan.metrics.cycle import Cycle, cycle
 from cyclegan.metrics.evaluation_data import CPU, EvaluationData, Picture, Pictures
 from cyclegan.metrics.failure_modes import failures
 from cyclegan.metrics.measures import Raw
 from cyclegan.metrics.table import TABLES, Metric, select
 from cyclegan.networks.weights import WeightsMissingError, only_what_is_here
-from cyclegan.pictures import read_picture, reduced
 from cyclegan.protocols import Translator
 
 MAX_TRAINED = 1000  # training images of the target that copies are looked for among

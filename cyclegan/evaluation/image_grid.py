@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from cyclegan.images import from_bytes, grid, to_bytes
+from cyclegan.images.tensors import from_bytes, grid, to_bytes
 
 GAP = 4  # px between images
 LOW = 160  # px: where no image is as high as this, all are doubled

@@ -11,9 +11,9 @@ from cyclegan.data.task import Task
 from cyclegan.errors import UserError
 from cyclegan.evaluation.candidates import size_of
 from cyclegan.evaluation.measurement_id import Number, digest, number
+from cyclegan.images.rgb8 import read_picture
 from cyclegan.metrics.evaluation_data import Picture
 from cyclegan.metrics.table import Metric
-from cyclegan.pictures import read_picture
 
 SMALLEST = 11  # px of a side that can be compared with the truth: the window of SSIM
 

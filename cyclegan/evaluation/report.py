@@ -21,8 +21,8 @@ from cyclegan.evaluation.bootstrap import CONFIDENCE, RESAMPLES
 from cyclegan.evaluation.image_grid import image_grid
 from cyclegan.evaluation.markdown import as_markdown, in_markdown
 from cyclegan.evaluation.results import Results
+from cyclegan.images.rgb8 import write_picture
 from cyclegan.metrics.cycle import CYCLE_PROTOCOL
-from cyclegan.pictures import write_picture
 
 EXTREMES = 4  # images that keep least of their content, and as many that keep most
 INTERVAL = f"{CONFIDENCE} %, percentile bootstrap over images, {RESAMPLES} resamples, paired"

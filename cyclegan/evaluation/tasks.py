@@ -15,12 +15,12 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.data.duplicates import near_duplicates
-from cyclegan.data.settings import UnpairedConfig
 from cyclegan.data.splits import MAX_REFERENCES, choose_references, find_splits
 from cyclegan.data.task import Task
 from cyclegan.errors import UserError
-from cyclegan.pixels.find import find_images, none_found
+from cyclegan.images.find import find_images, none_found
 
 SUFFIXES = ("_fake_A", "_fake_B", "_fake")  # of translations by other programs
 OTHERS = ("_real", "_rec", "_idt")  # files that the same programs put beside them

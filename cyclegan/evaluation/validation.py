@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from cyclegan.data.splits import MIN_TEST
-from cyclegan.images import to_bytes
+from cyclegan.images.tensors import to_bytes
 from cyclegan.metrics.evaluation_data import EvaluationData
 from cyclegan.metrics.failure_modes import failures, measure_failure_modes, overfit
 from cyclegan.metrics.table import METRICS, Metric
 from cyclegan.protocols import Images, Preview, Translates, Translator
-from cyclegan.training.judging import Verdict
+from cyclegan.training.best_weights import Verdict
 
 VALIDATION_IMAGES = 32  # of a side
 NAN = "translations are not finite; training has diverged: go back to an earlier checkpoint with a lower learning rate"

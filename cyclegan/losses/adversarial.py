@@ -8,7 +8,7 @@ nonsaturating  the same discriminator; the generator minimizes −E[log D(G(x))]
 hinge          Lim and Ye 2017; Miyato et al. 2018, Eqs. 16 and 17: margins of 1 either way.
 wgan-gp        Gulrajani et al. 2017, Eq. 3: a critic without labels, which needs `gradient_penalty` of
                cyclegan.losses.regularization. Its five updates of the critic for one of the generator are set by
-               `training.optimizer.every`.
+               `training.optimizer.update_every`.
 
 Every loss is a mean over patches: the loss is applied patch by patch, then averaged. Logarithms of σ are computed as
 −log σ(s) = softplus(−s), which neither overflows nor loses digits.

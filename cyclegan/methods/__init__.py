@@ -7,7 +7,7 @@ from cyclegan.config import Variants
 
 if TYPE_CHECKING:
     from cyclegan.data.spec import DataSpec
-    from cyclegan.training.settings import TrainingConfig
+    from cyclegan.training.training_config import TrainingConfig
 
 METHODS = Variants(  # method.name -> its settings, which build it
     {

@@ -5,7 +5,7 @@ Idea       The style of an image is the mean and the deviation of each channel o
 Computes   t = AdaIN(f(c), f(s)),  T(c, s) = g(t);  f: VGG-19 up to relu4_1, frozen; g: the decoder       (Eqs. 9, 10)
            T(c, s, α) = g((1 − α) f(c) + α t)                                                        (Eq. 14)
            T(c, s₁…s_K, w) = g(Σ_k w_k AdaIN(f(c), f(s_k)))                                          (Eq. 15)
-Objective  L = L_c + λ L_s, see cyclegan.losses.adain; only g learns.                                (Eq. 11)
+Objective  L = L_c + λ L_s, see cyclegan.losses.adain_losses; only g learns.                                (Eq. 11)
 Images     float32 (n, 3, h, w) in [−1, 1]; training: h and w multiples of 8; stylizing: any h and w.
 Differs    from the authors' code: nothing is added to the variance of the content, so that t has the statistics of
            f(s) exactly; masks may be soft, and where no mask lies the content stays; a style of fewer than 4
@@ -25,19 +25,19 @@ from torch.nn.functional import interpolate, mse_loss
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.spec import DataSpec
+from cyclegan.device import choose_precision
 from cyclegan.errors import UserError
 from cyclegan.functional.color import match_colors
 from cyclegan.functional.statistics import FLAT, TINY, adain, match_mean_std, mean_std
-from cyclegan.losses.adain import LAMBDA_STYLE, adain_content_loss, adain_style_loss
-from cyclegan.methods.bind import NetworkTranslator, require_fitting_controls
+from cyclegan.losses.adain_losses import LAMBDA_STYLE, adain_content_loss, adain_style_loss
 from cyclegan.methods.checks import check_crop, check_recompute, check_rgb, check_schedule
-from cyclegan.methods.descent import resize
+from cyclegan.methods.pixel_optimizer import resize
+from cyclegan.methods.translator import NetworkTranslator, require_fitting_controls
 from cyclegan.networks.adain_decoder import AdaINDecoder, load_decoder
-from cyclegan.networks.settings import at_least
+from cyclegan.networks.network_config import at_least
 from cyclegan.networks.vgg import VGGFeatures, load_vgg
-from cyclegan.precision import choose_precision
 from cyclegan.protocols import Images, Losses, Minimize, Preview
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 TARGET = "relu4_1"  # f: what is normalized and decoded

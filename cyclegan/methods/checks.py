@@ -4,12 +4,12 @@ Each raises ValueError with the section and the key first, and the remedy.
 """
 
 from cyclegan.data.spec import DataSpec
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.training.training_config import TrainingConfig
 
 LESS_MEMORY = (
-    "set training.recompute to true, with which a run that was begun continues, or begin another (--set name=...) with "
-    "a training.accumulate that divides data.batch_size, or with a smaller data.crop_size"
+    "set training.activation_checkpointing to true, with which a run that was begun continues, or begin another "
+    "(--set name=...) with a training.accumulate that divides data.batch_size, or with a smaller data.crop_size"
 )
 
 VALIDATED = ("unpaired", "paired")  # kinds of data with images of the target to validate by
@@ -36,7 +36,7 @@ def check_rgb(spec: DataSpec, method: str) -> None:
 def check_batches(training: TrainingConfig, processes: int, *networks: NetworkConfig) -> None:
     """Refuse what is not defined where images of a batch depend on each other, or on common random draws."""
     if any(network.norm == "batch" for network in networks):
-        for name, off in (("accumulate", 1), ("recompute", False)):
+        for name, off in (("accumulate", 1), ("activation_checkpointing", False)):
             if getattr(training, name) != off:
                 raise ValueError(
                     f"training: {name} changes what a batch norm sees; take norm instance, or {str(off).lower()}"
@@ -52,9 +52,11 @@ def check_batches(training: TrainingConfig, processes: int, *networks: NetworkCo
 
 
 def check_recompute(training: TrainingConfig, generator: GeneratorConfig | UnetConfig | None) -> None:
-    """Refuse training.recompute where there are no residual blocks to compute twice."""
-    if training.recompute and not getattr(generator, "blocks", 0):
-        raise ValueError("training: recompute is for residual blocks, of which this method has none; set it to false")
+    """Refuse training.activation_checkpointing where there are no residual blocks to compute twice."""
+    if training.activation_checkpointing and not getattr(generator, "blocks", 0):
+        raise ValueError(
+            "training: activation_checkpointing is for residual blocks, of which this method has none; set it to false"
+        )
 
 
 def check_schedule(spec: DataSpec, training: TrainingConfig, validates: bool = True) -> None:

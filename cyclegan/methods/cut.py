@@ -26,13 +26,13 @@ from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.losses.adversarial import GAN_LOSSES, read_scores
 from cyclegan.losses.contrastive import patch_nce
-from cyclegan.methods.bind import NetworkTranslator, evaluating
 from cyclegan.methods.checks import LESS_MEMORY, check_batches, check_crop, check_recompute, check_schedule
+from cyclegan.methods.translator import NetworkTranslator, evaluating
 from cyclegan.networks.build import build_discriminator, build_resnet
-from cyclegan.networks.patch_head import PatchHead
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, at_least, at_most
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, at_least, at_most
+from cyclegan.networks.projection_head import PatchHead
 from cyclegan.protocols import AnyImages, Losses, Minimize, Preview
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,18 +30,18 @@ from cyclegan.functional.augment import augment
 from cyclegan.losses.adversarial import GAN_LOSSES, Scores, read_scores
 from cyclegan.losses.reconstruction import reconstruction, structural_reconstruction
 from cyclegan.losses.regularization import gradient_penalty, interpolate, r1_penalty
-from cyclegan.methods.bind import NetworkTranslator, evaluating
 from cyclegan.methods.checks import LESS_MEMORY, check_batches, check_crop, check_recompute, check_schedule
+from cyclegan.methods.translator import NetworkTranslator, evaluating
 from cyclegan.networks.build import build_discriminator, build_generator
 from cyclegan.networks.lpips import Lpips
-from cyclegan.networks.settings import (
+from cyclegan.networks.network_config import (
     DiscriminatorConfig,
     GeneratorConfig,
     UnetConfig,
     at_least,
 )
 from cyclegan.protocols import AnyImages, Losses, Minimize, Preview
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 Judge: TypeAlias = Callable[[AnyImages], Tensor]  # images → scores
 Distance: TypeAlias = Callable[[AnyImages, AnyImages], Tensor]  # images and what they should be → scalar

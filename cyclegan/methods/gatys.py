@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from cyclegan.data.spec import DataSpec
+from cyclegan.device import choose_precision
 from cyclegan.errors import UserError
 from cyclegan.functional.color import luma, match_colors, match_luma, with_luma
 from cyclegan.losses.perceptual import (
@@ -39,13 +40,12 @@ from cyclegan.losses.perceptual import (
     wasserstein_style_loss,
 )
 from cyclegan.losses.regularization import total_variation
-from cyclegan.methods.bind import require_fitting_controls
-from cyclegan.methods.descent import LBFGS, Adam, Descent, Glance, Size, Watch, pyramid, resize
-from cyclegan.networks.settings import at_least
+from cyclegan.methods.pixel_optimizer import LBFGS, Adam, Descent, Glance, Size, Watch, pyramid, resize
+from cyclegan.methods.translator import require_fitting_controls
+from cyclegan.networks.network_config import at_least
 from cyclegan.networks.vgg import load_vgg
-from cyclegan.precision import choose_precision
 from cyclegan.protocols import Images, Losses
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 Picture: TypeAlias = Float[Tensor, "1 3 _ _"]
 Mask: TypeAlias = Float[Tensor, "1 1 _ _"]  # in [0, 1]: how much a place belongs to the region; resized as need be

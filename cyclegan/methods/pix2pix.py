@@ -29,12 +29,12 @@ from cyclegan.data.batches import PairedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.losses.adversarial import GAN_LOSSES, read_scores
 from cyclegan.losses.reconstruction import reconstruction
-from cyclegan.methods.bind import NetworkTranslator, evaluating
 from cyclegan.methods.checks import check_batches, check_crop, check_recompute, check_schedule
+from cyclegan.methods.translator import NetworkTranslator, evaluating
 from cyclegan.networks.build import build_discriminator, build_generator
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig, at_least
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig, at_least
 from cyclegan.protocols import AnyImages, Losses, Minimize, Preview
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 
-from cyclegan.images import from_bytes, to_bytes
+from cyclegan.images.tensors import from_bytes, to_bytes
 from cyclegan.metrics.fidelity import psnr
 from cyclegan.protocols import Images, Translator
 

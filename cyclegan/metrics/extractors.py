@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from cyclegan.errors import UserError
-from cyclegan.images import from_bytes, to_bytes
+from cyclegan.images.tensors import from_bytes, to_bytes
 from cyclegan.networks.dinov2 import load_dinov2
 from cyclegan.networks.imagenet import Classifier, normalize
 from cyclegan.networks.vgg import load_vgg

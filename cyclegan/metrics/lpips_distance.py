@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from cyclegan.images import from_bytes
+from cyclegan.images.tensors import from_bytes
 from cyclegan.networks import lpips
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cyclegan.functional.statistics import gram_matrix
-from cyclegan.images import from_bytes
+from cyclegan.images.tensors import from_bytes
 from cyclegan.losses.perceptual import content_loss_mean
 from cyclegan.metrics import distribution, patches, structure
 from cyclegan.metrics.evaluation_data import STYLE_LAYERS, EvaluationData, Picture, Pictures

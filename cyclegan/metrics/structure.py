@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
 from cyclegan.functional import similarity
-from cyclegan.images import from_bytes
+from cyclegan.images.tensors import from_bytes
 from cyclegan.networks.vgg import VGGFeatures
 
 Picture = UInt8[np.ndarray, "h w 3"]

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.networks.patchgan import MultiscaleDiscriminator, PatchDiscriminator
 from cyclegan.networks.resnet import ResnetGenerator
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.networks.unet import UnetGenerator
 
 

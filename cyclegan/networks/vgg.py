@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
 from cyclegan.errors import UserError
-from cyclegan.images import read
+from cyclegan.images.tensors import read
 from cyclegan.networks.weights import Weights, WrongWeightsError, load_weights, where_from
 from cyclegan.protocols import Images
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cyclegan.errors import UserError
-from cyclegan.networks.sources import SOURCES, Source
+from cyclegan.networks.pretrained import SOURCES, Source
 
 CACHE = Path("~/.cache/cyclegan")
 CHUNK = 1 << 20

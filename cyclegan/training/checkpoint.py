@@ -26,7 +26,7 @@ from torch import Tensor
 
 from cyclegan import distributed
 from cyclegan.errors import NoSpaceError, NotFiniteError, UserError, enough_memory
-from cyclegan.training.durable import PARTIAL, flush, flush_folder, patiently
+from cyclegan.training.atomic import PARTIAL, flush, flush_folder, patiently
 
 MANIFEST_BYTES = 10_000  # many times what a manifest has
 YOUNGER = {"data"}  # parts that the checkpoints of older versions lack; these are given an empty state

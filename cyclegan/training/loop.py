@@ -10,22 +10,22 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from cyclegan import distributed
+from cyclegan.device import autocast, choose_precision
 from cyclegan.errors import StoppedError
-from cyclegan.precision import autocast, choose_precision
 from cyclegan.protocols import Charted, Trainable
+from cyclegan.training.best_weights import Alarms, Best, Judge, Verdict
 from cyclegan.training.checkpoint import Checkpoint, Part
-from cyclegan.training.compiling import compile_networks
+from cyclegan.training.compile_networks import compile_networks
 from cyclegan.training.ema import EMA
-from cyclegan.training.judging import Alarms, Best, Judge, Verdict
+from cyclegan.training.micro_batches import Parts, recompute_blocks
+from cyclegan.training.nan_report import postmortem
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.postmortem import postmortem
 from cyclegan.training.progress import Progress
 from cyclegan.training.run import Run
 from cyclegan.training.schedules import Schedule
 from cyclegan.training.seeding import seed_step
-from cyclegan.training.settings import TrainingConfig
 from cyclegan.training.signals import stop_requests
-from cyclegan.training.step import Parts, recompute_blocks
+from cyclegan.training.training_config import TrainingConfig
 
 NO_VERDICT = Verdict({}, {}, {})
 
@@ -64,13 +64,15 @@ def train(
     progress, schedule, alarms = Progress(), Schedule(config, device), Alarms()
     best = Best(run.folder / "best.safetensors", ema.average, about)
     parts: dict[str, Part] = {**more, "method": method, "optimizers": optimizers, "ema": ema, "progress": progress}
-    checkpoint = Checkpoint(run.checkpoints, config.keep, ema.average, about, **parts, **schedule.parts(), best=best)
+    checkpoint = Checkpoint(
+        run.checkpoints, config.keep_checkpoints, ema.average, about, **parts, **schedule.parts(), best=best
+    )
     with distributed.first_goes_first():  # it also clears away what an interrupted save has left
         for damage in checkpoint.load_latest():
             run.say(f"passed over: {damage}")
     distributed.require_same_step(progress.step, device)
     writes = distributed.rank() == 0
-    recompute_blocks(method, config.recompute)
+    recompute_blocks(method, config.activation_checkpointing)
     if config.compile:
         compile_networks(method, run.say, graphs=config.cuda_graphs)
 

@@ -14,7 +14,7 @@ from torch.nn.utils import get_total_norm
 from cyclegan import distributed
 from cyclegan.errors import NotFiniteError, UserError
 from cyclegan.protocols import Losses
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 
 class Optimizers:
@@ -30,7 +30,7 @@ class Optimizers:
         self.config = config
         self.micro_batches = micro_batches
         self.parameters = {group: list(parameters) for group, parameters in groups.items()}
-        for name, by_group in (("lr_factors", config.lr_factors), ("every", config.every)):
+        for name, by_group in (("lr_factors", config.lr_factors), ("update_every", config.update_every)):
             for group in by_group.keys() - self.parameters.keys():
                 known = " and ".join(self.parameters)
                 raise UserError(f"training.optimizer.{name}: no such parameter group: '{group}'; there are {known}")
@@ -76,10 +76,10 @@ class Optimizers:
     def set_learning_rates(self, step: int, factor: float) -> float:
         """Set the learning rates of a step, a share of the configured ones; returns that without lr_factors.
 
-        With `every` n, a group is updated in the last of n steps only: the updates of a critic for one of a generator
-        (n_critic of Arjovsky et al. 2017, Algorithm 1), each on a batch of its own.
+        With `update_every` n, a group is updated in the last of n steps only: n updates of a critic for one of the
+        generator (n_critic of Arjovsky et al. 2017, Algorithm 1), each on a batch of its own.
         """
-        self.skipped = {group for group, count in self.config.every.items() if (step + 1) % count}
+        self.skipped = {group for group, count in self.config.update_every.items() if (step + 1) % count}
         for group, adam in self.adam.items():
             for parameters in adam.param_groups:
                 parameters["lr"] = factor * self.config.lr * self.config.lr_factors.get(group, 1.0)

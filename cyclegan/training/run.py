@@ -3,7 +3,7 @@
 runs/<domain>/<name>/
     lock               held by the process that trains here: see cyclegan.training.lock
     config.yaml        the resolved settings; a run with settings of other consequences is refused this folder
-    environment.json   versions, commit, threads: see cyclegan.training.launches
+    environment.json   versions, commit, threads: see cyclegan.training.environment_log
     log.jsonl          one line for each logged step
     events.out.…       TensorBoard
     samples/           the same held-out pictures every time: step-00001000-x_to_y.png
@@ -29,17 +29,18 @@ from tqdm import tqdm
 
 from cyclegan.config import difference
 from cyclegan.errors import UserError, printable, quoted
-from cyclegan.images import grid, to_bytes, write
+from cyclegan.images.tensors import grid, to_bytes, write
 from cyclegan.protocols import Losses, Preview
+from cyclegan.training.atomic import replace_text
+from cyclegan.training.best_weights import Verdict
 from cyclegan.training.checkpoint import list_checkpoints
-from cyclegan.training.durable import replace_text
-from cyclegan.training.judging import Verdict
-from cyclegan.training.launches import note_launch
-from cyclegan.training.plan import duration, memory_in_use
+from cyclegan.training.environment_log import note_launch
+from cyclegan.training.forecast import duration, memory_in_use
 
 OPERATIONAL = (  # how a run is carried out; what comes of it does not depend on them, so they may change on the way
     *("data.workers", "data.cache_mb", "data.cache_folder", "data.timeout"),
-    *(f"training.{name}" for name in ("device", "recompute", "log_every", "sample_every", "save_every", "keep")),
+    *("training.device", "training.activation_checkpointing", "training.keep_checkpoints"),
+    *("training.log_every", "training.sample_every", "training.save_every"),
 )
 PLACES = ("data.x", "data.y")  # where the pictures lie: whether they are the same ones is told by the checkpoints
 MEASURED = 20  # steps after which the forecast is corrected

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from cyclegan import distributed
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 INVERSE_DECAY = 5e-5  # of AdaIN's learning rate, per step
 
@@ -30,13 +30,13 @@ class Schedule:
         config = self.config
         match config.schedule:
             case "linear":
-                return linear_decay(step, config.steps, config.constant_share)
+                return linear_decay(step, config.steps, config.constant_fraction)
             case "cosine":
-                return cosine_decay(step, config.steps, config.constant_share)
+                return cosine_decay(step, config.steps, config.constant_fraction)
             case "inverse":
                 return inverse_decay(step)
             case "step":
-                return config.decay ** (step // max(1, round(config.constant_share * config.steps)))
+                return config.decay ** (step // max(1, round(config.constant_fraction * config.steps)))
             case "plateau":
                 self.drops = distributed.largest(self.drops, self.device)  # only the first process looks at the run
                 return config.decay**self.drops
@@ -73,16 +73,16 @@ def inverse_decay(step: int) -> float:
     return 1 / (1 + INVERSE_DECAY * step)
 
 
-def linear_decay(step: int, steps: int, constant_share: float) -> float:
+def linear_decay(step: int, steps: int, constant_fraction: float) -> float:
     """Factor of the learning rate at a 0-based step: 1 at first, then falling linearly to reach 0 after the last step.
 
     CycleGAN, Sec. 7.1: constant for 100 epochs, to zero over the next 100. The authors' code lowers it once an
     epoch, this once a step.
     """
-    decay_steps = steps - round(constant_share * steps)
+    decay_steps = steps - round(constant_fraction * steps)
     return min(1.0, (steps - step) / decay_steps) if decay_steps else 1.0
 
 
-def cosine_decay(step: int, steps: int, constant_share: float) -> float:
+def cosine_decay(step: int, steps: int, constant_fraction: float) -> float:
     """The same, but falling along half a wave: (1 + cos π t) / 2 (Loshchilov & Hutter 2017, Eq. 5, no restarts)."""
-    return (1 - cos(pi * linear_decay(step, steps, constant_share))) / 2
+    return (1 - cos(pi * linear_decay(step, steps, constant_fraction))) / 2

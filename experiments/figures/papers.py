@@ -28,16 +28,16 @@ import torch
 from torch.nn.functional import interpolate
 
 from cyclegan.config import load
+from cyclegan.device import choose_device
 from cyclegan.errors import UserError
 from cyclegan.evaluation.image_grid import image_grid
 from cyclegan.evaluation.markdown import as_markdown
 from cyclegan.evaluation.timing import device_name, measure
-from cyclegan.images import read, to_bytes
+from cyclegan.images.rgb8 import write_picture
+from cyclegan.images.tensors import read, to_bytes
 from cyclegan.methods.adain import AdaIN, AdaINConfig
 from cyclegan.methods.gatys import STYLE_LAYERS, Gatys, GatysConfig
 from cyclegan.networks.vgg import load_vgg
-from cyclegan.pictures import write_picture
-from cyclegan.precision import choose_device
 from cyclegan.protocols import Images
 
 EXPERIMENTS = Path(__file__).parents[1]

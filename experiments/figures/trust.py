@@ -9,7 +9,7 @@ correlation between the two rankings, signed so that +1 is agreement, with a 95 
 over translators, and what each was measured at.
 
 The runs want many checkpoints: make train ARGS="--set name=many --set training.save_every=500 --set
-training.keep=20"
+training.keep_checkpoints=20"
 """
 
 import argparse
@@ -22,14 +22,14 @@ from scipy.stats import rankdata
 from cyclegan import load
 from cyclegan.config import load as read_settings
 from cyclegan.data.dataset import open_dataset
+from cyclegan.device import choose_device
 from cyclegan.evaluation.baselines import fit_oracles
 from cyclegan.evaluation.evaluator import EvaluationOptions, evaluate
 from cyclegan.evaluation.markdown import as_markdown
 from cyclegan.evaluation.results import Results
 from cyclegan.experiment import Experiment
-from cyclegan.precision import choose_device
 from cyclegan.protocols import Translator
-from cyclegan.provenance import environment
+from cyclegan.training.provenance import environment
 
 OUT = Path("runs/figures")
 RESAMPLES = 2000

@@ -7,12 +7,12 @@ import pytest
 import torch
 from building import unpaired_stream
 
-from cyclegan.data import folder
+from cyclegan.data import cached_images as folder
 from cyclegan.data.cache import PictureCache
-from cyclegan.data.folder import Pictures, Room
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.cached_images import Pictures, Room
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import yaml
 from PIL import Image
 
 from cyclegan.config import parse
-from cyclegan.data import cards, embedded
+from cyclegan.data import builtin as embedded
+from cyclegan.data import cards
 from cyclegan.data.cards import DataMissingError, all_cards, all_domains, find_domain, folders, list_domains, locate
 from cyclegan.errors import ConfigError, UserError
 
@@ -256,7 +257,6 @@ def test_the_list_tells_direction_counts_and_what_is_here(datasets):
 
 
 def test_data_sets_are_listed_fetched_and_checked_without_pytorch():
-    code = (
-        "import sys, cyclegan.data.fetch, cyclegan.data.check; print({'torch', 'scipy', 'skimage'} & set(sys.modules))"
-    )
+    heavy = "{'torch', 'scipy', 'skimage'}"
+    code = f"import sys, cyclegan.data.fetch, cyclegan.data.validate; print({heavy} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cyclegan.data.check import Report, check
+from cyclegan.data.validate import Report, check
 from cyclegan.errors import UserError
-from cyclegan.pixels.kind import RGB, Kind
+from cyclegan.images.pixel_format import RGB, Kind
 
 
 def save(path: Path, mode: str = "RGB", size: tuple[int, int] = (8, 6), **options: object) -> Path:

@@ -8,9 +8,9 @@ import torch
 from building import unpaired_stream
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.data.copies import Copies
-from cyclegan.data.settings import UnpairedConfig
-from cyclegan.pictures import write_picture
+from cyclegan.data.data_config import UnpairedConfig
+from cyclegan.data.prefetch import Copies
+from cyclegan.images.rgb8 import write_picture
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cyclegan.data.counters import draws, permutation, shuffled_pass
+from cyclegan.data.counter_rng import draws, permutation, shuffled_pass
 
 counter = st.integers(0, 2**40)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import yaml
 
-from cyclegan.data import embedded
+from cyclegan.data import builtin as embedded
 from cyclegan.data.painting import paint
 from cyclegan.errors import UserError
-from cyclegan.pictures import read_picture, write_picture
-from cyclegan.pixels.find import find_images
+from cyclegan.images.find import find_images
+from cyclegan.images.rgb8 import read_picture, write_picture
 
 CARDS = {
     path.stem: yaml.safe_load(path.read_text()) for path in (Path(__file__).parents[2] / "datasets").glob("*.yaml")

@@ -13,12 +13,13 @@ import pytest
 from PIL import Image
 
 from cyclegan.data import archive as archives
-from cyclegan.data import cards, embedded
+from cyclegan.data import builtin as embedded
+from cyclegan.data import cards
 from cyclegan.data.archive import BadArchiveError
 from cyclegan.data.cards import Archive, Card, DataMissingError, Domain, Made
 from cyclegan.data.fetch import WrongContentError, fetch, obtain
 from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.pixels.find import find_images
+from cyclegan.images.find import find_images
 
 COUNTS = {"trainA": 2, "trainB": 3, "testA": 1, "testB": 1}
 

@@ -10,11 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cyclegan.data.data_config import GlyphsConfig
 from cyclegan.data.dataset import open_dataset
 from cyclegan.data.glyphs import split_table
-from cyclegan.data.settings import GlyphsConfig
 from cyclegan.errors import UserError
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
 
 FONTS = ("serif", "sans", "mono", "script", "slab", "hand")
 CHARACTERS = "abcdefgh"

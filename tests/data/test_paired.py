@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyclegan.data import cards
+from cyclegan.data.data_config import PairedConfig
 from cyclegan.data.dataset import open_dataset
-from cyclegan.data.settings import PairedConfig
 from cyclegan.data.splits import find_splits
 from cyclegan.errors import UserError
-from cyclegan.pictures import BadPictureError, read_picture, write_picture
+from cyclegan.images.rgb8 import BadPictureError, read_picture, write_picture
 
 SIZE, CROP = 12, 8
 
@@ -120,7 +120,7 @@ def test_pairs_of_two_sizes_are_refused_with_both_files(tmp_path):
 def test_a_bad_image_takes_its_partner_with_it(tmp_path):
     folders = {side: fill(tmp_path / side, [f"{i}.png" for i in range(8)]) for side in "xy"}
     (folders["y"] / "3.png").write_bytes(b"no picture")
-    splits = find_splits(config(**folders, on_bad_picture="skip", most_bad=0.5))
+    splits = find_splits(config(**folders, on_bad_image="skip", max_bad_fraction=0.5))
     assert stems([*splits.x.train, *splits.x.test]) == stems([*splits.y.train, *splits.y.test])
     assert "3" not in stems([*splits.x.train, *splits.x.test])
 

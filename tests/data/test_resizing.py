@@ -7,10 +7,10 @@ import pytest
 import torch
 from building import unpaired_stream
 
-from cyclegan.data.folder import Pictures, Room
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.cached_images import Pictures, Room
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.errors import UserError
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
 
 CONFIG = UnpairedConfig(
     x=Path("contents"), y=Path("styles"), load_size=12, resize="shorter_side", crop_size=8, batch_size=2, workers=1

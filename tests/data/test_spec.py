@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nano_methods import NANO_DATA, nano_data
 
 from cyclegan.data.spec import DataSpec, spec_from_json
-from cyclegan.pixels.kind import HIGHEST, TYPES, Kind
+from cyclegan.images.pixel_format import HIGHEST, TYPES, Kind
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 ranges = st.tuples(numbers, numbers).filter(lambda pair: pair[0] < pair[1])

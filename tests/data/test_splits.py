@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cyclegan.data.cache import PictureCache
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.data.splits import Side, Splits, _skip_unreadable, find_splits, hold_out
 from cyclegan.errors import UserError
 
@@ -113,7 +113,7 @@ def test_up_to_a_hundredth_of_a_side_may_be_bad(paired):
         path.write_bytes(b"")
     assert len(_skip_unreadable(paired, 0.01).unreadable) == 2
     paired.y.test[0].write_bytes(b"")
-    with pytest.raises(UserError, match=r"3 of 200 pictures of y cannot be read, above data.most_bad \(1%\)"):
+    with pytest.raises(UserError, match=r"3 of 200 pictures of y cannot be read, above data.max_bad_fraction \(1%\)"):
         _skip_unreadable(paired, 0.01)
 
 
@@ -128,7 +128,7 @@ def test_validation_pictures_are_taken_from_the_good_ones(config):
         Image.new("RGB", (1, 1)).save(Path(str(config.x)) / f"{i}.png")
     bad = find_splits(replace(config, validation=0.2)).x.validation[0]
     bad.write_bytes(b"")
-    kept = find_splits(replace(config, validation=0.2, on_bad_picture="skip"))
+    kept = find_splits(replace(config, validation=0.2, on_bad_image="skip"))
     assert bad not in kept.x.train + kept.x.validation + kept.x.test
     assert len(kept.x.train) + len(kept.x.validation) + len(kept.x.test) == count - 1
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from cyclegan import distributed
-from cyclegan.data.counters import draws
-from cyclegan.data.settings import ReadingConfig
+from cyclegan.data.counter_rng import draws
+from cyclegan.data.data_config import ReadingConfig
 from cyclegan.data.stream import Source, Stream
 from cyclegan.errors import NoAnswerError
 

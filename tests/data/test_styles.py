@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cyclegan.data.data_config import StylesConfig
 from cyclegan.data.dataset import open_dataset
-from cyclegan.data.settings import StylesConfig
 from cyclegan.errors import UserError
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
 
 CROP = 8
 

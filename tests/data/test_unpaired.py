@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from cyclegan.data import folder
+from cyclegan.data import cached_images as folder
+from cyclegan.data.cached_images import Pictures, Room
 from cyclegan.data.crops import cut
-from cyclegan.data.folder import Pictures, Room
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.errors import UserError
-from cyclegan.pictures import BadPictureError, write_picture
+from cyclegan.images.rgb8 import BadPictureError, write_picture
 
 HEIGHT, WIDTH, CROP = 12, 14, 8
 CONFIG = UnpairedConfig(domain="photo2painting", load_size=None, crop_size=CROP, workers=1)

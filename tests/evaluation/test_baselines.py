@@ -6,8 +6,8 @@ import torch
 from cyclegan.data.task import Task
 from cyclegan.evaluation import baselines
 from cyclegan.evaluation.evaluator import EvaluationOptions, evaluate
-from cyclegan.images import from_bytes, read, write
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
+from cyclegan.images.tensors import from_bytes, read, write
 
 FIGURES = {  # PSNR in dB and SSIM on the test blocks of photo2painting
     "identity": (18.00, 0.560),

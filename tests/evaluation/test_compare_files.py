@@ -10,7 +10,7 @@ from little import write_gatys
 from cyclegan.commands.compare import compare
 from cyclegan.evaluation.compare_config import CompareConfig, MethodFileConfig
 from cyclegan.evaluation.comparison import OneStylePerImage
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
 from cyclegan.protocols import Images
 
 

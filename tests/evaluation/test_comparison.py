@@ -28,8 +28,8 @@ from cyclegan.evaluation.evaluator import EvaluationOptions
 from cyclegan.evaluation.image_grid import GAP
 from cyclegan.evaluation.timing import Timing
 from cyclegan.functional.color import color_moments
-from cyclegan.images import read
-from cyclegan.pictures import read_picture, write_picture
+from cyclegan.images.rgb8 import read_picture, write_picture
+from cyclegan.images.tensors import read
 
 CPU = torch.device("cpu")
 

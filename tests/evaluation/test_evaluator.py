@@ -15,10 +15,10 @@ from cyclegan.errors import UserError
 from cyclegan.evaluation.evaluator import EvaluationOptions, evaluate
 from cyclegan.evaluation.measurement_id import Measurement, Number, digest, require_comparable
 from cyclegan.evaluation.results import IDENTITY, REFERENCE
+from cyclegan.images.rgb8 import write_picture
 from cyclegan.metrics import extractors
 from cyclegan.metrics.table import METRICS, WITHOUT_WEIGHTS
 from cyclegan.networks.dinov2 import DINOv2, load_dinov2
-from cyclegan.pictures import write_picture
 from cyclegan.protocols import Images
 
 

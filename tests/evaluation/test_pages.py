@@ -12,8 +12,8 @@ from cyclegan.evaluation.evaluator import EvaluationOptions, evaluate
 from cyclegan.evaluation.html import assessed, heading, messages, numbers, page, pictures
 from cyclegan.evaluation.report import save_report
 from cyclegan.evaluation.results import Results
+from cyclegan.images.rgb8 import write_picture
 from cyclegan.metrics.table import WITHOUT_WEIGHTS
-from cyclegan.pictures import write_picture
 
 PHOTO = data.coffee()
 SOURCES = [np.ascontiguousarray(PHOTO[y : y + 64, x : x + 64]) for y in (100, 200, 300) for x in (150, 300)]

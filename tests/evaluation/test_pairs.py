@@ -10,7 +10,7 @@ from cyclegan.data.task import Task
 from cyclegan.errors import NotFiniteError, UserError
 from cyclegan.evaluation.candidates import translate_file
 from cyclegan.evaluation.evaluator import EvaluationOptions, evaluate
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
 
 TRUTH = EvaluationOptions(metrics=["psnr", "ssim", "l1", "rmse"])
 

@@ -11,7 +11,7 @@ from cyclegan.evaluation.evaluator import EvaluationOptions, evaluate
 from cyclegan.evaluation.image_grid import BAND, GAP
 from cyclegan.evaluation.report import as_text, save_report
 from cyclegan.evaluation.results import Results
-from cyclegan.pictures import read_picture, write_picture
+from cyclegan.images.rgb8 import read_picture, write_picture
 
 METRICS = ("psnr", "l1", "patch-swd", "ssim-source", "ms-ssim", "luma", "change")
 

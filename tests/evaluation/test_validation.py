@@ -6,7 +6,7 @@ import torch
 from skimage import data
 
 from cyclegan.evaluation.validation import TargetDistance, Validator
-from cyclegan.images import from_bytes
+from cyclegan.images.tensors import from_bytes
 from cyclegan.protocols import Images, Preview
 
 CORNERS = [(0, 100), (150, 150), (60, 300), (300, 60)]

@@ -45,7 +45,7 @@ IMPORTED = (  # by the server; the first two are what every test process needs
         "cyclegan.data.unpaired",
         "cyclegan.evaluation.validation",
         "cyclegan.evaluation.evaluator",
-        "cyclegan.inference.load",
+        "cyclegan.model.load",
     ),
     *(
         "cyclegan.commands.evaluate",
@@ -153,7 +153,7 @@ def command_line(folder: Path, hang: tuple[str, int] | None, score: bool) -> Non
     from cyclegan.commands import evaluate
     from cyclegan.data.stream import Stream
     from cyclegan.methods.cyclegan import CycleGAN
-    from cyclegan.training import plan
+    from cyclegan.training import forecast as plan
     from cyclegan.training.checkpoint import Checkpoint
 
     os.setsid()

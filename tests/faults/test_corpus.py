@@ -18,8 +18,8 @@ from cyclegan.config import load as load_settings
 from cyclegan.data.archive import unpack
 from cyclegan.errors import UserError
 from cyclegan.experiment import Experiment
+from cyclegan.images.rgb8 import read_picture
 from cyclegan.networks.weights import read_tensors
-from cyclegan.pictures import read_picture
 from cyclegan.training.run import Run, training_hours
 
 CORPUS, RELEASED = Path(__file__).with_name("corpus"), Path(__file__).with_name("released")

@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 from serving import PHOTO, model, pixels, png, served, studio
 
-from cyclegan.inference.studio import read_examples
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
+from cyclegan.serve.service import read_examples
 
 PIECES = [
     "..",

@@ -20,7 +20,7 @@ from cyclegan.data.stream import Stream
 from cyclegan.networks.patchgan import PatchDiscriminator
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.training import checkpoint as checkpoints
-from cyclegan.training import plan
+from cyclegan.training import forecast as plan
 from cyclegan.training.checkpoint import list_checkpoints, verify
 
 ROOT = Path(cyclegan.__file__).parents[1]
@@ -169,10 +169,10 @@ limits.shortened(patch)
 FILLED = """
 Path("runs").mkdir()
 mount("-t", "tmpfs", "-o", "size=2m", "tmpfs", "runs")
-code = limits.train("save_every=1", "keep=20")
+code = limits.train("save_every=1", "keep_checkpoints=20")
 print("saved", len(limits.saved(limits.RUN)), flush=True)
 mount("-o", "remount,size=64m", "runs")
-assert (code, limits.train("save_every=1", "keep=20")) == (4, 0), code
+assert (code, limits.train("save_every=1", "keep_checkpoints=20")) == (4, 0), code
 shutil.copytree("runs", "kept")
 """
 CLOSED = """
@@ -247,7 +247,10 @@ MOMENTS = (  # steps done before, what fails and how; of each pair the second me
     (8, checkpoints, "save_file", GPU),
     (10, ResnetGenerator, "forward", MemoryError()),
 )
-REMEDY = "set training.recompute to true, with which a run that was begun continues, or begin another (--set name=...)"
+REMEDY = (
+    "set training.activation_checkpointing to true, with which a run that was begun continues, or begin another "
+    "(--set name=...)"
+)
 
 
 def test_a_device_without_memory(place, monkeypatch, capsys, whole, first_difference, figure):
@@ -264,7 +267,7 @@ def test_a_device_without_memory(place, monkeypatch, capsys, whole, first_differ
         assert found[-1].name == f"step-{step // 3 * 3:08d}"
         verify(found[-1])
     assert train("accumulate=2") == 2
-    assert train("recompute=true") == 0
+    assert train("activation_checkpointing=true") == 0
     assert first_difference(whole, RUN / "checkpoints" / whole.name) is None
     names = "forward of G and of D, backward, save"
     figure("M1", f"out of memory {len(MOMENTS)} times ({names}): exit 4, the settings named, continued to the bit")

@@ -7,9 +7,9 @@ import numpy as np
 from mutants import mutate, named, watched
 from tifffile import imwrite
 
-from cyclegan.pictures import MAX_PIXELS, BadPictureError
-from cyclegan.pixels.files import read_raster
-from cyclegan.pixels.kind import Kind
+from cyclegan.images.files import read_raster
+from cyclegan.images.pixel_format import Kind
+from cyclegan.images.rgb8 import MAX_PIXELS, BadPictureError
 
 ARRAYS = {  # what is in the file, and how tifffile writes it; no options: as .npy
     "16-bit.npy": (Kind(channels=3, type="uint16"), None),

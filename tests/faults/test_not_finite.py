@@ -12,13 +12,13 @@ from building import build, held_out, unpaired_stream
 from PIL import Image
 from toy import Interrupted, launch
 
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.data.stream import Stream
 from cyclegan.errors import NotFiniteError
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.checkpoint import list_checkpoints, read_tensors, verify
-from cyclegan.training.postmortem import postmortem
+from cyclegan.training.nan_report import postmortem
 
 NAN, INF = float("nan"), float("inf")
 SETTINGS = {"steps": 6, "save_every": 2, "sample_every": 6}

@@ -13,7 +13,8 @@ from PIL import Image
 from cyclegan.cli import main
 from cyclegan.commands import evaluate
 from cyclegan.data.fingerprint import Fingerprint
-from cyclegan.training import checkpoint, plan
+from cyclegan.training import checkpoint
+from cyclegan.training import forecast as plan
 
 LAST = Path("runs") / "summer2winter" / "nano" / "checkpoints" / "step-00000005"
 
@@ -37,7 +38,7 @@ def train(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, list[str]]]
 
 
 def trained_on(side: str) -> list[Path]:
-    from cyclegan.data.settings import UnpairedConfig
+    from cyclegan.data.data_config import UnpairedConfig
     from cyclegan.data.splits import find_splits
 
     found = find_splits(UnpairedConfig(x=Path("summer"), y=Path("winter"), load_size=None, crop_size=32))

@@ -34,7 +34,7 @@ from cyclegan import distributed
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 
 SMALL = CycleGANConfig(
     generator=GeneratorConfig(base_channels=4, blocks=1),
@@ -55,8 +55,8 @@ STEPS = (
     COMMON
     + """
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
-from cyclegan.training.step import Parts
+from cyclegan.training.training_config import OptimizerConfig
+from cyclegan.training.micro_batches import Parts
 
 def trained(dtype, steps, parts=1):
     torch.manual_seed(0)
@@ -87,7 +87,7 @@ from cyclegan.cli import main
 from cyclegan.commands import train as command
 from cyclegan.training.loop import train
 from cyclegan.training.run import Run, SilentRun
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 class Noise:
     def batch_at(self, step):

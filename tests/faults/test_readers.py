@@ -19,11 +19,11 @@ from PIL import Image
 from toy import launch
 
 import cyclegan
-from cyclegan.data import folder
+from cyclegan.data import cached_images as folder
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.data.readers import Readers
-from cyclegan.data.settings import UnpairedConfig
 from cyclegan.errors import NoAnswerError
-from cyclegan.pictures import BadPictureError
+from cyclegan.images.rgb8 import BadPictureError
 from cyclegan.training.checkpoint import list_checkpoints
 
 MOMENTS = (0, 1, 4, 7, 11)  # steps done before: none, one, all saved, some saved, all but the last
@@ -34,7 +34,7 @@ TIMEOUT = 120  # seconds that nothing here should ever take
 STUCK = """
 import os, sys
 from cyclegan.cli import main
-from cyclegan.data import folder
+from cyclegan.data import cached_images as folder
 
 read, count = folder.read_picture, 0
 

@@ -17,19 +17,19 @@ from PIL import Image
 from toy import Crash, Interrupted, crash, launch, terminate
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.data.stream import Stream
 from cyclegan.errors import StoppedError
 from cyclegan.methods.cut import CUTConfig
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.protocols import Preview
-from cyclegan.provenance import environment
+from cyclegan.training.best_weights import Best, Verdict
 from cyclegan.training.checkpoint import list_checkpoints
 from cyclegan.training.ema import EMA
-from cyclegan.training.judging import Best, Verdict
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.progress import Progress
+from cyclegan.training.provenance import environment
 
 STEPS = 12
 X, Y = 10, 7  # pictures: passes of X end with steps 5 and 10, of Y in step 4 and with step 7

@@ -14,7 +14,9 @@ from windows import become_windows, held_open
 
 from cyclegan import experiment
 from cyclegan.cli import main
-from cyclegan.training import durable, lock, plan
+from cyclegan.training import atomic as durable
+from cyclegan.training import forecast as plan
+from cyclegan.training import lock
 from cyclegan.training.checkpoint import Checkpoint, list_checkpoints, read_tensors, write_tensors
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc to see what is open")
@@ -69,7 +71,7 @@ def test_a_run_is_trained_continued_exported_and_used(place, monkeypatch, capsys
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoint, "save", stop_after_the_first)
         assert main(["train", "nano.yaml"]) == 130
-    assert main(["train", "nano.yaml", "--set=training.keep=2"]) == 0
+    assert main(["train", "nano.yaml", "--set=training.keep_checkpoints=2"]) == 0
     assert "continuing after step 5" in capsys.readouterr().out
     assert [path.name for path in list_checkpoints(run / "checkpoints")] == ["step-00000010", "step-00000015"]
     assert not list(place.rglob("*.partial"))

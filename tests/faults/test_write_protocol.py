@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from box import save_30, two_saved, weights
 
+from cyclegan.training.atomic import replace_text, replacing
+from cyclegan.training.best_weights import Best
 from cyclegan.training.checkpoint import list_checkpoints, verify
-from cyclegan.training.durable import replace_text, replacing
-from cyclegan.training.judging import Best
 from cyclegan.training.run import Run
 
 

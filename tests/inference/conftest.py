@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cyclegan.inference.load import load
-from cyclegan.inference.loaded import Loaded
+from cyclegan.model.load import load
+from cyclegan.model.model import Loaded
 
 
 @pytest.fixture

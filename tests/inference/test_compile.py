@@ -7,13 +7,13 @@ from torch import nn
 
 from cyclegan import cli
 from cyclegan.errors import UserError
-from cyclegan.inference.compiling import is_compiled
-from cyclegan.inference.export import export
-from cyclegan.inference.film import steadied
-from cyclegan.inference.load import load
-from cyclegan.inference.options import Options
-from cyclegan.inference.translate import translate
-from cyclegan.pictures import read_picture
+from cyclegan.export.graph_files import export
+from cyclegan.images.rgb8 import read_picture
+from cyclegan.model.compiled import is_compiled
+from cyclegan.model.load import load
+from cyclegan.translate.image_files import translate
+from cyclegan.translate.options import Options
+from cyclegan.translate.video import steadied
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from cyclegan import load
 from cyclegan.cli import main
 from cyclegan.config import dump
 from cyclegan.errors import UserError
-from cyclegan.images import from_bytes
-from cyclegan.inference.export import export
+from cyclegan.export.graph_files import export
+from cyclegan.images.tensors import from_bytes
 from cyclegan.methods.adain import AdaINConfig
 from cyclegan.training.checkpoint import read_release, write_tensors
 

@@ -12,13 +12,13 @@ from little import write_adain, write_gatys
 
 from cyclegan.cli import main
 from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.images import read
-from cyclegan.inference.film import evenly, steadied, translate_all
-from cyclegan.inference.options import Options
-from cyclegan.inference.video import read_frames
-from cyclegan.inference.video_writer import VideoWriter, film_like
-from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
+from cyclegan.images.tensors import read
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.translate.options import Options
+from cyclegan.translate.video import evenly, steadied, translate_all
+from cyclegan.translate.video_files import read_frames
+from cyclegan.translate.video_writer import VideoWriter, film_like
 
 
 def broken(path: Path) -> str:
@@ -133,9 +133,9 @@ def test_memory_does_not_grow_with_the_length_of_a_film(painter, tmp_path, out, 
         on_the_way -= 1
 
     monkeypatch.setattr(VideoWriter, "write", writing)
-    monkeypatch.setattr("cyclegan.inference.film.steadied", lambda *arguments: Same())
-    monkeypatch.setattr("cyclegan.inference.film.evenly", lambda frames: [next(frames)])
-    monkeypatch.setattr("cyclegan.inference.film.read_frames", counted)
+    monkeypatch.setattr("cyclegan.translate.video.steadied", lambda *arguments: Same())
+    monkeypatch.setattr("cyclegan.translate.video.evenly", lambda frames: [next(frames)])
+    monkeypatch.setattr("cyclegan.translate.video.read_frames", counted)
     translate_all(painter, [source], out)
     assert most <= 6
     assert len(decoded(out / "long.mp4")) == 40

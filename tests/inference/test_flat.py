@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from cyclegan.inference.export import export
-from cyclegan.inference.tiles import TiledTranslator
-from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.networks.frozen import frozen
+from cyclegan.export.graph_files import export
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.networks.inference_copy import frozen
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.networks.unet import UnetGenerator
+from cyclegan.translate.tiles import TiledTranslator
 
 exporting = sys.modules[export.__module__]  # the function hides its module
 LEVEL = 2 / 255

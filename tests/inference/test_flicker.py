@@ -9,14 +9,14 @@ from films import Pixels, Same, entering_object, images, moving_square
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyclegan.images import from_bytes
-from cyclegan.inference import memory
-from cyclegan.inference.film import evenly, steadied
-from cyclegan.inference.flicker import Flicker
-from cyclegan.inference.room import needed
-from cyclegan.inference.tiles import TiledTranslator
-from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.images.tensors import from_bytes
+from cyclegan.methods.translator import NetworkTranslator
 from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.translate import fit_memory as memory
+from cyclegan.translate.flicker import Flicker
+from cyclegan.translate.memory_estimate import needed
+from cyclegan.translate.tiles import TiledTranslator
+from cyclegan.translate.video import evenly, steadied
 
 
 @given(count=st.integers(0, 300), most=st.integers(1, 9))

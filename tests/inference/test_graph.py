@@ -17,12 +17,12 @@ from PIL import Image
 from cyclegan import load
 from cyclegan.cli import main
 from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.images import to_bytes
-from cyclegan.inference.export import TOLERANCE, export
-from cyclegan.inference.translate import translate
-from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.export.graph_files import TOLERANCE, export
+from cyclegan.images.tensors import to_bytes
+from cyclegan.methods.translator import NetworkTranslator
 from cyclegan.networks.build import build_generator
-from cyclegan.networks.settings import GeneratorConfig, UnetConfig
+from cyclegan.networks.network_config import GeneratorConfig, UnetConfig
+from cyclegan.translate.image_files import translate
 
 exporting = sys.modules[export.__module__]  # the function hides its module
 
@@ -126,7 +126,7 @@ def test_pytorch_runs_a_pt2_without_this_library(run, method, tmp_path):
 
 def test_a_graph_that_differs_is_not_left_behind(run, tmp_path, monkeypatch, only_line):
     to_graph = exporting.to_pixels
-    monkeypatch.setattr("cyclegan.inference.graph.to_pixels", lambda images, kind: to_graph(images + 0.01, kind))
+    monkeypatch.setattr("cyclegan.model.graph.to_pixels", lambda images, kind: to_graph(images + 0.01, kind))
     assert main(["export", str(run.folder), "--out", str(tmp_path / "new" / "a.onnx")]) == 2
     assert "a.onnx: not written, as it differs from the network by 0.01, more than 0.0001;" in only_line()
     assert not list((tmp_path / "new").iterdir())

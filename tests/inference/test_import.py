@@ -16,10 +16,10 @@ from torch import nn
 
 from cyclegan import load
 from cyclegan.cli import main
-from cyclegan.inference.official import convert, read_generator
-from cyclegan.pictures import read_picture
-from cyclegan.provenance import commit
+from cyclegan.export.import_junyanz import convert, read_generator
+from cyclegan.images.rgb8 import read_picture
 from cyclegan.training.checkpoint import read_release
+from cyclegan.training.provenance import commit
 
 DESCRIPTION = 0x010E  # the EXIF tag
 NORMS = [nn.InstanceNorm2d, nn.BatchNorm2d, nn.Identity]

@@ -14,14 +14,14 @@ from cyclegan import load
 from cyclegan.config import dump
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.images import from_bytes, to_bytes
+from cyclegan.images.rgb8 import write_picture
+from cyclegan.images.tensors import from_bytes, to_bytes
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
-from cyclegan.pictures import write_picture
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.training.checkpoint import Checkpoint, DamagedError, read_release, write_release
 from cyclegan.training.ema import EMA
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 ORIENTATION = 0x0112  # the EXIF tag
 

@@ -7,13 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cyclegan.inference import memory, room
-from cyclegan.inference.memory import translate_in_memory
-from cyclegan.inference.room import needed
-from cyclegan.inference.tiles import TiledTranslator
-from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.networks.frozen import frozen
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.networks.inference_copy import frozen
 from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.translate import fit_memory as memory
+from cyclegan.translate import memory_estimate as room
+from cyclegan.translate.fit_memory import translate_in_memory
+from cyclegan.translate.memory_estimate import needed
+from cyclegan.translate.tiles import TiledTranslator
 
 WHOLE = NetworkTranslator(ResnetGenerator(base_channels=16, blocks=1), 4)
 

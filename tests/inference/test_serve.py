@@ -14,9 +14,9 @@ from PIL import Image
 from serving import PHOTO, pixels, png, served, studio
 
 from cyclegan.cli import main
-from cyclegan.inference import server
-from cyclegan.inference.load import load
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
+from cyclegan.model.load import load
+from cyclegan.serve import server
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_without_its_packages_it_says_how_to_get_them(monkeypatch, capsys, run):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    monkeypatch.delitem(sys.modules, "cyclegan.inference.server")
-    monkeypatch.delattr("cyclegan.inference.server")
+    monkeypatch.delitem(sys.modules, "cyclegan.serve.server")
+    monkeypatch.delattr("cyclegan.serve.server")
     assert main(["serve", str(run.folder)]) == 2
     listed = re.findall(r"^[a-z-]+", (ROOT / "requirements-demo.txt").read_text(), re.MULTILINE)
     assert capsys.readouterr().err == f"error: uvicorn: is not installed; pip install {' '.join(listed)}\n"

@@ -13,9 +13,10 @@ import pytest
 from serving import PHOTO, model, pixels, png, served, studio
 
 from cyclegan.errors import UserError
-from cyclegan.inference import guard, server
-from cyclegan.inference.forms import name_files
-from cyclegan.inference.guard import Hosts, allowed_host
+from cyclegan.serve import middleware as guard
+from cyclegan.serve import server
+from cyclegan.serve.forms import name_files
+from cyclegan.serve.middleware import Hosts, allowed_host
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from little import write_gatys
 
 from cyclegan.cli import main
 from cyclegan.errors import UserError
-from cyclegan.images import read
-from cyclegan.inference.load import load
-from cyclegan.inference.strength import at_strength
+from cyclegan.images.rgb8 import read_picture, write_picture
+from cyclegan.images.tensors import read
 from cyclegan.methods.adain import AdaINConfig
-from cyclegan.pictures import read_picture, write_picture
+from cyclegan.model.load import load
+from cyclegan.model.strength import at_strength
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (40, 24)) -> torch.Tensor:

@@ -15,15 +15,15 @@ from PIL import Image
 from serving import PHOTO, model, pixels, png, studio
 
 from cyclegan.errors import UserError
-from cyclegan.images import blend, from_bytes
-from cyclegan.inference import studio as studios
-from cyclegan.inference.export import export
-from cyclegan.inference.load import load
-from cyclegan.inference.options import Options
-from cyclegan.inference.studio import Order, Studio, TooLongError, named, read_examples, read_styles
-from cyclegan.inference.translate import translate
-from cyclegan.inference.uploads import LEAST, fitted_shape
-from cyclegan.pictures import DESCRIPTION, read_picture, write_picture
+from cyclegan.export.graph_files import export
+from cyclegan.images.rgb8 import DESCRIPTION, read_picture, write_picture
+from cyclegan.images.tensors import blend, from_bytes
+from cyclegan.model.load import load
+from cyclegan.serve import service as studios
+from cyclegan.serve.service import Order, Studio, TooLongError, named, read_examples, read_styles
+from cyclegan.serve.uploads import LEAST, fitted_shape
+from cyclegan.translate.image_files import translate
+from cyclegan.translate.options import Options
 
 
 def paint(offered: Studio, **order: object) -> np.ndarray:

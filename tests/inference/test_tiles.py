@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from cyclegan.errors import UserError
-from cyclegan.inference.tiles import TiledTranslator, reach
-from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.networks.frozen import frozen
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.networks.inference_copy import frozen
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.networks.unet import UnetGenerator
+from cyclegan.translate.tiles import TiledTranslator, reach
 
 KINDS = [
     {},

@@ -11,12 +11,12 @@ from tifffile import imread
 
 from cyclegan import __version__
 from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.images import read, to_bytes
-from cyclegan.inference.options import Options
-from cyclegan.inference.translate import translate
-from cyclegan.pictures import read_picture
-from cyclegan.pixels.files import write_raster
-from cyclegan.pixels.raster import Raster
+from cyclegan.images.files import write_raster
+from cyclegan.images.raster import Raster
+from cyclegan.images.rgb8 import read_picture
+from cyclegan.images.tensors import read, to_bytes
+from cyclegan.translate.image_files import translate
+from cyclegan.translate.options import Options
 
 ORIENTATION = 0x0112  # the EXIF tag
 DESCRIPTION = 0x010E

@@ -10,17 +10,17 @@ import torch
 from photos import difference, draw
 
 from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.images import read, to_bytes
-from cyclegan.inference import memory
-from cyclegan.inference.load import load
-from cyclegan.inference.memory import translate_in_memory
-from cyclegan.inference.options import Options
-from cyclegan.inference.original import read_original, write_like
-from cyclegan.inference.tiles import TiledTranslator
-from cyclegan.inference.translate import translate
-from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.images.rgb8 import read_picture
+from cyclegan.images.tensors import read, to_bytes
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.model.load import load
+from cyclegan.model.source_image import read_original, write_like
 from cyclegan.networks.unet import UnetGenerator
-from cyclegan.pictures import read_picture
+from cyclegan.translate import fit_memory as memory
+from cyclegan.translate.fit_memory import translate_in_memory
+from cyclegan.translate.image_files import translate
+from cyclegan.translate.options import Options
+from cyclegan.translate.tiles import TiledTranslator
 
 translating = sys.modules[translate.__module__]  # the function hides its module
 

@@ -12,15 +12,15 @@ from PIL import Image
 from cyclegan import __version__
 from cyclegan.cli import main
 from cyclegan.errors import UserError
-from cyclegan.images import read
-from cyclegan.inference.load import load
-from cyclegan.inference.options import Options
-from cyclegan.inference.translate import translate
-from cyclegan.pictures import read_picture, write_picture
-from cyclegan.pixels.files import read_raster, write_raster
-from cyclegan.pixels.kind import RGB
-from cyclegan.pixels.pillow import flattened
-from cyclegan.pixels.raster import Raster
+from cyclegan.images.files import read_raster, write_raster
+from cyclegan.images.pillow import flattened
+from cyclegan.images.pixel_format import RGB
+from cyclegan.images.raster import Raster
+from cyclegan.images.rgb8 import read_picture, write_picture
+from cyclegan.images.tensors import read
+from cyclegan.model.load import load
+from cyclegan.translate.image_files import translate
+from cyclegan.translate.options import Options
 
 DESCRIPTION = 0x010E
 

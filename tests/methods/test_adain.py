@@ -12,7 +12,7 @@ from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.adain import TARGET, AdaIN, AdaINConfig
 from cyclegan.protocols import Losses, Stylizes, Trainable, Translator
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from building import build
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.cut import CUTConfig
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 
 SMALL = {
     "generator": GeneratorConfig(base_channels=2, blocks=1),

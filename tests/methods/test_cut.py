@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.cut import CUT, CUTConfig
 from cyclegan.networks.layers import ResnetBlock
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.protocols import Losses, Translates
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 tiny = partial(rounds.tiny, config=CUTConfig, blocks=3, head_width=8)
 

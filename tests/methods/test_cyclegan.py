@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import NotFiniteError
 from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.protocols import Losses
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 GAN, CYCLE, IDENTITY = {"gan_G", "gan_F"}, {"cycle_x", "cycle_y"}, {"identity_x", "identity_y"}
 JUDGING = {"D_X", "D_Y"}

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 from cyclegan.config import load
 from cyclegan.errors import UserError
 from cyclegan.functional.color import luma
-from cyclegan.images import read
+from cyclegan.images.tensors import read
 from cyclegan.losses.perceptual import mean_form
 from cyclegan.methods import METHODS
 from cyclegan.methods.gatys import Example, Gatys, GatysConfig

@@ -7,8 +7,8 @@ from cyclegan.config import dump, parse
 from cyclegan.errors import ConfigError
 from cyclegan.methods import METHODS
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.training.training_config import TrainingConfig
 
 TRAINING = TrainingConfig(steps=1)
 

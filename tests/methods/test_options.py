@@ -12,11 +12,11 @@ from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods import METHODS
 from cyclegan.methods.cut import CUTConfig
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.training.ema import EMA
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.schedules import Schedule
-from cyclegan.training.settings import OptimizerConfig, TrainingConfig
+from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
 BASE = """
 method:
@@ -24,7 +24,7 @@ method:
   generator: {base_channels: 4, blocks: 1}
   discriminator: {base_channels: 4, layers: 1}
   buffer_size: 1
-training: {steps: 4, constant_share: 0.1}
+training: {steps: 4, constant_fraction: 0.1}
 """
 RESNET: tuple[str, ...] = ()
 UNET = ("method.generator={name: unet, base_channels: 4, downsamplings: 4}",)
@@ -65,8 +65,8 @@ ROWS = [  # an option, and what both runs have set beside it
     # schedules
     ("training.steps=8", RESNET),
     *((f"training.schedule={kind}", RESNET) for kind in ("cosine", "step", "plateau", "inverse", "constant")),
-    ("training.constant_share=0.5", RESNET),
-    ("training.constant_share=0.5", STEPWISE),
+    ("training.constant_fraction=0.5", RESNET),
+    ("training.constant_fraction=0.5", STEPWISE),
     ("training.decay=0.5", STEPWISE),
     ("training.decay=0.5", IMPATIENT),
     ("training.patience=1", PLATEAU),
@@ -90,8 +90,8 @@ ROWS = [  # an option, and what both runs have set beside it
     ("method.buffer_size=0", RESNET),
     *((f"method.augment=[{kind}]", RESNET) for kind in ("color", "translation", "cutout")),
     ("training.optimizer.lr_factors={discriminators: 2.0}", RESNET),
-    ("training.optimizer.every={discriminators: 2}", RESNET),
-    ("training.optimizer.every={generators: 2}", RESNET),
+    ("training.optimizer.update_every={discriminators: 2}", RESNET),
+    ("training.optimizer.update_every={generators: 2}", RESNET),
     # CUT
     *((f"method.gan={game}", CUT) for game in ("vanilla", "nonsaturating", "minimax", "hinge")),
     ("method.lambda_nce=10.0", CUT),
@@ -151,8 +151,8 @@ def test_vanilla_and_nonsaturating_are_two_names_of_one_game():
 
 
 OPERATIONAL = {  # of training: how it is carried out, which must not change the result
-    *("precision", "compile", "cuda_graphs", "accumulate", "recompute", "device"),
-    *("log_every", "sample_every", "save_every", "keep", "optimizer", "schedule"),
+    *("precision", "compile", "cuda_graphs", "accumulate", "activation_checkpointing", "device"),
+    *("log_every", "sample_every", "save_every", "keep_checkpoints", "optimizer", "schedule"),
 }
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cyclegan.data.batches import PairedBatch
 from cyclegan.methods.pix2pix import Pix2Pix, Pix2PixConfig
 from cyclegan.networks.build import build_discriminator, build_generator
-from cyclegan.networks.settings import DiscriminatorConfig, UnetConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, UnetConfig
 from cyclegan.protocols import Losses, Trainable, Translates
 
 SMALL = {

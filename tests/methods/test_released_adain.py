@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, max_pool2d, pad
 
 from cyclegan.functional.statistics import mean_std
-from cyclegan.images import read
+from cyclegan.images.tensors import read
 from cyclegan.methods.adain import AdaIN, AdaINConfig
 
 WEIGHTS, DATA = os.environ.get("CYCLEGAN_WEIGHTS"), os.environ.get("CYCLEGAN_DATA")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from skimage import data
 
-from cyclegan.images import from_bytes, to_bytes
+from cyclegan.images.tensors import from_bytes, to_bytes
 from cyclegan.metrics.cycle import PERTURBATIONS, cycle
 from cyclegan.protocols import Images
 

@@ -12,7 +12,9 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from cyclegan.errors import UserError
-from cyclegan.images import from_bytes
+from cyclegan.images.find import find_images
+from cyclegan.images.rgb8 import read_picture
+from cyclegan.images.tensors import from_bytes
 from cyclegan.metrics.distribution import fid, kid, kid_interval, precision_recall
 from cyclegan.metrics.extractors import Extractor, load_extractor
 from cyclegan.metrics.lpips_distance import LpipsDistance
@@ -20,8 +22,6 @@ from cyclegan.metrics.patches import patch_swd
 from cyclegan.metrics.structure import edge_f1, ms_ssim, structure_distance
 from cyclegan.networks.vgg import load_vgg
 from cyclegan.networks.weights import WeightsMissingError, only_what_is_here
-from cyclegan.pictures import read_picture
-from cyclegan.pixels.find import find_images
 
 needs_weights = pytest.mark.skipif("CYCLEGAN_WEIGHTS" not in os.environ, reason="CYCLEGAN_WEIGHTS names no folder")
 needs_data = pytest.mark.skipif("CYCLEGAN_DATA" not in os.environ, reason="CYCLEGAN_DATA names no folder")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan.networks.frozen import frozen
+from cyclegan.networks.inference_copy import frozen
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.networks.unet import UnetGenerator
 

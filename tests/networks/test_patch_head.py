@@ -2,7 +2,7 @@
 
 import torch
 
-from cyclegan.networks.patch_head import PatchHead
+from cyclegan.networks.projection_head import PatchHead
 
 
 def test_each_place_is_projected_by_itself_in_the_order_asked_for():

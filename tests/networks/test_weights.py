@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from cyclegan.errors import UserError
 from cyclegan.networks import weights as module
-from cyclegan.networks.sources import SOURCES, Source
+from cyclegan.networks.pretrained import SOURCES, Source
 from cyclegan.networks.weights import (
     WeightsMissingError,
     WrongWeightsError,

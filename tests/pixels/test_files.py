@@ -10,10 +10,10 @@ from numpy.lib import format as npy
 from PIL import Image
 from tifffile import imwrite
 
-from cyclegan.pictures import MAX_PIXELS, BadPictureError, read_picture
-from cyclegan.pixels.files import holds, read_raster, write_raster
-from cyclegan.pixels.kind import TYPES, Kind
-from cyclegan.pixels.raster import Raster, Tags
+from cyclegan.images.files import holds, read_raster, write_raster
+from cyclegan.images.pixel_format import TYPES, Kind
+from cyclegan.images.raster import Raster, Tags
+from cyclegan.images.rgb8 import MAX_PIXELS, BadPictureError, read_picture
 
 
 def kind_of(pixels: np.ndarray) -> Kind:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan.pixels import find
-from cyclegan.pixels.find import FILMS, describe_skipped, find_images, none_found, scan, skipped_below
+from cyclegan.images import find
+from cyclegan.images.find import FILMS, describe_skipped, find_images, none_found, scan, skipped_below
 
 
 def fill(folder: Path, *names: str) -> Path:

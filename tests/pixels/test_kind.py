@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyclegan.pixels.kind import Kind, described, kinds_of
+from cyclegan.images.pixel_format import Kind, described, kinds_of
 
 
 @pytest.mark.parametrize("type", ["uint8", "uint16"])

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from tifffile import TiffFile, imwrite
 
-from cyclegan.data.check import check
-from cyclegan.images import from_values
-from cyclegan.pictures import BadPictureError, read_picture
-from cyclegan.pixels.files import read_raster
-from cyclegan.pixels.kind import RGB, Kind
-from cyclegan.pixels.tiff import inflated
+from cyclegan.data.validate import check
+from cyclegan.images.files import read_raster
+from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.rgb8 import BadPictureError, read_picture
+from cyclegan.images.tensors import from_values
+from cyclegan.images.tiff import inflated
 
 COMPRESSION, STRIPS, COUNTS = 259, (273, 324), (279, 325)  # TIFF tags; of strips and of tiles
 PREDICTOR, PRIVATE = 317, 65000

@@ -12,10 +12,10 @@ from torch import nn
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.training.compiling import compile_networks
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
+from cyclegan.training.compile_networks import compile_networks
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 
 def method() -> CycleGAN:

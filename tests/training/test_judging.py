@@ -8,8 +8,8 @@ from toy import Crash, Interrupted, Noise, crash, launch
 
 from cyclegan.cli import main
 from cyclegan.protocols import Preview
+from cyclegan.training.best_weights import Alarms, Best, Verdict
 from cyclegan.training.checkpoint import read_tensors
-from cyclegan.training.judging import Alarms, Best, Verdict
 from cyclegan.training.schedules import Schedule
 
 LOOKS = dict(steps=12, sample_every=2, save_every=4)
@@ -34,7 +34,7 @@ def best_of(folder) -> tuple[int, dict]:
 
 
 def test_the_best_weights_are_those_of_the_smallest_distance(tmp_path):
-    launch(tmp_path, judge=Scripted([5, 3, 1, 2, 4, 1]), **LOOKS | {"save_every": 2}, keep=9)
+    launch(tmp_path, judge=Scripted([5, 3, 1, 2, 4, 1]), **LOOKS | {"save_every": 2}, keep_checkpoints=9)
     assert best_of(tmp_path) == (6, {"distance": 1})
     best, _ = read_tensors(tmp_path / "best.safetensors")
     then, _ = read_tensors(tmp_path / "checkpoints" / "step-00000006" / "release.safetensors")

@@ -75,7 +75,7 @@ def test_a_finished_run_is_left_as_it_is(tmp_path):
 
 
 def test_how_often_it_logs_samples_and_saves_changes_nothing(tmp_path, whole, first_difference):
-    launch(tmp_path, log_every=5, sample_every=1, save_every=1, keep=3)
+    launch(tmp_path, log_every=5, sample_every=1, save_every=1, keep_checkpoints=3)
     assert first_difference(whole, newest(tmp_path)) is None
 
 

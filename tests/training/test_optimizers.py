@@ -9,7 +9,7 @@ from torch import nn
 
 from cyclegan.errors import NotFiniteError, UserError
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 CONFIG = OptimizerConfig(lr=0.1)
 
@@ -110,7 +110,7 @@ def test_a_player_may_have_a_learning_rate_of_its_own_from_the_first_step_and_th
 
 def test_a_player_may_watch_all_but_the_last_of_so_many_steps():
     critic, generator = weight(0.0), weight(0.0)
-    config = OptimizerConfig(lr=0.1, every={"generator": 3})
+    config = OptimizerConfig(lr=0.1, update_every={"generator": 3})
     optimizers = Optimizers({"critic": [critic], "generator": [generator]}, config)
     places = []
     for step in range(6):
@@ -125,7 +125,7 @@ def test_a_player_may_watch_all_but_the_last_of_so_many_steps():
 
 def test_a_player_that_watches_keeps_no_gradient_and_its_losses_are_looked_at():
     w = weight(0.0)
-    optimizers = Optimizers({"only": [w]}, OptimizerConfig(every={"only": 2}))
+    optimizers = Optimizers({"only": [w]}, OptimizerConfig(update_every={"only": 2}))
     optimizers.minimize("only", {"a": w.sum()})
     assert w.grad is None
     assert optimizers.terms == {"only": ["a"]}

@@ -10,11 +10,11 @@ from toy import CPU, Noise, Toy, launch
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.methods.cyclegan import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.training import plan
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
+from cyclegan.training import forecast as plan
 from cyclegan.training.checkpoint import list_checkpoints
-from cyclegan.training.plan import Rehearsal, checkpoint_bytes, describe, duration, forecast, rehearse
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.forecast import Rehearsal, checkpoint_bytes, describe, duration, forecast, rehearse
+from cyclegan.training.training_config import TrainingConfig
 
 DAY = 24 * 3600
 STEP = TrainingConfig(steps=1)

@@ -8,12 +8,12 @@ import pytest
 from toy import CPU, Crash
 
 from cyclegan.config import dump
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.errors import UserError
 from cyclegan.experiment import Experiment, complete
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.training.run import OPERATIONAL, Run
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 SETTLED = dump(TrainingConfig(steps=100))
 
@@ -21,7 +21,7 @@ SETTLED = dump(TrainingConfig(steps=100))
 def test_a_folder_of_other_settings_is_refused_with_what_differs_and_both_remedies(tmp_path):
     folder = tmp_path / "run"
     Run(folder, SETTLED, {})
-    changed = dump(TrainingConfig(steps=200, ema=0.5, keep=3))
+    changed = dump(TrainingConfig(steps=200, ema=0.5, keep_checkpoints=3))
     with pytest.raises(UserError) as refused:
         Run(folder, changed, {})
     text = str(refused.value)
@@ -45,11 +45,11 @@ CHANGES = {
     "data.cache_folder": Path("decoded"),
     "data.timeout": 60.0,
     "training.device": "cuda",
-    "training.recompute": True,
+    "training.activation_checkpointing": True,
     "training.log_every": 3,
     "training.sample_every": 3,
     "training.save_every": 3,
-    "training.keep": 3,
+    "training.keep_checkpoints": 3,
 }
 
 
@@ -119,12 +119,12 @@ def test_the_command_that_removes_a_run_removes_no_other_folder(tmp_path):
 
 def test_a_run_older_than_a_setting_continues_as_it_was_begun(tmp_path):
     younger = experiment()
-    assert younger.count("  on_bad_picture: error\n") == 1
-    (tmp_path / "config.yaml").write_text(younger.replace("  on_bad_picture: error\n", ""))
-    with pytest.raises(UserError, match=r"data\.on_bad_picture: absent → 'error'"):
+    assert younger.count("  on_bad_image: error\n") == 1
+    (tmp_path / "config.yaml").write_text(younger.replace("  on_bad_image: error\n", ""))
+    with pytest.raises(UserError, match=r"data\.on_bad_image: absent → 'error'"):
         Run(tmp_path, younger, {})
-    with pytest.raises(UserError, match=r"data\.on_bad_picture: 'error' → 'skip'"):
-        Run(tmp_path, experiment({"on_bad_picture": "skip"}), {}, complete)
+    with pytest.raises(UserError, match=r"data\.on_bad_image: 'error' → 'skip'"):
+        Run(tmp_path, experiment({"on_bad_image": "skip"}), {}, complete)
     Run(tmp_path, younger, {}, complete)
     assert (tmp_path / "config.yaml").read_text() == younger
 
@@ -138,10 +138,10 @@ def test_settings_that_cannot_be_completed_are_told_as_they_are(tmp_path):
 def test_a_change_of_consequence_is_told_without_those_of_none(tmp_path):
     Run(tmp_path, experiment(), {})
     with pytest.raises(UserError) as refused:
-        Run(tmp_path, experiment({"workers": 9, "batch_size": 2}, {"keep": 4}), {})
+        Run(tmp_path, experiment({"workers": 9, "batch_size": 2}, {"keep_checkpoints": 4}), {})
     assert "  data.batch_size: 1 → 2\n" in str(refused.value)
     assert "workers" not in str(refused.value)
-    assert "keep" not in str(refused.value)
+    assert "keep_checkpoints" not in str(refused.value)
 
 
 def test_the_settings_are_replaced_at_once(tmp_path, monkeypatch):

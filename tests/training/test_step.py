@@ -11,10 +11,10 @@ from cyclegan.cli import main
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import UserError
 from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.training.micro_batches import Parts, recompute_blocks
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig, TrainingConfig
-from cyclegan.training.step import Parts, recompute_blocks
+from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
 
 def method() -> CycleGAN:
@@ -114,7 +114,8 @@ def test_the_share_of_a_process_that_cannot_be_parted_is_told_as_such(monkeypatc
 
 REFUSED = {  # what is asked for -> what is said
     "training.accumulate=2": "training: accumulate changes what a batch norm sees; take norm instance, or 1",
-    "training.recompute=true": "training: recompute changes what a batch norm sees; take norm instance, or False",
+    "training.activation_checkpointing=true": "training: activation_checkpointing changes what a batch norm sees; "
+    "take norm instance, or False",
 }
 
 
@@ -153,7 +154,9 @@ def test_dropout_is_not_shared_out_among_processes(tmp_path, monkeypatch, capsys
 def test_blocks_that_are_not_there_are_not_computed_twice():
     built = build(CycleGANConfig(generator=UnetConfig(base_channels=2, downsamplings=2)))
     recompute_blocks(built, False)
-    with pytest.raises(UserError, match=r"training\.recompute: is for residual blocks, of which this method has none"):
+    with pytest.raises(
+        UserError, match=r"training\.activation_checkpointing: is for residual blocks, of which this method"
+    ):
         recompute_blocks(built, True)
 
 

@@ -1,0 +1,88 @@
+"""Files of more than one image ↔ rasters: animations (GIF, WebP, APNG) and TIFF files of several pages.
+
+Frames    come composed, as a viewer shows them: all of one size, with alpha where nothing was drawn. They are written
+          with the durations and the number of loops they came with, and 8 bits a channel. Encoders may merge equal
+          frames in a row into one that is shown as long.
+Pages     have sizes, types, profiles and resolutions of their own. Thumbnails and masks beside them are no pages.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cyclegan.errors import naming
+from cyclegan.images import tiff
+from cyclegan.images.files import NPY, alpha_of, as_kind, options_of
+from cyclegan.images.formats import FORMATS, head_of, open_binary, open_with_pillow
+from cyclegan.images.pillow import frames_of, read_animation, save_with_pillow, to_8_bit
+from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.raster import Raster, joined
+
+ANIMATED = {"GIF", "PNG", "WEBP"}  # formats
+
+
+def count_frames(path: Path, kind: Kind = RGB, content: bytes | None = None) -> int:
+    """Number of frames or pages of a file; `content` and errors as in `read_raster`."""
+    with open_binary(path, content) as file:
+        head = head_of(file)
+        if head.startswith(NPY):
+            return 1
+        if head.startswith(tiff.STARTS):
+            return tiff.count_pages(file, kind.channels)
+        with open_with_pillow(file) as picture:
+            return frames_of(picture)
+
+
+def holds_frames(target: Path, source: Path) -> bool:
+    """Check whether the format of the target has room for all frames or pages of the source."""
+    form = FORMATS.get(target.suffix.lower())
+    return form == "TIFF" or (form in ANIMATED and not is_tiff(source))
+
+
+def is_tiff(path: Path) -> bool:
+    """Check the first bytes of a file, whatever its name."""
+    with open_binary(path) as file:
+        return head_of(file).startswith(tiff.STARTS)
+
+
+def read_frames(path: Path, kind: Kind) -> Iterator[Raster]:
+    """Frames or pages in their order, one at a time; errors as in `read_raster`."""
+    with open_binary(path) as file:
+        read = tiff.read_pages if head_of(file).startswith(tiff.STARTS) else read_animation
+        for raster in read(file, kind.channels):
+            yield as_kind(raster, kind)
+
+
+def write_frames(path: Path, frames: Iterable[Raster], about: str) -> None:
+    """Write in the format of the suffix: GIF, PNG or WebP with the timing of the frames, or TIFF page by page."""
+    form = FORMATS[path.suffix.lower()]
+    with naming(path):
+        if form != "TIFF":
+            return _write_animation(path, form, list(frames), about)
+        for number, page in enumerate(frames):
+            tiff.write_tiff(path, page.values, alpha_of(page), page.tags, about, append=number > 0)
+    return None
+
+
+def _write_animation(path: Path, form: str, frames: Sequence[Raster], about: str) -> None:
+    values, first = _of_one_mode(frames), frames[0]
+    options: dict[str, Any] = options_of(first.tags, first.values.shape[2], form)
+    options["duration"] = [frame.tags.duration or 0 for frame in frames if not frame.tags.still]
+    if first.tags.loop is not None:
+        options["loop"] = first.tags.loop
+    if form == "PNG":
+        options["default_image"] = first.tags.still
+    save_with_pillow(path, values, form, about, **options)
+
+
+def _of_one_mode(frames: Sequence[Raster]) -> list[np.ndarray]:
+    """8 bits a channel, and alpha in all frames if one of them has any."""
+    values = [to_8_bit(frame.values) for frame in frames]
+    if all(frame.alpha is None for frame in frames):
+        return values
+    return [
+        joined(value, np.full(value.shape[:2], 255, np.uint8) if frame.alpha is None else to_8_bit(frame.alpha))
+        for value, frame in zip(values, frames, strict=True)
+    ]

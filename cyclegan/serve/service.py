@@ -1,0 +1,176 @@
+"""What `cyclegan serve` does, without the web: a picture's bytes and the name of a model in, the bytes of a PNG out.
+
+Names are looked up in dictionaries made at the start, which hold everything in memory: a request opens no file.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import torch
+
+from cyclegan.data.builtin import PHOTOGRAPHS, Painter, open_photograph
+from cyclegan.data.painting import paint, palette
+from cyclegan.device import choose_device
+from cyclegan.errors import UserError, enough_memory
+from cyclegan.images.files import encode_raster, read_raster
+from cyclegan.images.find import find_images, none_found
+from cyclegan.images.pixel_format import RGB
+from cyclegan.images.rgb8 import encode_picture
+from cyclegan.model.model import Loaded
+from cyclegan.model.strength import at_strength
+from cyclegan.protocols import Translator, Watchable
+from cyclegan.serve.uploads import encode_upload, fitted, read_upload
+
+SIZE = 1024  # px of the longer side that is worked on: ten times the work of a training crop, and enough for a screen
+SECONDS = 300  # for one picture, of a method that optimizes, which looks at the clock after every step
+EXAMPLES = 24  # a page of them
+OFFERED = ("chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")  # where no folder of examples is given
+STYLES: dict[str, tuple[str, Painter | None]] = {  # where no folder of styles is given: photographs, some painted
+    "painting": ("astronaut.png", paint),
+    "paints": ("coffee.png", palette),
+    "stars": ("hubble_deep_field.jpg", None),
+    "tissue": ("ihc.png", None),
+    "bricks": ("brick.png", None),
+    "gravel": ("gravel.png", None),
+}
+STYLE_SIDE = 384  # px of the shorter side of these
+
+
+class UnknownNameError(UserError):
+    """A model or an example that is not offered."""
+
+
+class TooLongError(UserError):
+    """Nobody waits that long for a picture, or nobody waits at all any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What somebody wants painted."""
+
+    picture: bytes  # the content of a file
+    style: bytes | None = None
+    model: str | None = None  # by default the first
+    to: str | None = None  # a side of the model, by default Y
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A translated image."""
+
+    content: bytes  # of a PNG file
+    note: str = ""  # what of the upload is not in it, in ASCII; empty if all is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Studio:
+    """Models and examples under the names by which they are asked for."""
+
+    models: Mapping[str, Loaded]
+    examples: Mapping[str, bytes]  # PNG
+    styles: Mapping[str, bytes] = field(default_factory=dict)  # PNG
+    size: int = SIZE  # px
+    closing: Event = field(default_factory=Event)  # whether whatever is being painted is to be given up
+    device: torch.device = field(default_factory=lambda: choose_device("auto"))
+
+    def __post_init__(self) -> None:
+        for name, loaded in self.models.items():
+            loaded.require_rgb(name)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Every model: its name, its directions, whether it wants a style, and what made it."""
+        return [
+            {
+                "name": name,
+                "directions": [{"from": a, "to": b} for a, b in _directions(loaded)],
+                "style": loaded.stylizer is not None,
+                "made": loaded.signature,
+            }
+            for name, loaded in self.models.items()
+        ]
+
+    def paint(self, order: Order, gone: Event) -> Result:
+        """Translate a picture, in its colors, into a PNG that says what made it; given up once `gone` is set."""
+        model, upload = self._model(order.model), read_upload("picture", order.picture, self.size)
+        image = upload.original.image.to(self.device)
+        if order.strength > 0:  # without any, the answer is the picture as it would be worked on
+            whole = self._styled(model, order.style).translator(order.to)
+            translator = self._given_up(at_strength(whole, order.strength), gone)
+            with enough_memory(lambda: "picture: needs more memory than there is; serve with a smaller --size"):
+                image = translator.translate(image)
+        return Result(content=encode_upload(image, upload, model.signature), note=upload.note)
+
+    def _model(self, name: str | None) -> Loaded:
+        if name is None:
+            return next(iter(self.models.values()))
+        if name not in self.models:
+            raise UnknownNameError(f"model: there is none of this name; take one of {', '.join(self.models)}")
+        return self.models[name]
+
+    def _styled(self, model: Loaded, style: bytes | None) -> Loaded:
+        if style is not None:
+            return model.after(read_upload("style", style, self.size).original.image.to(self.device))
+        if model.stylizer is not None:
+            raise UserError("style: this model paints after an example; send a picture of the style")
+        return model
+
+    def _given_up(self, translator: Translator, gone: Event) -> Translator:
+        """One that optimizes looks at the clock; the others are done in seconds."""
+        until = monotonic() + SECONDS
+
+        def look(_: Any) -> None:
+            if gone.is_set() or self.closing.is_set():
+                raise TooLongError("picture: given up")
+            if monotonic() > until:
+                raise TooLongError(f"picture: took more than {SECONDS} s; serve with a smaller --size, or fewer steps")
+
+        return translator.watched(look, every=1) if isinstance(translator, Watchable) else translator
+
+
+def named(paths: Sequence[Path]) -> dict[str, Path]:
+    """Each under as many of the last parts of its path as it takes to tell all apart, at least two."""
+    parts = [(path.with_suffix("") if path.is_file() else path).absolute().parts[1:] for path in paths]
+    for depth in range(2, max(map(len, parts)) + 2):
+        names = ["/".join(part[-depth:]) for part in parts]
+        if len(set(names)) == len(names):
+            return dict(zip(names, paths, strict=True))
+    raise UserError(f"{', '.join(map(str, paths))}: the same twice; give each once")
+
+
+def read_examples(folder: Path | None, size: int = SIZE) -> dict[str, bytes]:
+    """The first pictures below a folder, or photographs that come with scikit-image, as PNG."""
+    if folder is None:
+        return {Path(name).stem: encode_picture(open_photograph(name, PHOTOGRAPHS[name])) for name in OFFERED}
+    paths = find_images(folder)[:EXAMPLES]
+    if not paths:
+        raise none_found(folder)
+    return {
+        f"{number}-{path.stem}": encode_raster(fitted(read_raster(path, RGB), size))
+        for number, path in enumerate(paths, start=1)
+    }
+
+
+def read_styles(folder: Path | None, size: int = SIZE) -> dict[str, bytes]:
+    """The first pictures below a folder, or paintings and textures made of images of scikit-image, as PNG."""
+    return _offered() if folder is None else read_examples(folder, size)
+
+
+def _offered() -> dict[str, bytes]:
+    styles = {}
+    for name, (file, painter) in STYLES.items():
+        image = open_photograph(file, STYLE_SIDE)
+        if painter is not None:
+            image = (painter(image / 255) * 255).round().astype(np.uint8)
+        styles[name] = encode_picture(image)
+    return styles
+
+
+def _directions(loaded: Loaded) -> list[tuple[str, str]]:
+    """(from, to) for each target, the default first."""
+    return [(loaded.source(target), target) for target in loaded.targets]

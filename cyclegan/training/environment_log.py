@@ -1,0 +1,31 @@
+"""environment.json: what each launch of a run ran on, wherever that changed; on a CPU the bits are a function of it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cyclegan.training.atomic import replace_text
+
+DECISIVE = ("torch", "threads")  # what the last digits on a CPU depend on
+
+
+def note_launch(path: Path, step: int, environment: Mapping[str, Any]) -> str | None:
+    """Add what this launch, from a step on, runs on, if that is new; a sentence if it decides on the last digits."""
+    known = _launches(path) if step else []
+    if not known or {**known[-1], "step": step} != {**environment, "step": step}:
+        replace_text(path, json.dumps([*known, {"step": step, **environment}], indent=2) + "\n")
+    begun = known[0] if known else environment
+    changed = [name for name in DECISIVE if begun.get(name) != environment.get(name)]
+    listed = ", ".join(f"{name} {environment.get(name)} and not {begun.get(name)}" for name in changed)
+    return f"{listed}, as when this run began: its last digits may become others ({path.name})" if changed else None
+
+
+def _launches(path: Path) -> list[dict[str, Any]]:
+    """That of an older run is one launch, a damaged one tells nothing."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return []
+    found = found if isinstance(found, list) else [found]
+    return found if all(isinstance(launch, dict) for launch in found) else []

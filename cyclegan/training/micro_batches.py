@@ -1,0 +1,56 @@
+"""One step of training on one batch: whole or in parts, and with more or less kept for the gradient."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from cyclegan import distributed
+from cyclegan.errors import UserError
+from cyclegan.protocols import Losses, Minimize, Trainable
+
+
+class Parts:
+    """A batch in so many parts, one after the other: the gradient of the whole in a part of the memory.
+
+    All norms but batch norms, which `Experiment` refuses here, and all losses treat every image by itself, so that the
+    average of the parts' gradients is the gradient of the whole, but for rounding. Each of several processes has its
+    share of every part, which comes in that order (`distributed.share_in_parts`). Two things differ: random draws, as
+    of past fakes and of dropout, come in another order; and what counts rounds (`r1_every`, `ramp`) takes every part
+    for one: such a penalty comes more often and on fewer images, such a ramp ends sooner.
+    """
+
+    def __init__(self, count: int, graphs: bool = False) -> None:
+        """`graphs`: the networks run as CUDA graphs."""
+        self.count = count
+        self.graphs = graphs
+
+    def step(self, method: Trainable, batch: Any, minimize: Minimize) -> Losses:
+        """The method's step on every part; `minimize` hears from each. Returns the means of the losses."""
+        if self.graphs:
+            torch.compiler.cudagraph_mark_step_begin()  # the memory of the last step may be used again
+        if self.count == 1:
+            return method.training_step(batch, minimize)
+        found: dict[str, list[torch.Tensor]] = {}
+        for part in self._cut(batch):
+            for name, loss in method.training_step(part, minimize).items():
+                found.setdefault(name, []).append(loss.detach())
+        return {name: torch.stack(losses).mean() for name, losses in found.items()}
+
+    def _cut(self, batch: Any) -> Iterator[Any]:
+        parts = (tensor.split(distributed.in_each_part(len(tensor), self.count)) for tensor in batch)
+        for tensors in zip(*parts, strict=True):
+            yield type(batch)(*tensors)
+
+
+def recompute_blocks(method: Trainable, recompute: bool) -> None:
+    """Whether residual blocks keep only their inputs, and are computed a second time for the gradient."""
+    assert isinstance(method, nn.Module)
+    blocks = [module for module in method.modules() if hasattr(module, "recompute")]
+    if recompute and not blocks:
+        raise UserError(
+            "training.activation_checkpointing: is for residual blocks, of which this method has none; set it to false"
+        )
+    for block in blocks:
+        block.recompute = recompute  # type: ignore[assignment]

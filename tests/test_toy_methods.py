@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from cyclegan.pictures import read_picture, write_picture
 from torch import Tensor, nn
 
 from cyclegan.cli import main
@@ -21,10 +22,9 @@ from cyclegan.data.batches import IndexedBatch, ReferenceBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.data.styles import StylesDataset
 from cyclegan.errors import UserError
-from cyclegan.inference.load import load
 from cyclegan.methods import METHODS, MethodConfig
 from cyclegan.methods.checks import check_crop, check_schedule
-from cyclegan.pictures import read_picture, write_picture
+from cyclegan.model.load import load
 from cyclegan.protocols import (
     AnyImages,
     Images,
@@ -39,11 +39,11 @@ from cyclegan.protocols import (
     Translates,
 )
 from cyclegan.training.checkpoint import list_checkpoints, read_release, read_tensors
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 SIDE = 16  # px of crops and glyphs
 LARGE = 64  # px of photos and styles
-TRAINING = {"steps": 4, "save_every": 2, "sample_every": 2, "log_every": 2, "keep": 3, "device": "cpu"}
+TRAINING = {"steps": 4, "save_every": 2, "sample_every": 2, "log_every": 2, "keep_checkpoints": 3, "device": "cpu"}
 TRAINING |= {"ema": 0.0, "optimizer": {"lr": 0.05}}
 
 

@@ -62,8 +62,9 @@ def read_description(about: Any, name: object) -> Mapping[str, Any]:
 def read_spec(about: Mapping[str, Any]) -> DataSpec:
     """The data that a described model was built for. Raises ValueError for a contradictory description."""
     spec = spec_from_json(about["spec"])
-    for target in about["targets"]:
-        spec.direction(target)
+    unknown = [target for target in about["targets"] if target not in spec.targets]
+    if unknown:
+        raise ValueError(f"targets: {unknown[0]} is not one of {', '.join(spec.targets)}")
     return spec
 
 

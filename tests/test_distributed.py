@@ -93,7 +93,7 @@ def test_two_processes_make_the_run_of_one_and_only_the_first_writes(place):
     assert main(["train", "one.yaml"]) == 0
     done = launch(2, "-m", "cyclegan", "train", "two.yaml", cwd=place)
     assert done.returncode == 0, done.stderr
-    assert "processes 2, which share out every batch of 4" in done.stdout
+    assert "processes 2, which share every batch of 4" in done.stdout
     assert re.search(r"^device    CPU with 1 threads?, (float32|bfloat16)$", done.stdout, re.MULTILINE)
     assert re.search(r"^networks  G [\d,]+, F [\d,]+ parameters$", done.stdout, re.MULTILINE)
     assert done.stdout.count("\ntraining  8 of 8 steps of (4, 3, 32, 32) + (4, 3, 32, 32)\n") == 1
@@ -222,7 +222,7 @@ def test_of_two_folders_the_first_chooses_a_recipe_and_both_train_by_it(place):
     assert done.returncode == 0, done.stderr
     for once in ("pictures can be read", "saved as runs/summer2winter/recipe.yaml", "translate with", "step 2/2"):
         assert done.stdout.count(once) == 1, once
-    assert "processes 2, which share out every batch of 2" in done.stdout
+    assert "processes 2, which share every batch of 2" in done.stdout
 
 
 def test_what_is_wrong_with_a_folder_is_said_by_the_first(place):

@@ -117,8 +117,8 @@ def test_training_says_the_kinds_shows_false_colors_and_skips_the_scores(place, 
     data = {"channels_x": 1, "channels_y": 6, "range_y": [0, 1]}
     assert train(place, data, method=NO_IDENTITY) == 0
     said = capsys.readouterr().out
-    assert "x 1 channel of uint16 in 0…65535, y 6 channels of float32 in 0…1; samples are in false color" in said
-    assert "no scores, as all of them compare 8-bit RGB" in said
+    assert "x 1 channel of uint16 in 0…65535, y 6 channels of float32 in 0…1; samples in false color" in said
+    assert "no scores, as all metrics compare 8-bit RGB" in said
     sheets = sorted((RUN / "samples").iterdir())
     assert [sheet.name for sheet in sheets] == ["step-00000002-x_to_y.png", "step-00000002-y_to_x.png"]
     assert read_picture(sheets[0]).shape[1] == 2 + 3 * (16 + 2)  # no column of an identity
@@ -148,7 +148,7 @@ def test_batches_of_arrays_are_the_same_from_files_from_the_cache_and_from_memor
     paths = sorted((place / "x").iterdir()), sorted((place / "y").iterdir())
     batches = []
     for how in ({"cache_mb": 0}, {"cache_mb": 9}, {"cache_folder": place / "cache"}, {"cache_folder": place / "cache"}):
-        data = unpaired_stream(*paths, UnpairedConfig(**config, **how), seed=0, pixels=(side, side))
+        data = unpaired_stream(*paths, UnpairedConfig(**config, **how), seed=0, formats=(side, side))
         batches.append([data.batch_at(step) for step in range(4)])
     assert len(list((place / "cache").iterdir())) == 8
     assert batches[0][0].x.shape == (3, 5, 16, 16)
@@ -193,8 +193,8 @@ def test_a_run_on_arrays_continues_to_the_bit(place, first_difference, monkeypat
         ),
         ({"channels_x": 0}, {}, "channels_x: must lie in 1…512"),
         ({"range_x": [5, 5]}, {}, "range_x: give two finite numbers, the smaller one first"),
-        ({"range_x": [0, 4095], "validation": 0.5}, {}, "validation compares 8-bit RGB; set it to 0"),
-        ({"range_x": [0, 4095], "on_bad_image": "skip"}, {}, "on_bad_image: skip looks at 8-bit RGB"),
+        ({"range_x": [0, 4095], "validation": 0.5}, {}, "validation: compares 8-bit RGB; set it to 0"),
+        ({"range_x": [0, 4095], "on_bad_image": "skip"}, {}, "on_bad_image: skip checks 8-bit RGB"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_line_with_its_remedy(place, capsys, data, method, said):

@@ -118,7 +118,7 @@ def test_impossible_pixel_formats_of_format_1_are_contradictory(kinds):
 def test_a_target_that_the_data_do_not_have_is_contradictory():
     about = describe(SIDES, ["depth"], method="name: cyclegan\n", step=7)
     about["targets"]["monet"] = about["targets"].pop("depth")
-    with pytest.raises(ValueError, match="monet is not one of photo, depth"):
+    with pytest.raises(ValueError, match="monet is not one of depth, photo"):
         read_spec(read(about))
 
 

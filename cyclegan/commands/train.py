@@ -133,7 +133,7 @@ def metadata(experiment: "Experiment", dataset: "Dataset", method: Any) -> dict[
 
     return describe(
         dataset.spec,
-        list(method.translators) if isinstance(method, Translates) else [dataset.spec.names["y"]],
+        method.translators if isinstance(method, Translates) else dataset.spec.targets[:1],
         domain=dataset.name,
         method=dump(experiment.method),
         seed=experiment.seed,

@@ -41,6 +41,13 @@ class DataSpec:
         return ("x" if fields[target] == "y" else "y"), fields[target]
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of what such data can be translated to, the default first."""
+        if self.kind == "styles":
+            return self.styles
+        return (self.names["target"], *self.styles) if self.kind == "glyphs" else (self.names["y"], self.names["x"])
+
+    @property
     def is_rgb8(self) -> bool:
         """True if all images are 8-bit RGB."""
         return all(format.is_rgb for format in self.formats.values())

@@ -128,7 +128,8 @@ def test_a_loss_is_a_function_and_a_line(copy):
     losses = copy / "cyclegan/losses/regularization.py"
     losses.write_text(
         losses.read_text(encoding="utf-8")
-        + '\n\ndef brightness(images: Images) -> Float[Tensor, ""]:\n    """E[G(x)]²."""\n    return images.mean().square()\n'
+        + '\n\ndef brightness(images: Images) -> Float[Tensor, ""]:\n    """E[G(x)]²."""\n'
+        + "    return images.mean().square()\n"
     )
     method = copy / "cyclegan/methods/pix2pix.py"
     text = method.read_text(encoding="utf-8")
@@ -137,6 +138,8 @@ def test_a_loss_is_a_function_and_a_line(copy):
     ).replace(
         'generator = {"l1": ', 'generator = {"brightness": config.lambda_brightness * brightness(fake), "l1": ', 1
     )
-    method.write_text(text.replace("import torch\n", "import torch\nfrom cyclegan.losses.regularization import brightness\n", 1))
+    method.write_text(
+        text.replace("import torch\n", "import torch\nfrom cyclegan.losses.regularization import brightness\n", 1)
+    )
     log = train(copy, "smoke/pix2pix.yaml", "training.steps=2", "training.log_every=1", "method.lambda_brightness=0.5")
     assert {"brightness", "l1", "gan", "D"} == set(log[-1]["loss"])

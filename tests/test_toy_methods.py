@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from cyclegan.pictures import read_picture, write_picture
 from torch import Tensor, nn
 
 from cyclegan.cli import main
@@ -22,6 +21,7 @@ from cyclegan.data.batches import IndexedBatch, ReferenceBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.data.styles import StylesDataset
 from cyclegan.errors import UserError
+from cyclegan.images.rgb8 import read_picture, write_picture
 from cyclegan.methods import METHODS, MethodConfig
 from cyclegan.methods.checks import check_crop, check_schedule
 from cyclegan.model.load import load

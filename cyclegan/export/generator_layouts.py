@@ -1,13 +1,14 @@
-"""Layouts of generators that other projects have trained: the names of their layers, and the settings that fit.
+"""Layouts of generators from other projects: the names of their layers, and the settings that fit them.
 
 pytorch-CycleGAN-and-pix2pix      ResnetGenerator of any width and number of blocks, with or without dropout,
-                                  which moves the second convolution of a block by one place; UnetGenerator.
-contrastive-unpaired-translation  The ResNet of CUT, with its blurs in down-sampling, up-sampling, both or none. The
-                                  filters are in the file and are compared: [1 2 1]²/16 before every second pixel is
-                                  taken, and [1 3 3 1]²/16 between zeros, which is bilinear interpolation.
+                                  which shifts the second convolution of a block by one index; UnetGenerator.
+contrastive-unpaired-translation  The ResNet of CUT, with its blurs in down-sampling, up-sampling, both or
+                                  none. The filters are in the file and are compared: [1 2 1]²/16 before every
+                                  second pixel is taken, and [1 3 3 1]²/16 between zeros, which is bilinear
+                                  interpolation.
 PyTorch-GAN                       GeneratorResNet, whose up-sampling repeats pixels.
 
-The convolutions after both kinds of interpolation are padded with zeros there.
+In these projects the convolutions after both kinds of interpolation are padded with zeros.
 """
 
 import re
@@ -33,27 +34,27 @@ BILINEAR = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
 
 
 class LayoutError(ValueError):
-    """The tensors are not those of a generator that has the same result here; the message says why."""
+    """Error for tensors that no generator of this library reproduces; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A generator there: the settings that fit it, and the names of its layers from the image to the result."""
+    """Layout of another project's generator: fitting settings, and the names of its layers in order."""
 
     config: GeneratorConfig | UnetConfig
     channels: tuple[int, int]  # of the images it takes and gives
     convolutions: list[str]
     norms: list[str]
-    filters: Mapping[str, Tensor] = field(default_factory=dict)  # constant rows there, which have no weights here
+    filters: Mapping[str, Tensor] = field(default_factory=dict)  # constant filter rows there, without weights here
 
 
 def is_generator(names: Mapping[str, object]) -> bool:
-    """Whether layers have the names of a generator's, whatever else is there."""
+    """Return whether the layers of a generator are among these names."""
     return ("model.1.weight" in names and any(map(BLOCK.match, names))) or "model.model.0.weight" in names
 
 
 def find_layout(tensors: Tensors) -> Layout:
-    """The layout of a state dictionary. Raises LayoutError."""
+    """Find the layout of a state dictionary. Raises LayoutError."""
     depth = _depth(tensors)
     first = tensors.get("model.model.0.weight" if depth else "model.1.weight")
     if first is None or first.ndim != 4 or not first.numel():
@@ -65,7 +66,10 @@ def find_layout(tensors: Tensors) -> Layout:
 
 
 def _resnet(tensors: Tensors, first: Tensor) -> Layout:
-    """c7s1-64, d128, d256, two of each block, u128, u64, c7s1-3; each but the last with a norm at the next place."""
+    """Return the layout of a ResNet: c7s1-64, d128, d256, two of each block, u128, u64, c7s1-3.
+
+    Each layer but the last is followed by a norm at the next index.
+    """
     found = {(int(match[1]), match[2]) for key in tensors if (match := BLOCK.match(key))}
     name = next(iter({name for _, name in found}), "")
     blurred = "model.7.filt" in tensors
@@ -96,7 +100,7 @@ def _resnet(tensors: Tensors, first: Tensor) -> Layout:
 
 
 def _upsampling(tensors: Tensors, end: int, name: str) -> Literal["transposed", "resize_zeros", "blur_zeros"]:
-    """By what has weights, or a filter, at the place after the blocks."""
+    """Find the kind of up-sampling from the weights, or the filter, at the index after the blocks."""
     if f"model.{end}.filt" in tensors:
         return "blur_zeros"
     return "resize_zeros" if name == "block" else "transposed"
@@ -117,7 +121,11 @@ def _require_same_result(tensors: Tensors, layout: Layout, name: str) -> None:
 
 
 def _unet(tensors: Tensors, depth: int, first: Tensor) -> Layout:
-    """The encoder, then the decoder; each size lies inside the larger one. No norms outermost and in the middle."""
+    """Return the layout of a U-Net: the encoder, then the decoder.
+
+    Each size is nested in the next larger one. The outermost convolutions and the innermost one of the
+    encoder have no norm.
+    """
     inner = [_level(i) for i in range(1, depth)]
     between, middle = inner[:-1], inner[-1]
     down = ["model.model.0", *(f"{level}.1" for level in inner)]
@@ -128,12 +136,12 @@ def _unet(tensors: Tensors, depth: int, first: Tensor) -> Layout:
 
 
 def _level(i: int) -> str:
-    """Where the layers of a size are, each half of the one before."""
+    """Return the prefix of the layers of a size; each size is half the one before."""
     return "model.model.1.model" + (i - 1) * ".3.model"
 
 
 def _depth(tensors: Tensors) -> int:
-    """How many down-samplings a U-Net has; 0 if it is none."""
+    """Count the down-samplings of a U-Net; 0 if it is none."""
     depth = 1
     while f"{_level(depth)}.1.weight" in tensors:
         depth += 1
@@ -141,13 +149,19 @@ def _depth(tensors: Tensors) -> int:
 
 
 def _norm(tensors: Tensors, norms: list[str]) -> Norm:
-    """By what has weights: there, without norms and with batch norms only the last convolution has a bias."""
+    """Find the kind of norm from the names of the weights.
+
+    In these projects only the last convolution has a bias in networks without norms or with batch norms.
+    """
     if f"{norms[0]}.weight" in tensors:
         return "batch"
     return "instance" if sum(key.endswith(".bias") for key in tensors) > 1 else "none"
 
 
 def _given(tensors: Tensors, last: str, axis: int) -> int:
-    """The channels of the result; those of RGB, where the layer is missing or broken, which is said later."""
+    """Return the number of channels of the result; 3 if its layer is missing or broken.
+
+    A missing layer is reported later.
+    """
     weight = tensors.get(f"{last}.weight")
     return weight.shape[axis] if weight is not None and weight.ndim == 4 and weight.shape[axis] else 3

@@ -1,12 +1,12 @@
-"""A trained generator for other programs: as an ONNX or .pt2 graph, or as a release to load again and to upload.
+"""Export of trained generators as ONNX or .pt2 graphs, or as releases to load again or upload.
 
-.onnx         for ONNX Runtime and whatever else reads it, with all weights inside
+.onnx         for ONNX Runtime and other programs that read ONNX, with all weights inside
 .pt2          for PyTorch without this library: torch.export.load(path).module(); extra file about.json
 .safetensors  the weights and their description in one file
 a folder      the same as model.safetensors, with config.json and a model card: ready for `hf upload`
 
-Graphs (cyclegan.model.graph) are compared with the network before they are put in their place: on noise of three
-sizes, and on pictures of one color, among them black and a single pixel.
+Graphs (cyclegan.model.graph) are compared with the network before they are moved into place: on noise of
+three sizes, and on images of a single color, including black and a single pixel.
 """
 
 import io
@@ -41,18 +41,18 @@ from cyclegan.model.load import load
 from cyclegan.model.model import Loaded
 from cyclegan.translate.image_files import writing
 
-TOLERANCE = 1e-4  # of a range of 2: what two programs may differ by in float32
-IR_VERSION = 9  # of the ONNX format: all that opset 20 needs; older runtimes refuse a higher one unread
-CHECKED = ((1, 3, 64, 64), (2, 3, 50, 75), (1, 3, 97, 33))  # of noise
-FLAT = {0: (1, 3, 50, 75), 90: (2, 3, 64, 64), 255: (1, 3, 1, 1)}  # of one level
+TOLERANCE = 1e-4  # on a range of 2: tolerated difference of two programs in float32
+IR_VERSION = 9  # of the ONNX format: enough for opset 20; older runtimes refuse higher versions
+CHECKED = ((1, 3, 64, 64), (2, 3, 50, 75), (1, 3, 97, 33))  # images of noise
+FLAT = {0: (1, 3, 50, 75), 90: (2, 3, 64, 64), 255: (1, 3, 1, 1)}  # images of one level
 OPEN = {INPUT: {0: Dim("n"), 2: Dim("height"), 3: Dim("width")}}  # the axes of any size
 
 
 def export(checkpoint: Path, out: Path, to: str | None = None, pixels: str | None = None) -> str:
-    """Write what a run, a checkpoint or a release holds; returns a line that says what was written.
+    """Write the contents of a run, a checkpoint or a release; return a line that says what was written.
 
-    to      The side to translate to; by default Y. A release holds every direction, unless one is named.
-    pixels  Of a graph, the type on both sides: uint8, which is the default, or float32.
+    to      The target to translate to; by default Y. A release holds every direction, unless one is named.
+    pixels  The type on both sides of a graph: uint8, which is the default, or float32.
     """
     if out.suffix not in (*GRAPHS, ".safetensors", ""):
         raise UserError(f"{out}: no format ends in {out.suffix}; give .onnx, .pt2, .safetensors or a folder")
@@ -69,7 +69,7 @@ def export(checkpoint: Path, out: Path, to: str | None = None, pixels: str | Non
 
 
 def _trained(checkpoint: Path) -> Loaded:
-    """What is there to be exported."""
+    """Load the model to be exported; refuse one without a trained network."""
     if checkpoint.suffix in (".onnx", ".yaml", ".yml"):
         raise UserError(f"{checkpoint}: holds no network to export; give a run, a checkpoint or a release")
     loaded = load(checkpoint, "cpu")
@@ -79,7 +79,7 @@ def _trained(checkpoint: Path) -> Loaded:
 
 
 def _network_of(loaded: Loaded, to: str) -> Mapping[str, torch.nn.Module]:
-    """The one that translates to a side, by its name."""
+    """Return the network that translates to a target, under its name."""
     translator = _direct(loaded, to)
     return {name: network for name, network in loaded.networks.items() if network is translator.network}
 
@@ -91,7 +91,7 @@ def _direct(loaded: Loaded, to: str) -> NetworkTranslator:
 
 
 def _save_graph(loaded: Loaded, out: Path, to: str, pixels: str) -> str:
-    """Trace, write, read back, compare; only then put the file in its place."""
+    """Trace the graph, write it, read it back and compare it; only then move the file into place."""
     translator, kind = _direct(loaded, to), KINDS[pixels]
     loaded.require_rgb(f"{out}", to)
     if out.suffix == ".onnx":
@@ -111,7 +111,10 @@ def _save_graph(loaded: Loaded, out: Path, to: str, pixels: str) -> str:
 
 
 def difference(translator: NetworkTranslator, run: Callable[[Pixels], Pixels], kind: torch.dtype) -> float:
-    """The largest difference between a graph and the network, of a range of 2; rounding to whole levels is none."""
+    """Largest difference between a graph and the network, on a range of 2.
+
+    Rounding to whole levels does not count.
+    """
     rounding = 0.0 if kind.is_floating_point else 0.5
     worst = []
     for pixels in _checked(kind):
@@ -121,16 +124,16 @@ def difference(translator: NetworkTranslator, run: Callable[[Pixels], Pixels], k
 
 
 def _checked(kind: torch.dtype) -> Iterator[Pixels]:
-    """Pictures that a graph is compared with the network on."""
+    """Yield the images on which a graph is compared with the network."""
     random = torch.Generator().manual_seed(0)
     yield from (torch.randint(0, 256, shape, generator=random).to(kind) for shape in CHECKED)
     yield from (torch.full(shape, level, dtype=kind) for level, shape in FLAT.items())
 
 
 def _traced(translator: NetworkTranslator, kind: torch.dtype) -> ExportedProgram:
-    """The graph, without the names of our source files that tracing leaves in it.
+    """Trace the graph, and remove the names of this library's source files that tracing leaves in it.
 
-    Sizes are taken for any number, 1 too: a U-Net has 1×1 features in its middle at the smallest size it takes.
+    Sizes are left open, including a size of 1: a U-Net has 1×1 features in its middle at its smallest size.
     """
     graph = Graph(translator, kind).eval().requires_grad_(False)
     with _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
@@ -153,20 +156,23 @@ def _write_onnx(program: ExportedProgram, path: Path, about: str) -> None:
 
 
 def _write_pt2(program: ExportedProgram, path: Path, about: str) -> None:
-    content = io.BytesIO()  # as PyTorch ends the process where a disk is full
+    content = io.BytesIO()  # in memory, because PyTorch ends the process if a disk is full
     torch.export.save(program, content, extra_files={"about.json": about})
     path.write_bytes(content.getvalue())
 
 
 GRAPHS: Mapping[str, tuple[Callable[[ExportedProgram, Path, str], None], Callable[[Path], Any]]] = {
     ".onnx": (_write_onnx, lambda path: runner(open_session(path))),
-    ".pt2": (_write_pt2, lambda path: torch.export.load(path).module()),  # our own, of a moment ago
+    ".pt2": (_write_pt2, lambda path: torch.export.load(path).module()),  # written by this program a moment ago
 }
 
 
 @contextmanager
 def placed(out: Path) -> Iterator[Path]:
-    """A place to write to; what is there in the end is moved to `out`, and nothing if an error comes."""
+    """Give a temporary path to write to, and move the file there to `out`.
+
+    If an error occurs, `out` is not written.
+    """
     if out.exists() and out.suffix not in GRAPHS:
         raise UserError(
             f"{out}: is there already, and weights are not written over; give another --out or move it away"
@@ -180,7 +186,7 @@ def placed(out: Path) -> Iterator[Path]:
 
 
 def _arrow(loaded: Loaded, to: str | None) -> str:
-    """photo → painting, or photo ↔ painting where both are targets."""
+    """Return the directions as text: photo → painting, or photo ↔ painting where both are targets."""
     targets = loaded.targets if to is None else [to]
     if len(targets) == 2 and [loaded.source(target) for target in targets] == targets[::-1]:
         return " ↔ ".join(targets[::-1])

@@ -1,11 +1,13 @@
-"""Generators of pytorch-CycleGAN-and-pix2pix and its relatives as releases of ours with the same outputs.
+"""Conversion of generators of pytorch-CycleGAN-and-pix2pix and its relatives to releases of equal output.
 
-Reads      a state dictionary of any layout in cyclegan.export.generator_layouts, as it is, wrapped by DataParallel or
-           torch.compile, or one of several networks in nested dictionaries, as trainers save them.
-Keeps      the biases before instance norms, which the norm cancels: their parameters and ours are the same, in order.
-Drops      running means and variances of instance norms, which files of 2017 hold. That code normalizes by the image at
-           hand all the same unless it is called with --eval; so do we.
-Differs    Batch norms go by their running statistics and dropout is off, as there with --eval only.
+Reads      a state dictionary of any layout in cyclegan.export.generator_layouts: plain, wrapped by
+           DataParallel or torch.compile, or one of several networks in nested dictionaries, as trainers save
+           them.
+Keeps      the biases before instance norms, which the norm cancels: both networks have the same parameters,
+           in the same order.
+Drops      running means and variances of instance norms, which files of 2017 hold. That code still normalizes
+           by the current image unless it is called with --eval; this library does the same.
+Differs    Batch norms use their running statistics and dropout is off, as in that code with --eval only.
 """
 
 import re
@@ -37,7 +39,7 @@ STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 
 
 def convert(file: Path, out: Path, x: str | None = None, y: str | None = None, key: str | None = None) -> str:
-    """Write a release of a generator X → Y; returns a line that says what was written.
+    """Write a release of a generator X → Y; return a line that says what was written.
 
     key  The name of the generator in a file that holds several: netG_A, or state_dict.netG_A.
     """
@@ -70,7 +72,7 @@ def _spec(x: str, y: str, channels_x: int, channels_y: int) -> DataSpec:
 
 
 def read_generator(file: Path, key: str | None = None) -> tuple[GeneratorConfig | UnetConfig, nn.Module]:
-    """The settings that fit a file of weights, and a generator that holds them."""
+    """Return the settings that fit a file of weights, and a generator that holds them."""
     tensors = _chosen(_generators(file), file, key)
     layout = _layout(tensors, file)
     with torch.device("meta"):
@@ -83,7 +85,7 @@ def read_generator(file: Path, key: str | None = None) -> tuple[GeneratorConfig 
         for key in network.get_submodule(our).state_dict()
     }
     tensors = _plain({name: tensors[name] for name in tensors if name not in layout.filters}, names, file)
-    if layout.config.norm == "none":  # ours has all biases
+    if layout.config.norm == "none":  # this library's network has all biases
         bare = [f"{convolution}.bias" for convolution in layout.convolutions[:-1]]
         tensors |= {key: torch.zeros(network.get_parameter(names[key]).shape) for key in bare}
     _require_all(names, tensors, file)
@@ -96,13 +98,16 @@ def read_generator(file: Path, key: str | None = None) -> tuple[GeneratorConfig 
 
 
 def _channels(network: nn.Module) -> tuple[int, int]:
-    """Of the images that a generator takes, and of those that it gives."""
+    """Return the number of channels of the images that a generator takes and of those that it returns."""
     first, *_, last = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
     return first.in_channels, last.out_channels
 
 
 def _generators(file: Path) -> dict[str, dict[str, Tensor]]:
-    """Every generator in the file, by what its keys begin with: "" of a plain state dictionary, "state_dict.netG_A"."""
+    """Return every generator in the file, by the prefix of its keys.
+
+    The prefix is "" for a plain state dictionary, or for example "state_dict.netG_A".
+    """
     tensors: dict[str, Tensor] = {}
     for key, tensor in read_nested(file).items():
         name = _unwrapped(key)
@@ -117,7 +122,7 @@ def _generators(file: Path) -> dict[str, dict[str, Tensor]]:
 
 
 def _chosen(generators: Mapping[str, dict[str, Tensor]], file: Path, key: str | None) -> dict[str, Tensor]:
-    """The only one, or the one that is asked for."""
+    """Return the only generator, or the one that `key` selects."""
     if not generators:
         raise UserError(f"{file}: {UNKNOWN}")
     wanted = None if key is None else _unwrapped(key).strip(".")
@@ -131,7 +136,7 @@ def _chosen(generators: Mapping[str, dict[str, Tensor]], file: Path, key: str | 
 
 
 def _unwrapped(key: str) -> str:
-    """Without what DataParallel and torch.compile put into names."""
+    """Remove the parts of a name that DataParallel and torch.compile add."""
     return ".".join(part for part in key.split(".") if part not in WRAPPERS)
 
 
@@ -149,12 +154,15 @@ def _said(config: GeneratorConfig | UnetConfig) -> str:
 
 
 def _named(network: nn.Module, kind: Any) -> list[str]:
-    """The layers of a kind, from the image to the result."""
+    """Return the names of the layers of a kind, from the image to the result."""
     return [name for name, layer in network.named_modules() if isinstance(layer, kind)]
 
 
 def _plain(tensors: Mapping[str, Tensor], names: Mapping[str, str], file: Path) -> dict[str, Tensor]:
-    """Finite float32 tensors, and the counters of batch norms, of which nothing depends and old files have none."""
+    """Return finite float32 tensors, with 0 for the counters of batch norms.
+
+    No result depends on these counters, and old files have none.
+    """
     plain = {name: torch.tensor(0) for name in names if name.endswith("num_batches_tracked")}
     for name, tensor in tensors.items():
         if name in plain or (name.endswith(STATISTICS) and name not in names):
@@ -166,7 +174,7 @@ def _plain(tensors: Mapping[str, Tensor], names: Mapping[str, str], file: Path) 
 
 
 def _require_all(names: Mapping[str, str], tensors: Mapping[str, Tensor], file: Path) -> None:
-    """All that a generator has, and nothing else."""
+    """Refuse tensors that lack a part of a generator or contain anything else."""
     missing = [key for key in names if key not in tensors]
     unknown = [key for key in tensors if key not in names]
     if missing or unknown:
@@ -176,7 +184,7 @@ def _require_all(names: Mapping[str, str], tensors: Mapping[str, Tensor], file: 
 
 
 def _sides(file: Path, x: str | None, y: str | None) -> tuple[str, str]:
-    """As given, or as the name of the file says it: horse2zebra."""
+    """Return the names given, or those in the name of a file such as horse2zebra."""
     said = re.fullmatch(r"([a-z]+)2([a-z]+)", file.stem)
     if said and x is None and y is None:
         return said[1], said[2]

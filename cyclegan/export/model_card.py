@@ -1,6 +1,7 @@
-"""A release: averaged weights with their description, as one .safetensors file or as a folder for the model hub.
+"""Releases: averaged weights with their description, as one .safetensors file or a folder for the model hub.
 
-Folder     model.safetensors, config.json (the description again, for people and the hub) and README.md, the model card.
+Folder     model.safetensors, config.json (the description again, for people and the hub) and README.md, the
+           model card.
 """
 
 import json
@@ -19,7 +20,7 @@ from cyclegan.training.checkpoint import write_release
 
 
 def save_release(path: Path, networks: Mapping[str, nn.Module], about: Mapping[str, Any], evaluation: str = "") -> None:
-    """Write a file, or a folder if the path has no suffix."""
+    """Write a release as a file, or as a folder if the path has no suffix."""
     tensors = nn.ModuleDict(dict(networks)).state_dict()
     if path.suffix:
         write_release(path, tensors, about)
@@ -31,7 +32,7 @@ def save_release(path: Path, networks: Mapping[str, nn.Module], about: Mapping[s
 
 
 def evaluation_beside(checkpoint: Path, step: int) -> str:
-    """The tables of the run that a checkpoint belongs to, if they were made with its very weights."""
+    """Return the evaluation tables of a checkpoint's run, if they were made with the same weights."""
     for folder in (checkpoint, *checkpoint.absolute().parents[:3]):
         tables, numbers = (folder / "evaluation" / f"evaluation.{suffix}" for suffix in ("md", "json"))
         if tables.is_file() and numbers.is_file():
@@ -40,7 +41,7 @@ def evaluation_beside(checkpoint: Path, step: int) -> str:
 
 
 def _is_of(numbers: Path, step: int) -> bool:
-    """Whether the last weights that were evaluated are those of a step."""
+    """Return whether the last weights that were evaluated are those of a step."""
     try:
         return json.loads(numbers.read_bytes())["provenance"]["step"] == step
     except (ValueError, KeyError, TypeError):
@@ -48,7 +49,7 @@ def _is_of(numbers: Path, step: int) -> bool:
 
 
 def model_card(about: Mapping[str, Any], evaluation: str) -> str:
-    """README.md: a head for the hub, how to use it, what it learned from, how good it is, what it cannot do."""
+    """Return the text of README.md: front matter for the hub, usage, training data, quality and limits."""
     x, y = about["x"], about["y"]
     both = len(about.get("networks", "GF")) > 1
     source, target = (y, x) if about.get("networks") == ["F"] else (x, y)
@@ -80,14 +81,14 @@ def model_card(about: Mapping[str, Any], evaluation: str) -> str:
 
 
 def _evaluation(text: str, directions: Sequence[str]) -> list[str]:
-    """The sections of the directions that are released."""
+    """Return the sections of the directions that are released."""
     sections = [section.strip() for section in re.split(r"^## ", text, flags=re.MULTILINE)]
     released = [f"### {section}" for section in sections if section.partition("\n")[0] in directions]
     return ["## Evaluation", *released] if released else []
 
 
 def _training(about: Mapping[str, Any]) -> list[str]:
-    """What is known of where the weights come from."""
+    """Describe what is known of the origin of the weights."""
     lines = [f"Written by cyclegan {about['library']}, commit {about.get('commit') or 'unknown'}."]
     if imported := about.get("imported"):
         return [*lines, f"Trained by others: converted from `{imported['file']}`, sha256 `{imported['sha256']}`."]

@@ -1,9 +1,12 @@
-"""Generators compiled by TorchInductor: a minute at the first picture, another at the second size, then faster.
+"""Generators compiled by TorchInductor.
 
-Copies     of them are not compiled. Films make one, whose statistics are fixed, and compile it, too; tiles make one for
-           each picture, so that what is too large for memory is translated as without a compiler.
-Failing    is tried with something small on the device. A generator at which the compiler fails when it first runs, or
-           at another size, goes on as it is, and one line says so.
+The first image takes an extra minute and so does the second image size; then translation is faster.
+
+Copies     of compiled generators are not compiled. A video makes one copy, with fixed statistics, and
+           compiles it, too. Tiles make one copy for each image, so that images too large for memory are
+           translated without a compiler.
+Failing    is tested on the device with a small function. If the compiler fails when a generator first runs,
+           or runs at another size, the generator continues uncompiled, and one line reports it.
 """
 
 import sys
@@ -20,7 +23,10 @@ from cyclegan.training.compile_networks import try_compiler, unless_it_fails
 
 
 def compiled(loaded: Loaded) -> Loaded:
-    """The same with frozen generators, compiled for pictures of any size; one line says where that is not possible."""
+    """Return the model with frozen generators, compiled for images of any size.
+
+    Where the device cannot compile, one line reports it and the model is returned unchanged.
+    """
     generators = {side: one for side, one in loaded.translators.items() if isinstance(one, NetworkTranslator)}
     if loaded.stylizer is not None or not generators:
         raise UserError("--compile: is for the generators of runs and releases; this model has none, leave it out")
@@ -39,7 +45,7 @@ def _compiled(translator: NetworkTranslator) -> NetworkTranslator:
 
 
 def compile_network(network: nn.Module) -> None:
-    """In place, for pictures of any size."""
+    """Compile a network in place, for images of any size."""
 
     def give_up(error: Exception) -> None:
         network._compiled_call_impl = None
@@ -54,5 +60,5 @@ def _say(error: Exception) -> None:
 
 
 def is_compiled(network: nn.Module) -> bool:
-    """Whether it has been, in place."""
+    """Return whether a network has been compiled in place."""
     return network._compiled_call_impl is not None

@@ -1,10 +1,10 @@
-"""A generator as one graph that needs none of our code, pixels in, pixels out; and ONNX Runtime, which runs it.
+"""Generator as a self-contained graph from pixels to pixels, and ONNX Runtime, which runs it.
 
-Graph      image (n, 3, height, width) → translated (n, 3, height, width); RGB in 0 … 255 on both sides, uint8 (the
-           result is rounded) or float32 (it is not). Scaling to [-1, 1], padding to the stride of the network and
-           cutting back are inside.
-Describes  itself: the metadata `about` of the file is the description of the release it comes from, in JSON, with
-           `to`, the side it translates to, and `pixels`, the type of both sides.
+Graph      image (n, 3, height, width) → translated (n, 3, height, width); RGB in 0 … 255 on both sides, uint8
+           (the result is rounded) or float32 (it is not). Scaling to [-1, 1], padding to the stride of the
+           network and cropping back are part of the graph.
+Describes  itself: the metadata `about` of the file holds the description of the release it comes from, in
+           JSON, with `to`, the target it translates to, and `pixels`, the type on both sides.
 """
 
 import json
@@ -32,18 +32,21 @@ Pixels = Shaped[Tensor, "n 3 h w"]  # RGB in 0 … 255
 
 
 def to_pixels(images: Images, kind: torch.dtype) -> Pixels:
-    """(n, 3, h, w) in [-1, 1] → the same in 0 … 255, as the nearest whole numbers if the type has no others."""
+    """Scale (n, 3, h, w) images from [-1, 1] to 0 … 255; round to whole numbers for an integer type."""
     levels = (images + 1) * 127.5
     return levels if kind.is_floating_point else levels.round().clamp(0, 255).to(kind)
 
 
 def from_pixels(pixels: Pixels) -> Images:
-    """(n, 3, h, w) in 0 … 255 → the same in [-1, 1]."""
+    """Scale (n, 3, h, w) pixels from 0 … 255 to [-1, 1]."""
     return pixels.float() / 127.5 - 1
 
 
 class Graph(nn.Module):
-    """What NetworkTranslator does, written so that torch.export leaves batch, height and width open."""
+    """Module that computes what NetworkTranslator does, written so that torch.export leaves all sizes open.
+
+    The open sizes are batch, height and width.
+    """
 
     def __init__(self, translator: NetworkTranslator, kind: torch.dtype) -> None:
         super().__init__()
@@ -52,7 +55,10 @@ class Graph(nn.Module):
         self.kind = kind
 
     def forward(self, image: Pixels) -> Pixels:
-        """(n, 3, h, w) in 0 … 255 → the same. Padding and cutting gather rows and columns, which asks for no guard."""
+        """Translate (n, 3, h, w) pixels in 0 … 255.
+
+        Padding and cropping gather rows and columns, because this needs no guard on the size.
+        """
         height, width = image.shape[-2:]
         rows = torch.arange(self.padded(height)).clamp(max=height - 1)
         columns = torch.arange(self.padded(width)).clamp(max=width - 1)
@@ -62,18 +68,18 @@ class Graph(nn.Module):
 
 @dataclass(frozen=True)
 class GraphTranslator:
-    """A graph as a Translator, on the CPU."""
+    """Translator that runs a graph on the CPU."""
 
     run: Callable[[Pixels], Pixels]
     kind: torch.dtype
 
     def translate(self, images: Images) -> Images:
-        """(n, 3, h, w) → (n, 3, h, w); a graph of uint8 sees and puts out whole levels."""
+        """Translate (n, 3, h, w) images; a graph of type uint8 takes and returns whole levels."""
         return from_pixels(self.run(to_pixels(images.detach().float().cpu(), self.kind))).to(images)
 
 
 def read_graph(path: Path) -> tuple[Mapping[str, Any], GraphTranslator]:
-    """The description of an ONNX file, and what it translates with."""
+    """Return the description of an ONNX file, and a translator that runs it."""
     session = open_session(path)
     about = _described(session.get_modelmeta().custom_metadata_map.get("about", ""))
     names = [each.name for each in (*session.get_inputs(), *session.get_outputs())]
@@ -83,10 +89,10 @@ def read_graph(path: Path) -> tuple[Mapping[str, Any], GraphTranslator]:
 
 
 def open_session(path: Path) -> Any:
-    """ONNX Runtime's session of a file, on the CPU."""
+    """Open an ONNX file with ONNX Runtime, on the CPU."""
     onnxruntime = required("onnxruntime")
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what is wrong comes as an exception
+    options.log_severity_level = 4  # errors are raised as exceptions
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # many classes of its own, with no other parent
@@ -96,7 +102,7 @@ def open_session(path: Path) -> Any:
 
 
 def runner(session: Any) -> Callable[[Pixels], Pixels]:
-    """A session as a function of tensors."""
+    """Wrap a session as a function of tensors."""
 
     def run(pixels: Pixels) -> Pixels:
         try:
@@ -111,14 +117,17 @@ def runner(session: Any) -> Callable[[Pixels], Pixels]:
 
 
 def required(*packages: str) -> Any:
-    """The last of these packages, imported; all must be installed."""
+    """Import these packages and return the last one; all must be installed."""
     with fitting_packages():
         return [import_module(package) for package in packages][-1]
 
 
 @contextmanager
 def fitting_packages() -> Iterator[None]:
-    """Raise UserError that names a package which is missing, or of a version that lacks what is imported from it."""
+    """Raise UserError if a package is missing, or its version lacks what is imported from it.
+
+    The message names the package.
+    """
     try:
         yield
     except ImportError as error:
@@ -132,7 +141,7 @@ def fitting_packages() -> Iterator[None]:
 
 
 def _described(text: str) -> Mapping[str, Any] | None:
-    """The description, if it has all that a reader goes by."""
+    """Parse the description; return None if it lacks what a reader needs."""
     try:
         about = read_description(json.loads(text), "graph")
         fits = about["to"] in about["targets"] and about["pixels"] in KINDS

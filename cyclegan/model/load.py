@@ -1,11 +1,11 @@
-"""A trained method, brought back from a folder or a file that describes itself: no settings, no flags.
+"""Loading of a trained method from a folder or file that describes itself, without settings or flags.
 
-    painter = load("runs/photo2painting/cyclegan")
-    painter("photo.jpg").save("painting.jpg")
-    painter(image, to="photo")
+    translator = load("runs/photo2painting/cyclegan")
+    translator("photo.jpg").save("painting.jpg")
+    translator(image, to="photo")
 
-Reads      a run folder (its newest whole checkpoint), a checkpoint folder, a released .safetensors file or folder, an
-           exported .onnx file. Not .pt2: to read one is to run what its author has written into it.
+Reads      a run folder (its newest complete checkpoint), a checkpoint folder, a released .safetensors file or
+           folder, or an exported .onnx file. A .pt2 file is refused: reading one runs code of its author.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,16 +49,18 @@ def load(
     precision: str = "float32",
     compile: bool = False,
 ) -> Loaded:
-    """What a run folder, a checkpoint folder, a released file or the settings of a method hold.
+    """Load a model from a run folder, a checkpoint folder, a released file or the settings of a method.
 
     device     auto, cpu, cuda, cuda:1 or mps.
-    style      The example pictures of a method that paints after examples; without any, it is given them by `after`.
-    weights    How much of each style, where several are mixed; by default they are equal.
-    masks      Instead, a grey picture for each style: white where it goes, black or transparent elsewhere.
-    overrides  Other settings than those of the file or of the training, as in ["alpha=0.5"].
-    precision  Of a trained generator: float32, bfloat16 (twice as fast where the device has it, about one level of 255
-               off), or auto, which takes bfloat16 there. Gatys and AdaIN have a setting of their own for it.
-    compile    The generators, frozen: a minute or two at the first pictures, then faster.
+    style      Style images, for a method that works from examples; if there are none, pass them to `after`.
+    weights    Share of each style when several are mixed; equal by default.
+    masks      Instead of weights, a gray image for each style: white where it applies, black or transparent
+               elsewhere.
+    overrides  Settings that replace those of the file or of the training, as in ["alpha=0.5"].
+    precision  Precision of a trained generator: float32, bfloat16 (twice as fast where the device supports
+               it, about one level of 255 off), or auto, which selects bfloat16 there. Gatys and AdaIN have a
+               setting of their own for it.
+    compile    Freeze and compile the generators: a minute or two at the first images, then faster.
     """
     path = expanded(path)
     examples = _Examples(style, weights, masks)
@@ -80,7 +82,7 @@ def load(
 
 
 def _frozen(translators: Mapping[str, Translator], dtype: torch.dtype) -> Mapping[str, Translator]:
-    """Those of networks, with copies that compute in fewer digits."""
+    """Replace the networks of the translators by frozen copies of a lower precision."""
     return {
         side: replace(one, network=frozen(one.network, dtype)) if isinstance(one, NetworkTranslator) else one
         for side, one in translators.items()
@@ -88,7 +90,7 @@ def _frozen(translators: Mapping[str, Translator], dtype: torch.dtype) -> Mappin
 
 
 def _load_release(path: Path, device: torch.device, examples: "_Examples", overrides: Sequence[str]) -> Loaded:
-    """A method that was trained here, or imported."""
+    """Load a method that was trained by this library, or imported."""
     file, damages = _find_release(path)
     tensors, said = read_release(file, str(device))
     about = _checked(said, file)
@@ -107,18 +109,18 @@ def _load_release(path: Path, device: torch.device, examples: "_Examples", overr
 
 
 def _described(about: Mapping[str, Any], file: Path, overrides: Sequence[str]) -> tuple[Any, DataSpec]:
-    """Build the method of a description, whose networks have no weights yet."""
+    """Build the method of a description; its networks have no weights yet."""
     config: MethodConfig = parse(about["method"], METHODS, f"{file}: method", overrides)
     try:
         spec = read_spec(about)
-        with torch.device("meta"):  # no time for random weights that the saved ones replace
+        with torch.device("meta"):  # skip random weights, which the saved ones would replace
             return config.build(spec, train=False), spec
     except ValueError as error:
         raise DamagedError(f"{file}: its description is contradictory ({error}); take another checkpoint") from error
 
 
 def _load_settings(path: Path, device: torch.device, examples: "_Examples", overrides: Sequence[str]) -> Loaded:
-    """Load a method that needs no training of ours: Gatys, or AdaIN with its public decoder."""
+    """Load a method that this library need not train: Gatys, or AdaIN with its public decoder."""
     config: MethodConfig = read_config(path, METHODS, overrides)
     spec = DataSpec(names={"x": "content", "y": "style"})
     method = config.build(spec)
@@ -153,19 +155,19 @@ def _loaded(
 
 
 def _networks(method: Trainable, about: Mapping[str, Any]) -> nn.ModuleDict:
-    """Those that the file holds: all of the method, or some that the description names."""
+    """Return the networks that the file holds: all of the method, or those that the description names."""
     networks = method.networks()
     return nn.ModuleDict({name: networks[name] for name in about.get("networks") or networks})
 
 
 def _is_whole(translator: Translator) -> bool:
-    """Whether its network was in the file; what was not has no weights."""
+    """Return whether the network of a translator was in the file; otherwise it has no weights."""
     network = translator.network if isinstance(translator, NetworkTranslator) else nn.Identity()
     return not any(parameter.is_meta for parameter in network.parameters())
 
 
 def _load_graph(path: Path, changed: Sequence[str]) -> Loaded:
-    """An exported graph, which is what it is."""
+    """Load an exported graph, whose settings cannot be changed."""
     if changed:
         raise UserError(f"--{changed[0]}: {path} was exported with its settings; give the release it was made from")
     if not path.is_file():
@@ -177,14 +179,14 @@ def _load_graph(path: Path, changed: Sequence[str]) -> Loaded:
 
 
 class _Examples(NamedTuple):
-    """What a method that paints after examples is shown."""
+    """Style images, weights and masks for a method that works from examples."""
 
     style: Sequence[str | Path]
     weights: Sequence[float | int] | None
     masks: Sequence[str | Path]
 
     def pictures(self, method: Any, about: Mapping[str, Any], device: torch.device) -> list[Float[Tensor, "1 3 _ _"]]:
-        """Style images, for a method that takes some."""
+        """Read the style images; refuse them for a method that takes none."""
         if any(self) and not isinstance(method, Stylizes):
             targets = " or ".join(about["targets"])
             raise UserError(f"--style: this model has learned to translate to {targets}; it takes no style image")
@@ -193,7 +195,7 @@ class _Examples(NamedTuple):
     def translators(
         self, method: Any, about: Mapping[str, Any], styles: Sequence[Tensor], device: torch.device
     ) -> Mapping[str, Translator]:
-        """Target -> what translates to it; a method that stylizes is bound to its examples."""
+        """Map each target to its translator; a method that stylizes is bound to its examples."""
         if not isinstance(method, Stylizes):
             return method.translators if isinstance(method, Translates) else {}
         if not any(self):
@@ -203,7 +205,7 @@ class _Examples(NamedTuple):
         return dict.fromkeys(list(about["targets"])[:1], bound)
 
     def notes(self, method: Any, styles: Sequence[Tensor]) -> Iterator[str]:
-        """Which styles are too small for the method, and what becomes of them."""
+        """Describe the styles that are too small for the method, and how they are enlarged."""
         for path, style in zip(self.style, styles, strict=True):
             larger = method.enlarged(style) if isinstance(method, Enlarges) else style
             if larger is not style:
@@ -212,7 +214,7 @@ class _Examples(NamedTuple):
 
 
 def _find_release(path: Path) -> tuple[Path, list[DamagedError]]:
-    """The file to read, and what was wrong with the newer ones."""
+    """Return the file to read, and the damage found in newer checkpoints."""
     if path.is_file():
         return path, []
     if not path.is_dir():
@@ -232,7 +234,7 @@ def _find_release(path: Path) -> tuple[Path, list[DamagedError]]:
 
 
 def _checked(about: Any, file: Path) -> Mapping[str, Any]:
-    """The description of a release, in format 2."""
+    """Return the description of a release, in format 2."""
     try:
         return read_description(about, file)
     except BadDescriptionError as error:

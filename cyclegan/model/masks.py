@@ -1,4 +1,4 @@
-"""Masks of styles, read from image files: white where a style goes, black or transparent elsewhere."""
+"""Masks of styles, read from image files: white where a style applies, black or transparent elsewhere."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +16,17 @@ from cyclegan.images.tensors import from_values, opacity
 
 
 def read_masks(paths: Sequence[str | Path]) -> Float[Tensor, "_ _ _"]:
-    """(masks, h, w) in 0…1, all resized to the size of the first. Raises UserError for an empty one."""
+    """Read masks as (masks, h, w) in 0…1, resized to the size of the first.
+
+    Raises UserError for an empty one.
+    """
     masks = [read_mask(expanded(path)) for path in paths]
     size = masks[0].shape[2:]
     return torch.cat([interpolate(mask, size, mode="area")[0] for mask in masks])
 
 
 def read_mask(path: Path) -> Float[Tensor, "1 1 h w"]:
-    """The luma of an image file in 0…1, times its alpha. Raises UserError if it is 0 everywhere."""
+    """Return the luma of an image file in 0…1, times its alpha; raises UserError if it is 0 everywhere."""
     raster = read_raster(path, RGB)
     mask = luma(from_values(raster.values, RGB)).add(1).div(2)[None]
     if raster.alpha is not None:

@@ -1,6 +1,6 @@
-"""A trained method, as whoever has loaded it holds it: what it is, which sides it knows, and pictures through it.
+"""A loaded model: its description, its targets, and translation of images.
 
-Images     any size in, the same size out; tensors (n, 3, h, w) or (3, h, w), RGB in [-1, 1].
+Images     of any size; the result has the same size. Tensors are (n, 3, h, w) or (3, h, w), RGB in [-1, 1].
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from cyclegan.model.source_image import USUAL, Kinds
 from cyclegan.protocols import AnyImages, Masks, Mixes, Stylizes, Translator
 from cyclegan.training.checkpoint import DamagedError
 
-SIGNED = ("seed", "sha256", "decoder")  # of a network of others, what its pictures say of it
+SIGNED = ("seed", "sha256", "decoder")  # facts about a pretrained network that the signature names
 ROUNDING = 1e-3  # what resampling and half precision may add to the range of a tensor
 
 
@@ -37,9 +37,9 @@ class Loaded:
     about: Mapping[str, Any]  # the description: see cyclegan.release
     spec: DataSpec
     networks: Mapping[str, nn.Module]  # averaged weights, in evaluation mode
-    translators: Mapping[str, Translator]  # target -> what translates to it
-    pretrained: Mapping[str, str]  # the weights of others that it looks through: name, sha256 and more; or nothing
-    damages: tuple[DamagedError, ...]  # newer checkpoints that were passed over
+    translators: Mapping[str, Translator]  # by target
+    pretrained: Mapping[str, str]  # pretrained weights that it uses: name, sha256 and more; or none
+    damages: tuple[DamagedError, ...]  # newer checkpoints that were skipped
     notes: tuple[str, ...] = ()  # changes that were made to the style images
     stylizer: Stylizes | None = None  # a method that takes style images
     mixer: Mixes | None = None  # a method that mixes its targets
@@ -50,12 +50,12 @@ class Loaded:
         return list(self.translators or self.about["targets"])
 
     def source(self, to: str | None = None) -> str:
-        """Name of what is translated to a target, by default the first."""
+        """Return the name of the domain that is translated to a target, by default to the first."""
         return self.spec.names[self.spec.direction(to or self.to)[0]]
 
     @property
     def signature(self) -> str:
-        """What made a picture, in ASCII, as it is written into the file."""
+        """Description of what produced an image, in ASCII, as it is written into the file."""
         config: MethodConfig = parse(self.about["method"], METHODS, "method")
         made_by = [f"cyclegan {__version__}", config.name]
         if self.step:
@@ -68,12 +68,12 @@ class Loaded:
         return "; ".join(made_by).encode("ascii", "replace").decode()
 
     def kinds_to(self, to: str | None = None) -> Kinds:
-        """Pixel formats that a translation to a target takes and gives."""
+        """Return the pixel formats that a translation to a target takes and returns."""
         source, target = (self.spec.formats[field] for field in self.spec.direction(to or self.to))
         return Kinds(source, target)
 
     def require_rgb(self, what: str, to: str | None = None) -> None:
-        """Say that this is for 8-bit RGB on both sides, unless it is."""
+        """Raise UserError unless a translation is from 8-bit RGB to 8-bit RGB."""
         if self.kinds_to(to) != USUAL:
             raise UserError(
                 f"{what}: is 8-bit RGB, and this model translates {self.kinds_to(to)}; use `cyclegan translate`"
@@ -81,16 +81,16 @@ class Loaded:
 
     @property
     def step(self) -> int:
-        """How many steps it was trained."""
+        """Number of training steps."""
         return self.about["step"]
 
     @property
     def to(self) -> str:
-        """The target where none is named: the first."""
+        """Default target: the first."""
         return self.targets[0]
 
     def translator(self, to: str | None = None) -> Translator:
-        """What translates to a side; for images on any device."""
+        """Return the translator to a target; it takes images on any device."""
         if not self.translators:
             raise UserError("this method paints after an example; give one with --style picture.jpg")
         side = self.to if to is None else to
@@ -102,13 +102,13 @@ class Loaded:
         return self.translators[side]
 
     def after(self, *styles: Float[Tensor, "1 3 _ _"]) -> "Loaded":
-        """The same method, painting after other examples."""
+        """Return a copy of the model that stylizes after other examples."""
         if self.stylizer is None:
             raise UserError(f"style: this model has learned to translate to {self.to}; it takes no style image")
         return replace(self, translators={self.to: self.stylizer.bind(*styles)})
 
     def mixed(self, weights: Mapping[str, float], masks: Masks | None = None) -> "Loaded":
-        """A copy whose one target is a mixture; see cyclegan.protocols.Mixes."""
+        """Return a copy whose one target is a mixture; see cyclegan.protocols.Mixes."""
         if self.mixer is None:
             raise UserError("--to: this model mixes no targets; name one of them")
         for target in weights:
@@ -120,10 +120,11 @@ class Loaded:
     @overload
     def __call__(self, picture: Tensor, to: str | None = None) -> Tensor: ...
     def __call__(self, picture: str | Path | Image.Image | Tensor, to: str | None = None) -> Image.Image | Tensor:
-        """A file or a Pillow image → an upright RGB one; a tensor → one of its size, type and device.
+        """Translate an image: a file or a Pillow image to an upright RGB image, a tensor to a tensor.
 
-        The color profile is in its `info`. PNG and TIFF are saved with it; of other formats Pillow wants it once more:
-        `painted.save("painted.jpg", icc_profile=painted.info.get("icc_profile"))`.
+        The resulting tensor has the size, type and device of the input. The color profile of an image is in
+        its `info`. PNG and TIFF files are saved with it; for other formats Pillow needs it as an argument:
+        `translated.save("translated.jpg", icc_profile=translated.info.get("icc_profile"))`.
         """
         translate = self.translator(to).translate
         if isinstance(picture, Tensor):
@@ -140,7 +141,10 @@ class Loaded:
 
 
 def _as_batch(picture: Tensor, channels: int) -> AnyImages:
-    """(n, c, h, w) or (c, h, w) → (n, c, h, w); refuses what is no image in [-1, 1]."""
+    """Return (n, c, h, w) or (c, h, w) images as (n, c, h, w); refuse tensors that are not in [-1, 1].
+
+    Tensors of other shapes or of integer types are refused, too.
+    """
     shape = tuple(picture.shape)
     if len(shape) not in (3, 4) or shape[-3] != channels or 0 in shape or not picture.is_floating_point():
         raise UserError(
@@ -153,7 +157,7 @@ def _as_batch(picture: Tensor, channels: int) -> AnyImages:
 
 
 def _as_array(picture: Path | Image.Image) -> np.ndarray:
-    """uint8 (h, w, 3), upright."""
+    """Return an image as uint8 (h, w, 3), upright."""
     if isinstance(picture, Image.Image):
         return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
     return read_picture(picture)

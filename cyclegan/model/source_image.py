@@ -1,12 +1,15 @@
-"""An image to be translated, with what its translation takes over from it.
+"""An image to be translated, with the properties that its translation takes over from it.
 
-Type and range  Those of the side that is translated to. Of a side of 8 or 16 bits a channel, the translation has 16
-                where the source or the side has them and the format has room, else 8; other types are the side's.
-Taken over      Size; alpha, where side and format have it; resolution; the color profile, where it fits the channels
-                (one for greys or inks says nothing of RGB). Orientation is applied.
-Alpha           The network sees the colors laid on white, x = a c + (1 - a), with white as 1. Its translation G(x) gets
-                the color c' for which a c' + (1 - a) = G(x), clipped; computed as c + (G(x) - x) / a, so that a
-                translation of strength 0 gives back the source exactly. Where a = 0 the color of the source stays.
+Type and range  Those of the target domain. If the target domain has 8 or 16 bits a channel, the translation
+                has 16 where the source or the target domain has 16 and the file format supports them, and 8
+                otherwise. Other types are those of the target domain.
+Taken over      Size; alpha, where the target domain and the format support it; resolution; the color profile,
+                where it fits the channels (a profile for gray or CMYK does not apply to RGB). Orientation is
+                applied.
+Alpha           The network takes the colors laid on white, x = a c + (1 - a), with white as 1. Its
+                translation G(x) gets the color c' for which a c' + (1 - a) = G(x), clipped. It is computed as
+                c + (G(x) - x) / a, so that a translation of strength 0 returns the source exactly. Where
+                a = 0 the color of the source stays.
 """
 
 from dataclasses import dataclass
@@ -25,7 +28,7 @@ from cyclegan.protocols import AnyImages
 
 
 class Kinds(NamedTuple):
-    """Of a translation."""
+    """Pixel formats of the source and the target of a translation."""
 
     source: Kind = RGB
     target: Kind = RGB
@@ -35,18 +38,18 @@ class Kinds(NamedTuple):
         return f"{self.source} to {self.target}"
 
     def with_bits(self, bits: int | None) -> "Kinds":
-        """The same with so many bits a channel, where these can be chosen."""
+        """Return a copy with this number of bits a channel; refuse where it cannot be chosen."""
         if bits is not None and self.target.range is not None:
             raise UserError(f"--bits: this model gives {self.target}, whatever the source; leave --bits out")
         return self._replace(bits=bits)
 
     def require_mixture(self, strength: float) -> None:
-        """Say where there is nothing between a picture and its translation."""
+        """Refuse a partial strength where an image and its translation cannot be mixed."""
         if strength != 1 and self.source.channels != self.target.channels:
             raise UserError(f"--strength: of {self} there is no mixture; leave --strength out")
 
     def written(self, type: str) -> Kind:
-        """The kind of the translation of a file whose values have a type."""
+        """Return the kind of the translation of a file whose values have this type."""
         if self.bits is not None:
             return self.target.like(f"uint{self.bits}")
         deep = "uint16" in (type, self.target.type)
@@ -58,7 +61,7 @@ USUAL = Kinds()
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Original:
-    """What has been read of a file."""
+    """Image read from a file."""
 
     image: AnyImages  # (1, c, h, w) in [-1, 1], laid on white
     raster: Raster  # straight colors and alpha
@@ -66,36 +69,39 @@ class Original:
 
 
 def read_original(path: Path, kind: Kind = RGB, content: bytes | None = None, longest: int | None = None) -> Original:
-    """A file of a kind; `content` as in `read_raster`.
+    """Read a file of a kind; `content` as in `read_raster`.
 
-    longest  Reduce 8- and 16-bit colors and greys to 8 bits and to at most so many pixels on the longer side.
+    longest  Reduce 8- and 16-bit colors and grays to 8 bits and to at most so many pixels on the longer side.
     """
     raster = read_raster(path, kind, content)
     return original_of(raster if longest is None else reduced(raster, longest), kind)
 
 
 def original_of(raster: Raster, kind: Kind = RGB) -> Original:
-    """A raster of a kind, to be translated."""
+    """Prepare a raster of a kind for translation."""
     return Original(image=from_raster(raster, kind), raster=raster, kind=kind)
 
 
 def finish(image: AnyImages, original: Original, kind: Kind = RGB) -> Raster:
-    """The translation (1, c, h, w) of an original as a raster of a kind, with straight colors, alpha and tags."""
+    """Return the translation (1, c, h, w) as a raster of a kind.
+
+    It has straight colors, and the alpha and the tags of the original.
+    """
     values = to_values(_without_white(image.detach().float().cpu(), original), kind)
     return Raster(values=values, alpha=original.raster.alpha, tags=original.raster.tags)
 
 
 def write_like(path: Path, image: AnyImages, original: Original, kinds: Kinds, about: str) -> list[str]:
-    """Write the translation of an original; returns what is lost, as the format has no room for it."""
+    """Write the translation of an original; return what the file format cannot store of it."""
     raster, lost = raster_like(path.suffix, image, original, kinds)
     write_raster(path, raster, about)
     return lost
 
 
 def raster_like(suffix: str, image: AnyImages, original: Original, kinds: Kinds) -> tuple[Raster, list[str]]:
-    """The translation of an original for a format, and what is lost, as the format has no room for it.
+    """Return the translation of an original for a file format, and what the format cannot store of it.
 
-    A name without room for 16 bits, as .jpg, gets the type of the side.
+    A file format that cannot store 16 bits, such as .jpg, gets the type of the target domain.
     """
     wanted = kinds.written(original.raster.values.dtype.name)
     kind = wanted if holds(suffix, wanted) else kinds.target
@@ -109,12 +115,12 @@ def raster_like(suffix: str, image: AnyImages, original: Original, kinds: Kinds)
 
 
 def _without_white(image: AnyImages, original: Original) -> AnyImages:
-    """The straight colors of what was laid on white; see the module."""
+    """Return the straight colors of an image that was laid on white; see the module docstring."""
     if original.raster.alpha is None:
         return image
     a = opacity(original.raster.alpha)
     seen, color = original.image, from_values(original.raster.values, original.kind)
-    if image.shape != seen.shape:  # of another number of channels, for which white is all that the source tells
+    if image.shape != seen.shape:  # another number of channels: only the white background is known
         seen = color = torch.ones_like(image)
     changed = color + (image - seen) / a.clamp(min=torch.finfo(a.dtype).tiny)
     return torch.where(a == 1, image, torch.where(a == 0, color, changed))

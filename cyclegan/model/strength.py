@@ -1,14 +1,14 @@
-"""How much of a translation: 1 is the whole of it, 0 the picture itself.
+"""Strength of a translation: 1 is the whole translation, 0 the original image.
 
-Computes   (1 − s) x + s G(x), pixel by pixel, as the opacity of a layer does in a picture editor. It is exact at both
-           ends, the distance to the source grows in proportion to s, and it works for every checkpoint.
-Instead    of scaling by s what a generator with `start: identity` adds before its tanh: as tanh(s d + atanh x) is
-           tanh((1 − s) atanh x + s atanh G(x)), that is a blend of the same two pixels too, on a bent way, and moves no
-           edge that the straight one does not. Blending the weights needs a generator that copies, which nobody has
-           trained.
-Differs    for AdaIN, which has a strength of its own: its α (Eq. 14 there) is multiplied by s. At 0 it copies a picture
-           through encoder and decoder, which is not the picture to the bit.
-Shows      both pictures where the translation has moved an edge; CycleGAN mostly leaves edges where they are.
+Computes   (1 − s) x + s G(x), pixel by pixel, like the opacity of a layer in an image editor. It is exact at
+           both ends, the distance to the source is proportional to s, and it works for every checkpoint.
+Rejected   Scaling by s the term d that a generator with `start: identity` adds before its tanh: because
+           tanh(s d + atanh x) is tanh((1 − s) atanh x + s atanh G(x)), this is also a blend of the same two
+           pixels, along a curve, and moves no edge that the linear blend leaves in place. Also rejected:
+           blending the weights, which needs a generator trained to copy its input; there is none.
+Differs    for AdaIN, which has a strength of its own: its α (Eq. 14 there) is multiplied by s. At 0 it copies
+           an image through encoder and decoder, which does not return the exact image.
+Shows      both images where the translation has moved an edge; CycleGAN mostly leaves edges in place.
 """
 
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ from cyclegan.protocols import AnyImages, Scales, Translator, Watchable
 
 @dataclass(frozen=True)
 class Blended:
-    """A Translator at part of its strength."""
+    """Translator that runs another one at part of its strength."""
 
     whole: Translator
     strength: float
 
     def translate(self, images: AnyImages) -> AnyImages:
-        """(n, 3, h, w) → (n, 3, h, w)."""
+        """Translate (n, 3, h, w) images and blend the result with them."""
         return blend(images, self.whole.translate(images), self.strength)
 
 
 def at_strength(translator: Translator, strength: float) -> Translator:
-    """The translator itself at 1; below, what does less, down to nothing at 0."""
+    """Return the translator itself at strength 1, and a weaker one below, without any effect at 0."""
     if not 0 <= strength <= 1:
         raise UserError(f"strength: {strength:g} does not lie in 0…1, from the picture itself to the whole translation")
     if strength == 1:

@@ -1,4 +1,4 @@
-"""Forms with files: what clients get wrong in them, accepted or refused in one sentence with its remedy."""
+"""Handling of mistakes in forms with files: accept them, or refuse them in one sentence with a remedy."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,19 @@ NAMED_ELSEWHERE = re.compile(  # the parameter filename* (RFC 5987), within the 
 
 
 class FieldError(UserError):
-    """A field that is missing, given twice, or not one of the form."""
+    """Error for a field that is missing, given twice, or not part of the form."""
 
 
 def name_files(body: bytes) -> bytes:
-    """Give a plain name to files that have one as filename* only, which form parsers take for text.
+    """Give a plain name to files that only have a filename*, which form parsers take for text.
 
-    RFC 7578 forbids filename*, and clients send it all the same, for names that are not ASCII. No name is looked at.
+    RFC 7578 forbids filename*, but clients send it for names that are not ASCII. The names are never used.
     """
     return NAMED_ELSEWHERE.sub(rb'\1filename="upload"', body) if b"filename*" in body.lower() else body
 
 
 def require_fields(form: FormData, known: Sequence[str]) -> None:
-    """Refuse fields that are not known, and those that are given more than once. Raises FieldError."""
+    """Refuse fields that are unknown or given more than once. Raises FieldError."""
     for name in form:
         if name not in known:
             likely = get_close_matches(name.lower(), known, n=1)
@@ -39,17 +39,17 @@ def require_fields(form: FormData, known: Sequence[str]) -> None:
 
 
 def is_blank(file: UploadFile) -> bool:
-    """Whether nobody chose a file, which browsers send as one without name and content."""
+    """Return whether no file was chosen; browsers then send one without name and content."""
     return not file.filename and not file.size
 
 
 def invalid_field(error: Mapping[str, Any]) -> str:
-    """The sentence for an error of pydantic."""
+    """Return the sentence that explains a pydantic error."""
     name, bounds = error["loc"][-1], error.get("ctx", {})
     match error["type"]:
         case "missing":
             return f"{name}: is missing; send it as a file of a form (multipart/form-data), {EXAMPLE}"
-        case "value_error":  # text, where a file is expected
+        case "value_error":  # text in place of a file
             return f"{name}: is text; send it as a file, with a filename in its part, {EXAMPLE}"
         case "string_too_long":
             return f"{name}: has more than {bounds['max_length']} characters; /api/models lists what can be given"
@@ -59,5 +59,5 @@ def invalid_field(error: Mapping[str, Any]) -> str:
 
 
 def _short(text: str) -> str:
-    """Text of a client as far as a message repeats it: its first printable characters."""
+    """Return the part of a client's text that a message repeats: its first printable characters."""
     return "".join(filter(str.isprintable, text))[:40]

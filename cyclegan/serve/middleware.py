@@ -1,11 +1,14 @@
-"""What stands between the network and the application: who may ask, how much, how slowly, and how many at a time.
+"""Middleware between the network and the application: limits on hosts, request sizes, waiting times and load.
 
-Host       must be one of ours: a page of another site that has had its name point here (DNS rebinding) says its own.
-Origin     of what changes or computes something must be ours; without one it is no browser, or no other site's page.
-Allowed    names (--allow-host) are ours as well, in both headers, with any port, by http or https: those of proxies.
+Host       must be a name of this server. A page of another site whose name was made to resolve to this
+           server (DNS rebinding) sends its own name.
+Origin     of requests that change or compute something must be this server's. Requests without one do not
+           come from a browser, or not from a page of another site.
+Allowed    names (--allow-host) count as names of this server in both headers, with any port, by http or
+           https. They are meant for proxies.
 HEAD       is answered as GET is, without the body.
-Body       is counted while it is read, and not waited for too long; only then the application hears of the request.
-Line       a place in it is taken before the body is read, so that a flood costs no memory.
+Body       is counted while it is read, with a time limit; the application is called only after that.
+Queue      A place is taken before the body is read, so that a flood of requests uses no memory.
 """
 
 import asyncio
@@ -24,9 +27,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cyclegan.errors import UserError
 from cyclegan.serve.forms import name_files
 
-MAX_BODY = 20 * 1024 * 1024  # bytes of a request, all its pictures together
-PLACES = 8  # in line, the one that is computed included
-PATIENCE = 60  # seconds for a body
+MAX_BODY = 20 * 1024 * 1024  # bytes of a request, with all its images
+PLACES = 8  # in the queue, including the request being computed
+PATIENCE = 60  # seconds to wait for a body
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 WEB = ("http", "https")
 PLAIN = re.compile(r"[a-z0-9._*:-]{1,253}")  # a host name, an address, or a pattern of names
@@ -40,14 +43,17 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Hosts:
-    """The names under which a server bound to an address may be addressed; with any port, as there may be a tunnel."""
+    """Names that requests to a server bound to an address may use.
+
+    Any port is accepted, because there may be a tunnel.
+    """
 
     bound: str
     allowed: tuple[str, ...] = ()  # more names, as `allowed_host` returns them
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can ask."""
+        """True if only this machine can send requests."""
         return self.bound in LOOPBACK and not self.allowed
 
     def __contains__(self, host: str) -> bool:
@@ -60,22 +66,25 @@ class Hosts:
         return name in own or (self.bound in ("0.0.0.0", "::") and _is_address(name))
 
     def allows(self, name: str) -> bool:
-        """Whether a name is one of the allowed ones, in which * stands for any characters."""
+        """Return whether a name is one of the allowed ones, in which * stands for any characters."""
         return any(fnmatchcase(name, pattern) for pattern in self.allowed)
 
     def accept_origin(self, origin: str, host: str) -> bool:
-        """Whether a page of this origin may ask the server that it addresses as `host`."""
+        """Return whether a page of this origin may send requests to the server addressed as `host`."""
         url = urlsplit(origin)
         return url.netloc == host or "*" in self.allowed or (url.scheme in WEB and self.allows(url.hostname or ""))
 
 
 def host_name(host: str) -> str:
-    """The lower-case name in a Host header, without its port; empty for what is malformed."""
+    """Return the lower-case name in a Host header, without its port; an empty string if it is malformed."""
     return (urlsplit(f"//{host}").hostname or "").removesuffix(".") if host.isprintable() else ""
 
 
 def allowed_host(text: str) -> str:
-    """The name in an --allow-host, which may be an address with https:// and a port; raises UserError for others."""
+    """Return the name in an --allow-host, which may be an address with https:// and a port.
+
+    Raises UserError for anything else.
+    """
     try:
         name = host_name(text.split("://", 1)[-1])
         name = name if name.isascii() else name.encode("idna").decode("ascii")
@@ -88,14 +97,14 @@ def allowed_host(text: str) -> str:
 
 @dataclass
 class Guard:
-    """An application, guarded."""
+    """ASGI application that checks requests before it passes them to another."""
 
     app: ASGIApp
     hosts: Hosts
     places: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or let the application answer."""
+        """Refuse a request, or pass it to the application."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
 
@@ -117,7 +126,7 @@ class Guard:
             self.places += 1
 
     async def _heard(self, headers: Headers, receive: Receive) -> tuple[ASGIApp, Receive]:
-        """Who is to answer, and the body that was read."""
+        """Read the body; return the application that answers, and the body for it to read."""
         body = bytearray()
         try:
             async with asyncio.timeout(PATIENCE):
@@ -157,23 +166,23 @@ CUT_OFF = "the request was cut off, or is not a form of the boundary it names; s
 
 
 def failure(status: int, why: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """One line of JSON."""
+    """Return a response with one line of JSON."""
     return JSONResponse({"error": why}, status, {**({"Retry-After": "60"} if status == 503 else {}), **(headers or {})})
 
 
 def _remedy(host: str) -> str:
-    """How to have a host accepted, if it has a plain name."""
+    """Describe how to have a host accepted, if it has a plain name."""
     name = host_name(host)
     return f"; if {name} is a proxy of it, start it with --allow-host {name}" if _is_plain(name) else ""
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name can be repeated in a message, and given to --allow-host."""
+    """Return whether a name can be repeated in a message, and passed to --allow-host."""
     return PLAIN.fullmatch(name) is not None and "*" not in name
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """First the whole body, then what else comes, which is at most the news that nobody waits any more."""
+    """Return a `receive` that gives the whole body, then later messages, such as a disconnect."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_again() -> Message:
@@ -183,7 +192,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _is_address(name: str) -> bool:
-    """An IP address, for which there is no name to be rebound."""
+    """Return whether a name is an IP address, which DNS rebinding cannot use."""
     try:
         ip_address(name)
     except ValueError:

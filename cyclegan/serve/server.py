@@ -1,14 +1,15 @@
-"""`cyclegan serve`: one page, its API, and a document that describes them. Nothing comes from any other machine.
+"""Server of `cyclegan serve`: one page, its API, and an OpenAPI document. Everything comes from this machine.
 
-GET  /                    the page, which may load nothing but what this server answers (its Content-Security-Policy)
-GET  /api/models          names, directions and whether an example of the style is wanted
+GET  /                    the page, which may load only from this server (its Content-Security-Policy)
+GET  /api/models          names, directions and whether a style image is required
 GET  /api/examples        names of images to try; /api/examples/<name> is one of them
-GET  /api/styles          the same of styles, where a model takes one
+GET  /api/styles          the same for style images, where a model takes one
 POST /api/translate       multipart: picture, and optionally style, model, to, strength → image/png, X-Note
-GET  /openapi.json        all this in OpenAPI's terms
+GET  /openapi.json        description of these addresses in OpenAPI format
 
-Every refusal is {"error": "one sentence"} with a status of 4xx, or 503 for "later"; what went wrong inside is in the
-log of the server only. One picture is computed at a time, the others wait in line (see guard.py).
+Every refusal is {"error": "one sentence"} with a status of 4xx, or 503 for "later"; details of internal
+errors go only to the log of the server. One image is computed at a time, the others wait in a queue (see
+middleware.py).
 """
 
 import asyncio
@@ -37,20 +38,20 @@ from cyclegan.serve.forms import EXAMPLE, FieldError, invalid_field, is_blank, r
 from cyclegan.serve.middleware import PLACES, Guard, Hosts, failure
 from cyclegan.serve.service import Order, Result, Studio, TooLongError, UnknownNameError
 
-PAGE = Path(__file__).with_name("page.html")  # beside it page.css and page.js, which go into it
+PAGE = Path(__file__).with_name("page.html")  # page.css and page.js beside it are inserted
 FIELDS = ("picture", "style", "model", "to", "strength")
 STATUS = {UnknownNameError: 404, FieldError: 422, NoSpaceError: 503, TooLongError: 503}  # of other UserErrors: 400
 
 
 class Direction(BaseModel):
-    """From a side to the other, by their names."""
+    """Direction of a translation, by the names of its two domains."""
 
     from_: str = Field(alias="from")
     to: str
 
 
 class Model(BaseModel):
-    """What is to be known of a model to ask for it."""
+    """Facts about a model that a request needs."""
 
     name: str
     directions: list[Direction] = Field(description="the first is the default")
@@ -59,7 +60,7 @@ class Model(BaseModel):
 
 
 class Failure(BaseModel):
-    """Why not."""
+    """Reason for a refusal."""
 
     error: str
 
@@ -79,7 +80,7 @@ FAILURES: dict[int | str, dict[str, Any]] = {
 }
 EVERYWHERE: dict[int | str, dict[str, Any]] = {status: FAILURES[status] for status in (400, 403, 500)}
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "The picture"}}
-NOTE = "X-Note"  # the header that says what of an upload is not in the result
+NOTE = "X-Note"  # header that lists what the result lacks of the upload
 NOTED = {
     "schema": {"type": "string"},
     "description": "what of the upload is not in the result, as 'reduced from 4000x3000 to 1024x768'; absent if all is",
@@ -88,12 +89,12 @@ TRANSLATED: dict[int | str, dict[str, Any]] = {200: {**PNG[200], "headers": {NOT
 
 
 def application(studio: Studio, hosts: Hosts, places: int = PLACES) -> Guard:
-    """The page and the routes, guarded."""
+    """Build the page and the routes, with the checks of the middleware."""
     app = FastAPI(
         title="cyclegan",
         version=__version__,
         responses=EVERYWHERE,
-        docs_url=None,  # which load from elsewhere
+        docs_url=None,  # these pages load scripts from other servers
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -114,7 +115,7 @@ def _show_page(app: FastAPI) -> None:
 
 
 def _list_what_there_is(app: FastAPI, studio: Studio) -> None:
-    """Models, and pictures to try."""
+    """Add the routes that list models and images to try."""
 
     @app.get("/api/models", summary="What can be asked for")
     async def models() -> list[Model]:
@@ -125,7 +126,7 @@ def _list_what_there_is(app: FastAPI, studio: Studio) -> None:
 
 
 def _offer(app: FastAPI, plural: str, singular: str, images: Mapping[str, bytes]) -> None:
-    """Images to try, by name."""
+    """Add the routes of images to try, by name."""
 
     @app.get(f"/api/{plural}", summary=f"Names of {plural} to try", operation_id=f"list_{plural}")
     async def names() -> list[str]:
@@ -145,7 +146,7 @@ def _offer(app: FastAPI, plural: str, singular: str, images: Mapping[str, bytes]
 
 
 def _translate(app: FastAPI, studio: Studio) -> None:
-    """One picture at a time."""
+    """Add the route that translates, one image at a time."""
     one_at_a_time = ThreadPoolExecutor(1, "painting")
 
     @app.post("/api/translate", summary="Translate a picture", responses=TRANSLATED | FAILURES, response_class=Response)
@@ -170,7 +171,7 @@ def _translate(app: FastAPI, studio: Studio) -> None:
 
 
 def _answer_mistakes(app: FastAPI) -> None:
-    """In one line of JSON, whoever made them."""
+    """Answer errors of clients and of the server with one line of JSON."""
 
     @app.exception_handler(UserError)
     async def _(_: Request, error: UserError) -> JSONResponse:
@@ -199,13 +200,13 @@ def _answer_mistakes(app: FastAPI) -> None:
 
 
 def _allowed(error: HTTPException) -> str:
-    """The methods of an address, from the headers of the framework's 405; HEAD goes with GET."""
+    """Return the methods of an address, from the headers of the framework's 405; HEAD is added to GET."""
     methods = set((error.headers or {})["Allow"].split(", "))
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 async def painted(studio: Studio, order: Order, request: Request, executor: Executor) -> Result:
-    """In its turn, unless whoever asked has left."""
+    """Translate an image when its turn comes; give up if the client has disconnected."""
     gone = Event()
 
     def in_turn() -> Result:
@@ -216,7 +217,7 @@ async def painted(studio: Studio, order: Order, request: Request, executor: Exec
     painting: asyncio.Future[Any] = asyncio.get_running_loop().run_in_executor(executor, in_turn)
     leaving: asyncio.Future[Any] = asyncio.ensure_future(
         request.receive()
-    )  # the body is read: what comes next is a farewell
+    )  # the body has been read, so the next message is a disconnect
     try:
         await asyncio.wait({painting, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not painting.done():
@@ -228,7 +229,7 @@ async def painted(studio: Studio, order: Order, request: Request, executor: Exec
 
 
 def whole_page() -> str:
-    """The page with its style sheet and its script in it."""
+    """Return the page with its style sheet and its script inserted."""
     page = PAGE.read_text(encoding="utf-8")
     for tag, suffix in (("style", ".css"), ("script", ".js")):
         text = PAGE.with_suffix(suffix).read_text(encoding="utf-8")
@@ -237,7 +238,7 @@ def whole_page() -> str:
 
 
 def content_security_policy(page: str) -> str:
-    """Nothing but the script and the style of the page, pictures of this server and of the reader."""
+    """Return a policy that permits the page's own script and style, and images of the server and reader."""
     hashes = {
         tag: " ".join(
             f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
@@ -252,7 +253,7 @@ def content_security_policy(page: str) -> str:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound; port 0 takes any free one."""
+    """Open a listening socket; port 0 selects any free port."""
     if not 0 <= port <= 65535:
         raise UserError(f"--port: {port}; give 0 to 65535")
     try:
@@ -263,13 +264,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """It ends by Ctrl-C; a picture that takes its time is given up then, and so is the line."""
+    """Server that ends on Ctrl-C, where a slow image and all waiting ones are given up."""
 
     def __init__(self, studio: Studio, hosts: Hosts, places: int = PLACES) -> None:
         self.closing = studio.closing
         config = uvicorn.Config(
             application(studio, hosts, places),
-            http="h11",  # which reads what a refused request still sends, so that the refusal arrives
+            http="h11",  # reads the rest of a refused request, so that the refusal arrives
             ws="none",
             lifespan="off",
             log_level="warning",
@@ -281,6 +282,6 @@ class Server(uvicorn.Server):
         super().__init__(config)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal has come."""
+        """Handle a signal: give up the current image and shut down."""
         self.closing.set()
         super().handle_exit(sig, frame)

@@ -1,6 +1,7 @@
-"""What `cyclegan serve` does, without the web: a picture's bytes and the name of a model in, the bytes of a PNG out.
+"""Service behind `cyclegan serve`, without the web: from the bytes of an image and a model's name to a PNG.
 
-Names are looked up in dictionaries made at the start, which hold everything in memory: a request opens no file.
+Names are looked up in dictionaries that are filled at the start and hold everything in memory: a request
+opens no file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,10 +28,10 @@ from cyclegan.protocols import Translator, Watchable
 from cyclegan.serve.uploads import encode_upload, fitted, read_upload
 
 SIZE = 1024  # px of the longer side that is worked on: ten times the work of a training crop, and enough for a screen
-SECONDS = 300  # for one picture, of a method that optimizes, which looks at the clock after every step
-EXAMPLES = 24  # a page of them
-OFFERED = ("chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")  # where no folder of examples is given
-STYLES: dict[str, tuple[str, Painter | None]] = {  # where no folder of styles is given: photographs, some painted
+SECONDS = 300  # for one image, of a method that optimizes; checked after every step
+EXAMPLES = 24  # at most this many
+OFFERED = ("chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")  # if no folder of examples is given
+STYLES: dict[str, tuple[str, Painter | None]] = {  # if no folder of styles is given: photographs, some stylized
     "painting": ("astronaut.png", paint),
     "paints": ("coffee.png", palette),
     "stars": ("hubble_deep_field.jpg", None),
@@ -42,16 +43,16 @@ STYLE_SIDE = 384  # px of the shorter side of these
 
 
 class UnknownNameError(UserError):
-    """A model or an example that is not offered."""
+    """Error for a model or an example that is not offered."""
 
 
 class TooLongError(UserError):
-    """Nobody waits that long for a picture, or nobody waits at all any more."""
+    """Error for an image that takes too long, or whose client is no longer waiting."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What somebody wants painted."""
+    """Request for a translation."""
 
     picture: bytes  # the content of a file
     style: bytes | None = None
@@ -65,18 +66,18 @@ class Result:
     """A translated image."""
 
     content: bytes  # of a PNG file
-    note: str = ""  # what of the upload is not in it, in ASCII; empty if all is
+    note: str = ""  # what it lacks of the upload, in ASCII; empty if nothing
 
 
 @dataclass(frozen=True, kw_only=True)
 class Studio:
-    """Models and examples under the names by which they are asked for."""
+    """Models and examples, under the names used in requests."""
 
     models: Mapping[str, Loaded]
     examples: Mapping[str, bytes]  # PNG
     styles: Mapping[str, bytes] = field(default_factory=dict)  # PNG
     size: int = SIZE  # px
-    closing: Event = field(default_factory=Event)  # whether whatever is being painted is to be given up
+    closing: Event = field(default_factory=Event)  # set when translations in progress are to be given up
     device: torch.device = field(default_factory=lambda: choose_device("auto"))
 
     def __post_init__(self) -> None:
@@ -84,7 +85,7 @@ class Studio:
             loaded.require_rgb(name)
 
     def describe(self) -> list[dict[str, Any]]:
-        """Every model: its name, its directions, whether it wants a style, and what made it."""
+        """Describe every model: its name, its directions, whether it takes a style image, its signature."""
         return [
             {
                 "name": name,
@@ -96,10 +97,13 @@ class Studio:
         ]
 
     def paint(self, order: Order, gone: Event) -> Result:
-        """Translate a picture, in its colors, into a PNG that says what made it; given up once `gone` is set."""
+        """Translate an image, in its colors, into a PNG with the model's signature.
+
+        Raises TooLongError once `gone` is set.
+        """
         model, upload = self._model(order.model), read_upload("picture", order.picture, self.size)
         image = upload.original.image.to(self.device)
-        if order.strength > 0:  # without any, the answer is the picture as it would be worked on
+        if order.strength > 0:  # at strength 0 the answer is the image as the model would receive it
             whole = self._styled(model, order.style).translator(order.to)
             translator = self._given_up(at_strength(whole, order.strength), gone)
             with enough_memory(lambda: "picture: needs more memory than there is; serve with a smaller --size"):
@@ -121,7 +125,10 @@ class Studio:
         return model
 
     def _given_up(self, translator: Translator, gone: Event) -> Translator:
-        """One that optimizes looks at the clock; the others are done in seconds."""
+        """Give up a slow translation: check the clock at every step of one that optimizes.
+
+        The other translators need only seconds.
+        """
         until = monotonic() + SECONDS
 
         def look(_: Any) -> None:
@@ -134,7 +141,7 @@ class Studio:
 
 
 def named(paths: Sequence[Path]) -> dict[str, Path]:
-    """Each under as many of the last parts of its path as it takes to tell all apart, at least two."""
+    """Name each path by the last parts of it: as many as make all names differ, at least two."""
     parts = [(path.with_suffix("") if path.is_file() else path).absolute().parts[1:] for path in paths]
     for depth in range(2, max(map(len, parts)) + 2):
         names = ["/".join(part[-depth:]) for part in parts]
@@ -144,7 +151,7 @@ def named(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def read_examples(folder: Path | None, size: int = SIZE) -> dict[str, bytes]:
-    """The first pictures below a folder, or photographs that come with scikit-image, as PNG."""
+    """Read the first images below a folder, or photographs that come with scikit-image, as PNG."""
     if folder is None:
         return {Path(name).stem: encode_picture(open_photograph(name, PHOTOGRAPHS[name])) for name in OFFERED}
     paths = find_images(folder)[:EXAMPLES]
@@ -157,7 +164,10 @@ def read_examples(folder: Path | None, size: int = SIZE) -> dict[str, bytes]:
 
 
 def read_styles(folder: Path | None, size: int = SIZE) -> dict[str, bytes]:
-    """The first pictures below a folder, or paintings and textures made of images of scikit-image, as PNG."""
+    """Read the first images below a folder as PNG.
+
+    Without a folder, return paintings and textures made from images of scikit-image.
+    """
     return _offered() if folder is None else read_examples(folder, size)
 
 
@@ -172,5 +182,5 @@ def _offered() -> dict[str, bytes]:
 
 
 def _directions(loaded: Loaded) -> list[tuple[str, str]]:
-    """(from, to) for each target, the default first."""
+    """Return (from, to) for each target, the default first."""
     return [(loaded.source(target), target) for target in loaded.targets]

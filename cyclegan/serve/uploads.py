@@ -1,9 +1,9 @@
 """Uploaded files as images of a bounded size, and results as PNG files.
 
-Size       The longer side is at most `size`; a thin image keeps a shorter side of up to LEAST pixels, its longer side
-           being at most size² / LEAST. The aspect is kept.
-Type       8 bits a channel. Alpha, color profile and resolution stay, as in cyclegan.model.source_image.
-Note       Whatever of a file is left out is said: pixels, bits, further frames or pages.
+Size       The longer side is at most `size`. A thin image keeps a shorter side of up to LEAST pixels, with a
+           longer side of at most size² / LEAST. The aspect ratio is kept.
+Type       8 bits a channel. Alpha, color profile and resolution are kept, as in cyclegan.model.source_image.
+Note       Everything left out of the result is listed: pixels, bits, further frames or pages.
 """
 
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ LEAST = 64  # px of the shorter side, below which no image is reduced
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Upload:
-    """An image to be translated."""
+    """An uploaded image to be translated."""
 
     original: Original
     note: str  # in ASCII; empty if the image is all that the file holds
 
 
 def read_upload(name: str, content: bytes, size: int) -> Upload:
-    """An image from the bytes of a file; `name` is the one in error messages. Raises UserError."""
+    """Read an image from the bytes of a file; error messages use `name`. Raises UserError."""
     if not content:
         raise UserError(f"{name}: is empty; send the content of an image file")
     stored = read_raster(Path(name), RGB, content)
@@ -41,7 +41,7 @@ def read_upload(name: str, content: bytes, size: int) -> Upload:
 
 
 def encode_upload(image: Images, upload: Upload, about: str) -> bytes:
-    """The content of a PNG file of a translation, with the alpha and in the colors of what was uploaded."""
+    """Return the content of a PNG file of a translation, with the alpha and the colors of the upload."""
     return encode_raster(finish(image, upload.original), about)
 
 
@@ -52,7 +52,7 @@ def fitted(raster: Raster, size: int) -> Raster:
 
 
 def fitted_shape(height: int, width: int, size: int) -> tuple[int, int]:
-    """The height and the width of an image that is reduced to a size."""
+    """Return the height and the width of an image that is reduced to a size."""
     shorter, longer = sorted((height, width))
     least = min(LEAST, size)
     scale = min(1, max(size / longer, least / shorter), size * size / least / longer)

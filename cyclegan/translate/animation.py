@@ -1,9 +1,10 @@
-"""Animations and TIFF files of several pages → translated ones, frame by frame and page by page.
+"""Translation of animations frame by frame, and of TIFF files with several pages page by page.
 
-Animations  are treated as films are: the statistics of norms are fixed, taken from frames of the whole animation, so
-            that it does not flicker. Durations, loops, size and transparency are those of the source.
-Pages       are translated like files of their own, with their sizes, types, profiles and resolutions.
-Whole       or not at all: a file that turns out damaged leaves nothing.
+Animations  are treated like videos: the statistics of the norms are fixed, taken from frames of the whole
+            animation, so that the result does not flicker. Durations, loops, size and transparency are those
+            of the source.
+Pages       are translated like separate files, each with its own size, type, profile and resolution.
+Whole       files only: if a file turns out to be damaged, no result is left behind.
 """
 
 import os
@@ -30,14 +31,17 @@ from cyclegan.translate.video import evenly, steadied
 
 
 def divide(planned: Mapping[Path, Path], kind: Kind) -> tuple[dict[Path, Path], dict[Path, Path], Report]:
-    """Target -> source of still images and of what has several frames or pages; the others cannot be read."""
+    """Map targets to sources, separately for still images and for files of several frames or pages.
+
+    Files that cannot be read are in the report.
+    """
     stills: dict[Path, Path] = {}
     animations: dict[Path, Path] = {}
     report = Report()
     for target, source in planned.items():
         try:
             count = count_frames(source, kind)
-        except BadPictureError as bad:  # a file of several frames with damage between them, for one
+        except BadPictureError as bad:  # for example, several frames with damage between them
             report.bad.append(bad)
             continue
         (animations if count > 1 and holds_frames(target, source) else stills)[target] = source
@@ -47,7 +51,7 @@ def divide(planned: Mapping[Path, Path], kind: Kind) -> tuple[dict[Path, Path], 
 
 
 def _losses(target: Path, source: Path, count: int) -> Iterator[str]:
-    """What is lost of several frames or pages, whatever they show."""
+    """Yield what a file of several frames or pages loses, whatever its content."""
     if not holds_frames(target, source):
         yield f"only the first of {count} images is translated, for want of room"
         return
@@ -60,10 +64,10 @@ def _losses(target: Path, source: Path, count: int) -> Iterator[str]:
 def translate_animations(
     loaded: Loaded, animations: Mapping[Path, Path], to: str | None, kinds: Kinds, how: Options
 ) -> Report:
-    """Translate source to target; a file that cannot be read is reported and does not stop the others."""
+    """Translate sources to targets; a file that cannot be read is reported and does not stop the others."""
     if how.every is not None and animations:
         raise UserError(f"--every: {next(iter(animations.values()))} has more than one frame; leave --every out")
-    report, lost = Report(), defaultdict[str, list[Path]](list)  # what -> of which files
+    report, lost = Report(), defaultdict[str, list[Path]](list)  # loss -> files that have it
     for target, source in animations.items():
         losses: dict[str, None] = {}
         try:
@@ -81,7 +85,7 @@ def translate_animations(
 
 
 def _steady(translator: Translator, source: Path, kinds: Kinds, how: Options) -> Translator:
-    """Fix the statistics of norms for the frames of an animation; pages have their own."""
+    """Fix the statistics of the norms for the frames of an animation; pages of a TIFF keep their own."""
     if is_tiff(source):
         return prepared(translator, how)
     sample = evenly(original.image for original in _originals(source, kinds))
@@ -91,7 +95,7 @@ def _steady(translator: Translator, source: Path, kinds: Kinds, how: Options) ->
 def _translated(
     translator: Translator, source: Path, target: Path, kinds: Kinds, how: Options, losses: dict[str, None]
 ) -> Iterator[Raster]:
-    """Translations in order; what is lost of them goes into `losses`."""
+    """Yield the translated frames in order; what they lose is added to `losses`."""
     with tqdm(desc=source.name, unit="frame", disable=None) as bar:
         for group in groups(_originals(source, kinds), how.batch):
             images = torch.cat([original.image for original in group])
@@ -108,7 +112,7 @@ def _originals(source: Path, kinds: Kinds) -> Iterator[Original]:
 
 
 def _write_whole(target: Path, frames: Iterable[Raster], about: str) -> None:
-    """Write under another name first."""
+    """Write the frames under another name and move the file into place once it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".partial.{target.name}")
     try:

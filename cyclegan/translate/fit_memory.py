@@ -1,4 +1,4 @@
-"""As much at once as memory holds: a batch, a picture, a tile, a smaller tile."""
+"""Translation in pieces that fit into memory: a batch, an image, a tile or a smaller tile."""
 
 import sys
 from bisect import bisect_right
@@ -18,13 +18,16 @@ from cyclegan.protocols import AnyImages, Translator
 from cyclegan.translate.memory_estimate import free, needed
 from cyclegan.translate.tiles import TiledTranslator
 
-SMALLEST = 96  # px of a side of a tile: below, overlaps are nearly all of the work
-LITTLE = 384**2  # px of pictures
-SCATTERED = 2  # tiles are of several sizes, between which the heap of glibc keeps about as much again
+SMALLEST = 96  # px of a side of a tile: below this, nearly all of the work is overlap
+LITTLE = 384**2  # px of all images of a batch, up to which memory is not checked
+SCATTERED = 2  # tiles have several sizes, for which the heap of glibc keeps about as much again
 
 
 def translate_in_memory(translator: Translator, images: AnyImages, sources: Sequence[Path]) -> AnyImages:
-    """One by one, in tiles, and in smaller ones, where there is not enough memory for more; `sources` are named."""
+    """Translate images, or when memory is short, one by one, in tiles or in smaller tiles.
+
+    Errors name the `sources`.
+    """
     if isinstance(translator, Blended):
         return blend(images, translate_in_memory(translator.whole, images, sources), translator.strength)
     tiled = _in_tiles(translator, images)
@@ -36,7 +39,10 @@ def translate_in_memory(translator: Translator, images: AnyImages, sources: Sequ
 
 
 def fitting(tiled: TiledTranslator, images: AnyImages) -> TiledTranslator:
-    """In these tiles, or those as large as free memory allows, which see the least of the picture twice."""
+    """Return the given tiles if they fit into free memory, or else the largest ones that do.
+
+    Larger tiles compute fewer pixels twice.
+    """
     there, least = free(tiled.whole.device), _smallest(tiled.whole)
     if there is None or tiled.side <= least or needed(tiled, images) <= there:
         return tiled
@@ -46,13 +52,13 @@ def fitting(tiled: TiledTranslator, images: AnyImages) -> TiledTranslator:
 
 
 def halved(tiled: TiledTranslator) -> TiledTranslator | None:
-    """In tiles of half the side; None where they would become too small."""
+    """Return tiles of half the side; None if these would be too small."""
     least = _smallest(tiled.whole)
     return replace(tiled, side=max(tiled.side // 2, least)) if tiled.side > least else None
 
 
 def _tried(translator: Translator, images: AnyImages, sources: Sequence[Path]) -> AnyImages:
-    """Where memory is full after all, one by one or in tiles of half the side."""
+    """Translate images; if memory runs out, retry one by one or in tiles of half the side."""
     height, width = images.shape[2:]
     said = f"{sources[0]}: {width}×{height} pixels need more memory than there is; make the picture smaller"
     tiled = _in_tiles(translator, images)
@@ -63,7 +69,7 @@ def _tried(translator: Translator, images: AnyImages, sources: Sequence[Path]) -
     except NoSpaceError:
         if len(images) == 1 and smaller is None:
             raise
-    # only here, where no traceback holds what the failed attempt had computed
+    # outside the handler: its traceback would keep the tensors of the failed attempt alive
     if len(images) > 1:
         return _one_by_one(translator, images, sources)
     assert smaller is not None
@@ -76,7 +82,7 @@ def _one_by_one(translator: Translator, images: AnyImages, sources: Sequence[Pat
 
 
 def _in_tiles(translator: Translator, images: AnyImages) -> TiledTranslator | None:
-    """Tiles that do the same, of a whole picture a single one; None for what cannot be cut."""
+    """Return a tiled translator, with one tile for the whole image at first; None if it cannot be tiled."""
     match translator:
         case NetworkTranslator(local=True):
             return TiledTranslator(translator, int(translator.padded(max(images.shape[2:]))))
@@ -86,12 +92,15 @@ def _in_tiles(translator: Translator, images: AnyImages) -> TiledTranslator | No
 
 
 def _smallest(whole: NetworkTranslator) -> int:
-    """The least side of a tile: a multiple of the stride."""
+    """Smallest side of a tile: a multiple of the stride."""
     return -(-SMALLEST // whole.stride) * whole.stride
 
 
 def _is_hopeless(translator: Translator, images: AnyImages) -> bool:
-    """Whether it needs more memory than is free, as far as is known; of little pictures nobody asks."""
+    """Return whether the estimated memory exceeds the free memory.
+
+    The answer is False for small images and where the free memory is unknown.
+    """
     count, _, height, width = images.shape
     if not isinstance(translator, NetworkTranslator | TiledTranslator) or count * height * width <= LITTLE:
         return False
@@ -106,5 +115,5 @@ def _is_hopeless(translator: Translator, images: AnyImages) -> bool:
 
 @cache
 def _say(line: str) -> None:
-    """Once, however many pictures or frames have this size."""
+    """Print a line once, however many images or frames have this size."""
     tqdm.write(line, file=sys.stderr)

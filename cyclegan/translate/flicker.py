@@ -1,10 +1,11 @@
-"""How much a translated film flickers.
+"""Flicker score of a translated video.
 
-Computes   mean |y_t − y_{t−1}| over all channels of the still pixels of all t, in levels of 255. x is the film and y
-           its translation, before it is encoded; a pixel of x_t is still if none of its channels has moved by more than
-           3 levels of 255 since x_{t−1}.
-Means      0: what stands still in the film stands still in its translation, as in a copy of a film that stands still.
-           A copy of any film has 3 at most. Without still pixels, as when the camera pans, there is no score.
+Computes   mean |y_t − y_{t−1}| over all channels of the still pixels of all t, in levels of 255. x is the
+           video and y its translation, before it is encoded; a pixel of x_t is still if none of its channels
+           has changed by more than 3 levels of 255 since x_{t−1}.
+Means      A score of 0: what stands still in the video stands still in its translation, as in a copy of a
+           video without motion. A copy of any video scores 3 at most. If no pixel is still, as when the
+           camera pans, there is no score.
 """
 
 import torch
@@ -16,7 +17,7 @@ STILL = 3.5 * LEVEL  # 3 levels, and what float32 adds
 
 
 class Flicker:
-    """Shown the frames and their translations in order, a batch at a time, it knows the score."""
+    """Running flicker score of batches of frames and their translations, given in order."""
 
     def __init__(self) -> None:
         self.moved = 0.0  # Σ |y_t − y_{t−1}|, each the mean of the channels
@@ -24,7 +25,7 @@ class Flicker:
         self._last: tuple[AnyImages, AnyImages] | None = None
 
     def __call__(self, images: AnyImages, translated: AnyImages) -> None:
-        """(n, 3, h, w) and the same of their translations; frames of another size begin another film."""
+        """Add frames (n, 3, h, w) and their translations; frames of another size start another video."""
         self.frames += len(images)
         if self._last and self._last[0].shape[1:] == images.shape[1:]:
             images, translated = (torch.cat(pair) for pair in zip(self._last, (images, translated), strict=True))
@@ -36,7 +37,7 @@ class Flicker:
 
     @property
     def score(self) -> float | None:
-        """In levels of 255; None where nothing stands still."""
+        """Flicker in levels of 255; None if no pixel is still."""
         return self.moved / self.still / LEVEL if self.still else None
 
     def __str__(self) -> str:

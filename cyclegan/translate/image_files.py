@@ -1,10 +1,10 @@
-"""Picture files → translated picture files: the same names, the same tree, the same sizes, every one of them.
+"""Translation of image files to files of the same names, folder tree and sizes.
 
-Type, range, profile and resolution are the source's as far as the side that is translated to has them (see
-cyclegan.model.source_image); the channels are those of that side.
+Type, range, profile and resolution are those of the source as far as the target domain has them (see
+cyclegan.model.source_image); the channels are those of the target domain.
 
-A picture that cannot be read is named in the report and does not stop the others. Nothing is written over a source.
-Every result says in its metadata what made it, and with whose weights.
+An image that cannot be read is listed in the report and does not stop the others. No source is overwritten.
+The metadata of every result records which program, and whose weights, produced it.
 """
 
 from collections import defaultdict, deque
@@ -33,16 +33,16 @@ from cyclegan.translate.options import Options
 from cyclegan.translate.output_paths import plan, snapshot_folders
 from cyclegan.translate.tiles import TiledTranslator
 
-BATCHES_AHEAD = 4  # whose pictures may wait for others of their size: few beside what a network needs for one batch
+BATCHES_AHEAD = 4  # of images waiting for others of their size: needs little memory next to the network
 
 
 @runtime_checkable
 class HasImage(Protocol):
-    """A picture or a frame on its way."""
+    """Interface of jobs that carry an image or a frame."""
 
     @property
     def image(self) -> AnyImages:
-        """(1, c, h, w)."""
+        """Image of shape (1, c, h, w)."""
         ...
 
 
@@ -51,20 +51,20 @@ Job = TypeVar("Job", bound=HasImage)
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What became of the pictures and the films."""
+    """Results of a translation: files written, files that could not be read, and notes."""
 
     done: list[Path] = field(default_factory=list)  # written
     bad: list[BadPictureError] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)  # on the films, and on what formats have no room for
+    notes: list[str] = field(default_factory=list)  # on videos, and on what formats cannot store
 
     def add(self, other: "Report") -> None:
-        """What became of others."""
+        """Append another report to this one."""
         self.done.extend(other.done)
         self.bad.extend(other.bad)
         self.notes.extend(other.notes)
 
     def in_order(self, planned: Iterable[Path]) -> "Report":
-        """Sort what is done by the order of the targets."""
+        """Sort the written files by the order of the targets."""
         place = {target: number for number, target in enumerate(planned)}
         self.done.sort(key=place.__getitem__)
         return self
@@ -73,7 +73,7 @@ class Report:
 def translate(
     loaded: Loaded, sources: Sequence[Path], out: Path, to: str | None = None, how: Options = Options()
 ) -> Report:
-    """Translate files and the pictures below folders to a side, into `out`; reading and writing go on meanwhile."""
+    """Translate files, and the images below folders, into `out`; reading and writing run in parallel."""
     translator = prepared(loaded.translator(to), how)  # a wrong name is refused before anything else
     require_steps(translator, how)
     if how.every is not None and how.batch > 1:
@@ -81,7 +81,7 @@ def translate(
     kinds = loaded.kinds_to(to).with_bits(how.bits)
     kinds.require_mixture(how.strength)
 
-    from cyclegan.translate.animation import divide, translate_animations  # here, as it is built on this
+    from cyclegan.translate.animation import divide, translate_animations  # here: it imports this module
 
     planned = plan(sources, out, how.bits, *kinds[:2])
     stills, animations, report = divide(planned, kinds.source)
@@ -91,7 +91,7 @@ def translate(
 
 
 def prepared(translator: Translator, how: Options) -> Translator:
-    """In tiles and at part of its strength, where that is asked for."""
+    """Wrap a translator to work in tiles and at part of its strength, where the options ask for it."""
     if how.tile is not None:
         if not isinstance(translator, NetworkTranslator) or not translator.local:
             raise UserError("--tile: is for trained generators; this model looks at the whole picture")
@@ -102,7 +102,7 @@ def prepared(translator: Translator, how: Options) -> Translator:
 
 
 def require_steps(translator: Translator, how: Options) -> None:
-    """Refuse to keep pictures on the way of a model that has none."""
+    """Refuse to save intermediate images of a model that has none."""
     if how.every is not None and not isinstance(translator, Watchable):
         raise UserError("--every: this model paints in one go; only a method that optimizes has pictures on the way")
 
@@ -115,10 +115,13 @@ def translate_planned(
     how: Options,
     seen: Callable[[AnyImages, AnyImages], None] | None = None,
 ) -> Report:
-    """Translate source to target; if all images and their translations are to be `seen`, in the order of the plan."""
+    """Translate sources to targets.
+
+    seen  Called with each batch of images and their translations; the images then keep the order of the plan.
+    """
     report, waiting = Report(), 0 if seen else BATCHES_AHEAD * how.batch
     leaving: deque[tuple[Path, Future[list[str]]]] = deque()
-    lost: defaultdict[str, list[Path]] = defaultdict(list)  # what -> of which files
+    lost: defaultdict[str, list[Path]] = defaultdict(list)  # loss -> files that have it
     folders = {} if how.every is None else snapshot_folders(planned)
 
     def arrive(at_most: int) -> None:
@@ -152,13 +155,13 @@ def translate_planned(
 
 
 def describe_losses(lost: Mapping[str, Sequence[Path]]) -> list[str]:
-    """One line for each loss, with the files that it was found in."""
+    """Return one line for each kind of loss, with the files that it occurred in."""
     more = {what: f" and {len(paths) - 1} more" if len(paths) > 1 else "" for what, paths in lost.items()}
     return [f"note: {what}: {paths[0]}{more[what]}" for what, paths in lost.items()]
 
 
 class _Job(NamedTuple):
-    """A picture on its way."""
+    """One image on its way from source to target."""
 
     source: Path
     target: Path
@@ -166,14 +169,14 @@ class _Job(NamedTuple):
 
     @property
     def image(self) -> AnyImages:
-        """(1, c, h, w)."""
+        """Image of shape (1, c, h, w)."""
         return self.original.image
 
 
 def _read_ahead(
     threads: Executor, planned: Mapping[Path, Path], report: Report, ahead: int, kinds: Kinds
 ) -> Iterator[_Job]:
-    """The pictures in order, some of them read before they are asked for; those that cannot be read are reported."""
+    """Yield the images in order, reading some in advance; those that cannot be read are reported."""
     waiting = iter(planned.items())
     coming: deque[tuple[Path, Path, Future[Original]]] = deque()
     while True:
@@ -189,12 +192,15 @@ def _read_ahead(
 
 
 def groups(jobs: Iterable[Job], most: int, waiting: int = 0) -> Iterator[list[Job]]:
-    """So many of one size, at most; so many, at most, wait for others while another size is at its turn."""
+    """Group jobs whose images have the same size, at most `most` in a group.
+
+    At most `waiting` jobs are kept waiting for others of their size while jobs of another size arrive.
+    """
     held: dict[torch.Size, list[Job]] = {}  # those that have waited longest first
     for job in jobs:
         shape = job.image.shape
         held.setdefault(shape, []).append(job)
-        if len(held[shape]) == most:  # at once, so that the next is read while this one is worked on
+        if len(held[shape]) == most:  # at once, so that the next is read while this one is translated
             yield held.pop(shape)
         while sum(len(group) for other, group in held.items() if other != shape) > waiting:
             yield held.pop(next(other for other in held if other != shape))
@@ -203,7 +209,7 @@ def groups(jobs: Iterable[Job], most: int, waiting: int = 0) -> Iterator[list[Jo
 
 @dataclass(frozen=True)
 class _Snapshots:
-    """Writes what it is shown beside the target, with the alpha, bits and profile that the target has."""
+    """Writer of intermediate images beside the target, with the target's alpha, bits and profile."""
 
     job: _Job
     folder: Path
@@ -225,7 +231,7 @@ def _write(job: _Job, image: AnyImages, kinds: Kinds, about: str) -> list[str]:
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """What the disk refuses is said in one line."""
+    """Report a failure to write to disk in one line."""
     try:
         yield
     except OSError as error:

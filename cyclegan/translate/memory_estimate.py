@@ -1,12 +1,17 @@
-"""How much memory a generator needs for a picture, and how much is free: asked first, as Linux lends more than it has
-and then kills whoever uses it, without a word that could be caught.
+"""Estimate of the memory that a generator needs for an image, and of the memory that is free.
 
-Needed     Counted, once a network, with a small picture: the tensors that are there at once, and with each convolution
-           what it reads and writes a second time, for its kernels rearrange it; a quarter more, as the rest is unknown.
-Free       On the CPU what /proc/meminfo calls available, or what is left of the limit of a control group, in which
-           containers and jobs of SLURM run and at which they are killed: the least of its own and those around it, of
-           version 2 and 1, without files in memory that the system can give back. On CUDA what the driver has left and
-           PyTorch holds back; None elsewhere.
+Both are compared before the work starts: Linux grants more memory than it has and later kills the process
+that uses it, without an exception that could be caught.
+
+Needed     Counted once per network, on a small image: the bytes of all tensors that exist at the same time;
+           for each convolution the bytes of its input and output once more, because its kernels rearrange
+           them; and a margin of a quarter for the rest, which is unknown.
+Free       On the CPU the smaller of two numbers: what /proc/meminfo calls available, and what is left up to
+           the limit of a control group. Containers and SLURM jobs run in control groups and are killed at
+           the limit. The group of the process and those around it are read, in version 2 and version 1, and
+           the one with the least memory left counts; cached files that the system can drop are not counted
+           as used. On CUDA what the driver has left, plus what PyTorch has reserved but does not use. None
+           on other devices.
 """
 
 import re
@@ -29,14 +34,14 @@ LIMIT_AND_USE = {  # files of a control group, by what /proc/self/cgroup calls i
     "": ("sys/fs/cgroup", "memory.max", "memory.current"),  # version 2
     "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
 }
-SMALL = 128  # px of the picture that is counted with: at this size borders add a twelfth
+SMALL = 128  # px of the image used for counting: at this size borders add a twelfth
 MARGIN = 1.25
 
 _counted: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()  # bytes a pixel
 
 
 def needed(translator: NetworkTranslator | TiledTranslator, images: AnyImages) -> int:
-    """Bytes for a translation, about."""
+    """Return the approximate number of bytes that a translation needs."""
     channels = images.shape[1]
     if isinstance(translator, TiledTranslator):
         height, width = (min(translator.seen, side) for side in images.shape[2:])
@@ -46,7 +51,7 @@ def needed(translator: NetworkTranslator | TiledTranslator, images: AnyImages) -
 
 
 def free(device: torch.device) -> int | None:
-    """Bytes that can still be used; None if nobody knows."""
+    """Return the number of bytes that can still be used; None if it is unknown."""
     if device.type == "cuda":
         held_back = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + held_back
@@ -57,13 +62,13 @@ def free(device: torch.device) -> int | None:
 
 
 def _left_in_groups() -> Iterator[int]:
-    """Bytes to the limit of each control group that this process is in."""
+    """Yield the number of bytes left up to the limit of each control group that this process is in."""
     for line in _text("proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers in LIMIT_AND_USE:
             place, limit, use = LIMIT_AND_USE[controllers]
             groups = [part for part in path.split("/") if part]
-            for depth in range(len(groups) + 1):  # those around it, and its own
+            for depth in range(len(groups) + 1):  # the enclosing groups, then its own
                 folder = "/".join([place, *groups[:depth]])
                 with suppress(ValueError):  # no limit, or no such group here
                     cached = re.findall(r"inactive_file (\d+)$", _text(f"{folder}/memory.stat"), re.MULTILINE)
@@ -72,7 +77,7 @@ def _left_in_groups() -> Iterator[int]:
 
 
 def _text(path: str) -> str:
-    """Of a file of the system; empty where it has none."""
+    """Return the content of a system file; an empty string if there is none."""
     with suppress(OSError):
         return (ROOT / path).read_text(encoding="utf-8", errors="replace")
     return ""
@@ -84,18 +89,18 @@ def _per_pixel(translator: NetworkTranslator, channels: int) -> float:
         side = int(translator.padded(SMALL))
         picture = torch.zeros(1, channels, side, side, device=translator.device)
         with torch.no_grad(), evaluating(network), _Alive() as alive:
-            network.forward(picture)  # not its call, which may be compiled for other sizes
+            network.forward(picture)  # not __call__, which may be compiled for other sizes
         _counted[network] = MARGIN * alive.most / side**2
     return _counted[network]
 
 
 class _Alive(TorchDispatchMode):
-    """Counts the bytes of the tensors that are made and not freed yet."""
+    """Counter of the bytes of all tensors that exist at the same time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = self.most = 0
-        self.known: set[int] = set()  # storages, by where they are
+        self.known: set[int] = set()  # addresses of storages
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = function(*args, **kwargs or {})

@@ -1,4 +1,4 @@
-"""Which picture goes where: names and tree are kept, nothing is lost on the way."""
+"""Output paths of images: names and folder tree are kept, and no file is overwritten."""
 
 import re
 from collections import Counter
@@ -14,7 +14,10 @@ from cyclegan.images.pixel_format import RGB, Kind
 def plan(
     sources: Sequence[Path], out: Path, bits: int | None = None, kind: Kind = RGB, to: Kind = RGB
 ) -> Mapping[Path, Path]:
-    """target -> source, of files and of every picture below folders; .tif, where a format has no room for the kind."""
+    """Map targets to sources, for files and for every image below folders.
+
+    A target becomes a .tif file where its format cannot store the kind of image.
+    """
     planned = without_losses(
         (out / (name if bits != 16 and holds(name.suffix, to) else name.with_suffix(".tif")), source)
         for name, source in _find(sources, arrays=not kind.is_rgb)
@@ -25,7 +28,7 @@ def plan(
 
 
 def without_losses(pairs: Iterable[tuple[Path, Path]]) -> Mapping[Path, Path]:
-    """target -> source. Refuses to write over a source, or two sources to one target."""
+    """Map targets to sources; refuse to overwrite a source, or to write two sources to one target."""
     planned: dict[Path, Path] = {}
     for target, source in pairs:
         other = planned.setdefault(target, source)
@@ -39,7 +42,10 @@ def without_losses(pairs: Iterable[tuple[Path, Path]]) -> Mapping[Path, Path]:
 
 
 def snapshot_folders(targets: Collection[Path]) -> Mapping[Path, Path]:
-    """A folder for the snapshots of each target: sea/ for sea.png, but sea-png/ and sea-jpg/ beside a sea.jpg."""
+    """Choose a folder for the snapshots of each target.
+
+    The folder of sea.png is sea/; if there is a sea.jpg too, the folders are sea-png/ and sea-jpg/.
+    """
     stems = Counter(target.with_suffix("") for target in targets)
     folders = {target: target.with_suffix("") for target in targets}
     for target, folder in folders.items():
@@ -52,7 +58,7 @@ def snapshot_folders(targets: Collection[Path]) -> Mapping[Path, Path]:
 
 
 def in_natural_order(planned: Mapping[Path, Path]) -> Mapping[Path, Path]:
-    """Sorted by the names of the targets: frame 9 comes before frame 10, however many zeros they have."""
+    """Sort by the names of the targets: frame 9 comes before frame 10, with or without leading zeros."""
 
     def key(target: Path) -> list[str | int]:
         return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", target.as_posix()))]
@@ -61,7 +67,7 @@ def in_natural_order(planned: Mapping[Path, Path]) -> Mapping[Path, Path]:
 
 
 def _find(sources: Sequence[Path], arrays: bool) -> Iterator[tuple[Path, Path]]:
-    """(name below the output folder, source) of every picture."""
+    """Yield (path below the output folder, source) of every image."""
     for source in sources:
         if source.is_dir():
             yield from ((path.relative_to(source), path) for path in find_images(source, arrays))

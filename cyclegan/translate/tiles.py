@@ -1,16 +1,19 @@
-"""Large pictures in overlapping tiles, with the result of the whole picture and a fraction of its memory.
+"""Translation of large images in overlapping tiles, with the result of the whole image and less memory.
 
-Differs      in float32 by less than a hundredth of a level of 255. In bfloat16, whose convolutions round otherwise in
-             another size, by 2 to 6 levels where it is most, .3 to .7 in the mean (random generators of 3 and 9 blocks,
-             192×160 px); from float32 tiles are then as far away as the whole picture is.
+Differs      In float32 from the translation of the whole image by less than a hundredth of a level of 255.
+             In bfloat16, whose convolutions round differently at another size, by 2 to 6 levels at most and
+             .3 to .7 on average (random generators of 3 and 9 blocks, 192×160 px); the tiled result is then
+             as far from the float32 result as the translation of the whole image is.
 
-Overlap      as wide as a pixel of the network sees, so that what the cut edges of a tile change is thrown away. At the
-             borders of the picture a tile ends there, too, and is padded as the whole would be. What overlaps is
-             computed once more for each tile that sees it: by the generator of the paper, with 88 px on each side, in
-             tiles of 96 px 8 times the pixels of the picture, in those of 384 px 2.1, in those of 1500 px 1.25 times.
-Statistics   A norm of an image (instance, layer or group) needs mean and variance over the whole picture. They are
-             gathered layer by layer: for each norm all tiles run up to it, with those before it known already. Exact,
-             and paid for in time: a generator with 23 norms runs about twelve times. Networks without run once.
+Overlap      As wide as the reach of a pixel in the network, so that everything a cut edge of a tile affects
+             is discarded. At a border of the image the tile ends there as well and is padded as the whole
+             image would be. Pixels of an overlap are computed once for each tile that contains them: for the
+             generator of the paper, with 88 px on each side, tiles of 96 px compute 8 times the pixels of
+             the image, tiles of 384 px 2.1 times and tiles of 1500 px 1.25 times.
+Statistics   A norm over an image (instance, layer or group) needs the mean and variance of the whole image.
+             They are gathered layer by layer: for each norm, all tiles run up to it, with the statistics of
+             the norms before it already known. This is exact and costs time: a generator with 23 norms runs
+             about twelve times. Networks without norms run once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,11 +31,11 @@ from cyclegan.errors import UserError
 from cyclegan.methods.translator import NetworkTranslator
 from cyclegan.protocols import AnyImages
 
-NORMS = (nn.InstanceNorm2d, nn.GroupNorm)  # the latter in frozen networks, of one channel each
+NORMS = (nn.InstanceNorm2d, nn.GroupNorm)  # frozen networks use GroupNorm with one channel per group
 
 
 class Tile(NamedTuple):
-    """A square of the picture, in pixels: what is kept of it, and the same with the overlap."""
+    """Square of an image, in pixels: the part that is kept, and the same with its overlap."""
 
     top: int
     left: int
@@ -43,7 +46,7 @@ class Tile(NamedTuple):
 
 @dataclass(frozen=True)
 class TiledTranslator:
-    """A NetworkTranslator that works tile by tile."""
+    """Translator that runs a NetworkTranslator tile by tile."""
 
     whole: NetworkTranslator
     side: int  # px of a tile without its overlap
@@ -54,17 +57,17 @@ class TiledTranslator:
 
     @property
     def seen(self) -> int:
-        """The side of what the network sees of the picture at once, in px: a tile and its overlap."""
+        """Side in px of the part of the image that the network takes at once: a tile with its overlap."""
         return self._side() + 2 * self._overlap()
 
     @torch.no_grad()
     def translate(self, images: AnyImages) -> AnyImages:
-        """(n, c, h, w) → (n, c', h, w), one image at a time."""
+        """Translate (n, c, h, w) images to (n, c', h, w), one image at a time."""
         return torch.cat([self._translated(image) for image in images.split(1)])
 
     @torch.no_grad()
     def fixed(self, images: Sequence[Float[Tensor, "1 _ _ _"]]) -> nn.Module:
-        """The network with the statistics of all the images, each of any size, as if they were one picture."""
+        """Return the network with the statistics of all images, of any size each, taken as one image."""
         network, norms = _with_fixed_norms(self.whole.network)
         for norm in norms:
             for tile, piece in chain.from_iterable(map(self._pieces, images)):
@@ -90,7 +93,7 @@ class TiledTranslator:
         return result[..., :height, :width]
 
     def _pieces(self, image: Float[Tensor, "1 _ h w"]) -> Iterator[tuple[Tile, Float[Tensor, "1 _ _ _"]]]:
-        """Every tile and what the network sees of it."""
+        """Yield every tile and the part of the image that the network takes for it."""
         padded = self._padded(image)
         for tile in _tiles(padded.shape[2], padded.shape[3], self._side(), self._overlap()):
             yield tile, _cut(padded, tile).to(self.whole.device)
@@ -107,12 +110,15 @@ class TiledTranslator:
 
 
 def has_norms(network: nn.Module) -> bool:
-    """Whether it looks at the statistics of the whole picture."""
+    """Return whether a network uses statistics of the whole image."""
     return any(isinstance(layer, NORMS) for layer in network.modules())
 
 
 def reach(network: nn.Module) -> int:
-    """How many pixels away from itself a pixel of the result may see, at most; layers in the order they are run in."""
+    """Return the largest distance, in pixels, from which the input affects a pixel of the result.
+
+    The layers have to be registered in the order they run in.
+    """
     far, step = 0.0, 1.0  # in pixels of the input, and pixels of the input between two positions of the layer
     for layer in network.modules():
         match layer:
@@ -138,11 +144,14 @@ def reach(network: nn.Module) -> int:
 
 
 class _ReachedError(Exception):
-    """The norm that is being measured has seen this tile."""
+    """Signal that the norm being measured has received the features of this tile."""
 
 
 class _FixedNorm(nn.Module):
-    """A norm of groups of channels whose mean and variance are gathered over tiles first; in float32, rounded once."""
+    """Norm over groups of channels whose mean and variance are first gathered over tiles.
+
+    It computes in float32 and rounds once.
+    """
 
     def __init__(self, norm: nn.InstanceNorm2d | nn.GroupNorm) -> None:
         super().__init__()
@@ -157,7 +166,7 @@ class _FixedNorm(nn.Module):
         self.tile: Tile | None = None
 
     def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Normalized, once the statistics are known."""
+        """Normalize the features if the statistics are known; otherwise add them to the statistics."""
         if not self.known:
             assert self.tile is not None
             inner = features[..., *_inside(self.tile, features.shape[2:])]
@@ -178,7 +187,7 @@ class _FixedNorm(nn.Module):
         return normalized.to(features.dtype)
 
     def finish(self) -> None:
-        """All tiles were seen."""
+        """Compute the statistics once all tiles have been measured."""
         of_channels = self.sums / self.count
         of_groups = of_channels.view(2, self.groups, -1).mean(dim=2)
         low, high = self.range.view(2, self.groups, -1)
@@ -192,7 +201,7 @@ class _FixedNorm(nn.Module):
 
 
 def _with_fixed_norms(network: nn.Module) -> tuple[nn.Module, list[_FixedNorm]]:
-    """A copy, and its norms in the order they are run in."""
+    """Return a copy of a network, and its norms in the order they run in."""
     copied = deepcopy(network).eval()
     for parent in list(copied.modules()):
         for name, child in list(parent.named_children()):
@@ -218,7 +227,7 @@ def _cut(image: AnyImages, tile: Tile) -> Float[Tensor, "n _ _ _"]:
 
 
 def _inside(tile: Tile, shape: torch.Size) -> tuple[slice, slice]:
-    """Where what is kept lies in features of the tile, whatever their resolution."""
+    """Return the slices of the kept part of a tile in its features, whatever their resolution."""
     top, left, bottom, right = tile.outer
     down, across = (bottom - top) / shape[0], (right - left) / shape[1]  # pixels a position
     rows = slice(round((tile.top - top) / down), round((tile.bottom - top) / down))

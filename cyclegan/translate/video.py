@@ -1,14 +1,15 @@
-"""Films, and folders of frames: a translation that flickers as little as a translation of frames by themselves can.
+"""Translation of videos, and of folders of frames, with as little flicker as separate frames allow.
 
-Statistics   An instance norm scales each frame by its own mean and variance, so that what enters the picture changes
-             all the rest of it. Here both are taken from frames of the whole film, evenly spaced, as if these were one
-             picture: the mean of their means, and the mean of their variances plus the variance of their means. From
-             then on they are fixed, and the translation of a pixel depends on the pixels around it alone. They are
-             gathered layer by layer (see tiles.py), which costs as much as translating forty to sixty frames by a
-             generator with 23 norms. Cut a film where its scenes differ much: the statistics are those of all of it.
-AdaIN        encodes the style once; the statistics of the content stay those of each frame.
-Passes       Two: for the sample, and to translate; memory holds the sample and a few frames. Reading, translating and
-             writing go on at once. Nothing follows what moves: no optical flow.
+Statistics   An instance norm scales each frame by its own mean and variance, so that an object entering the
+             frame changes everything else in it. Here both are taken from evenly spaced frames of the whole
+             video, treated as one image: the mean of their means, and the mean of their variances plus the
+             variance of their means. They are then fixed, and the translation of a pixel depends only on the
+             pixels around it. They are gathered layer by layer (see tiles.py), which costs as much as
+             translating forty to sixty frames with a generator of 23 norms. Split a video whose scenes
+             differ much: the statistics are those of all of it.
+AdaIN        encodes the style once; the statistics of the content are still those of each frame.
+Passes       Two: one for the sample and one to translate. Memory holds the sample and a few frames. Reading,
+             translating and writing run in parallel. Motion is not tracked: there is no optical flow.
 """
 
 from collections import deque
@@ -59,7 +60,7 @@ def translate_all(
     *,
     frames: bool = False,
 ) -> Report:
-    """Translate films, pictures and folders of pictures, or with `frames` folders of frames."""
+    """Translate videos, images and folders of images; with `frames`, translate folders of frames."""
     if frames:
         return translate_frames(loaded, sources, out, to, how)
     films = [source for source in sources if source.suffix.lower() in FILMS and not source.is_dir()]
@@ -67,7 +68,7 @@ def translate_all(
     if not films:
         return translate(loaded, pictures, out, to, how)
     if pictures:
-        # what is wrong with them is said before the films are worked on
+        # report their errors before the videos are processed
         plan(pictures, out, None, *loaded.kinds_to(to)[:2])
     report = translate_films(loaded, films, out, to, how)
     if pictures:
@@ -78,7 +79,7 @@ def translate_all(
 def translate_films(
     loaded: Loaded, films: Sequence[Path], out: Path, to: str | None = None, how: Options = Options()
 ) -> Report:
-    """Every film becomes <name>.mp4 in `out`, with its sound; a bad one is reported and does not stop the others."""
+    """Translate each video to <name>.mp4 in `out`, with its sound; a bad one does not stop the others."""
     if how.bits not in (None, 8):
         raise UserError(f"--bits: {films[0]} becomes a film, which has 8 bits a channel")
     loaded.require_rgb(f"{films[0]}", to)
@@ -93,7 +94,7 @@ def translate_films(
 
 
 def _translate_film(translator: Translator, film: Path, target: Path, about: str, how: Options, report: Report) -> None:
-    """Read twice, see above; a film without its end is reported, after what is there has been written."""
+    """Translate one video in two passes; if its end is missing, write what is there and report it."""
     found = Findings()
     sample = evenly(read_frames(film, found))
     if not sample:
@@ -110,7 +111,7 @@ def _translate_film(translator: Translator, film: Path, target: Path, about: str
 def _write_film(
     translator: Translator, film: Path, target: Path, like: VideoFrame, about: str, batch: int
 ) -> list[str]:
-    """Reads, translates and writes at once; returns what there is to say."""
+    """Read, translate and write a video in parallel; return notes for the report."""
     flicker, leaving = Flicker(), deque[Future[None]]()
     with (
         film_like(film, target, like, about) as writer,
@@ -135,7 +136,7 @@ def _write_film(
 def translate_frames(
     loaded: Loaded, folders: Sequence[Path], out: Path, to: str | None = None, how: Options = Options()
 ) -> Report:
-    """Every folder is a film, whose frames are the pictures below it, in the order of the numbers in their names."""
+    """Translate each folder as a video; its frames are the images below it, in the order of their numbers."""
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"--frames: {folder} is no folder; give folders of frames")
@@ -154,7 +155,7 @@ def translate_frames(
 
 
 def _for_films(translator: Translator, film: Path, how: Options) -> Translator:
-    """The same, unless it is none for films."""
+    """Return the translator unchanged; refuse one that cannot translate videos."""
     if isinstance(translator, Watchable):
         raise UserError(f"{film}: this model optimizes each frame by itself; films want a trained generator, or AdaIN")
     require_steps(translator, how)
@@ -162,7 +163,7 @@ def _for_films(translator: Translator, film: Path, how: Options) -> Translator:
 
 
 def steadied(translator: Translator, sample: Sequence[Frame], film: Path, tile: int | None = None) -> Translator:
-    """With the statistics of the sample instead of those of each frame, where it has any to be fixed."""
+    """Fix the statistics of a translator to those of the sample, if its network computes any."""
     if not isinstance(translator, NetworkTranslator) or not has_norms(translator.network) or not sample:
         return translator
     largest = max(sample, key=Tensor.numel)
@@ -174,7 +175,7 @@ def steadied(translator: Translator, sample: Sequence[Frame], film: Path, tile: 
 
 
 def _fixed(tiled: TiledTranslator, sample: Sequence[Frame], film: Path) -> nn.Module:
-    """In tiles, and in smaller ones, where memory is full after all."""
+    """Gather the statistics in tiles, and in smaller tiles if memory runs out."""
     smaller = halved(tiled)
     try:
         with enough_memory(lambda: f"{film}: its frames need more memory than there is; make the film smaller"):
@@ -182,12 +183,15 @@ def _fixed(tiled: TiledTranslator, sample: Sequence[Frame], film: Path) -> nn.Mo
     except NoSpaceError:
         if smaller is None:
             raise
-    # only here, where no traceback holds what the failed attempt had computed
+    # outside the handler: its traceback would keep the tensors of the failed attempt alive
     return _fixed(smaller, sample, film)
 
 
 def evenly(items: Iterable[T], most: int = SAMPLE) -> list[T]:
-    """Every k-th, for the smallest power of two k that leaves `most` at most; never holds more."""
+    """Keep every k-th item, for the smallest power of two k that leaves at most `most` items.
+
+    No more than `most` items are held at any time.
+    """
     kept: list[T] = []
     every = 1
     for i, item in enumerate(items):
@@ -201,7 +205,7 @@ def evenly(items: Iterable[T], most: int = SAMPLE) -> list[T]:
 
 
 def _readable(paths: Sequence[Path], kinds: Kinds) -> list[Frame]:
-    """The others are named when it is their turn to be translated."""
+    """Read the images that can be read; the others are reported when they are to be translated."""
     images: list[Frame] = []
     for path in paths:
         with suppress(BadPictureError):
@@ -210,7 +214,7 @@ def _readable(paths: Sequence[Path], kinds: Kinds) -> list[Frame]:
 
 
 def _ahead(items: Iterator[T], thread: Executor) -> Iterator[T]:
-    """The same, each fetched while the one before is worked on."""
+    """Yield the items, fetching each while the one before it is processed."""
     end = object()
     coming: Future[Any] = thread.submit(next, items, end)
     while (item := coming.result()) is not end:

@@ -1,9 +1,9 @@
-"""Reading of video files, frame by frame: upright, on white, with time stamps. By PyAV, which brings FFmpeg.
+"""Reading of video files frame by frame: upright, on white, with time stamps, by PyAV, which includes FFmpeg.
 
-Upright    The whole display matrix is applied: turns by quarters and mirrors, as players show them.
-On white   Frames with alpha are laid on white, as pictures are; of VP8 and VP9, too, if FFmpeg has libvpx.
-Times      Those of the source, in the order of display. AVI stores none for display: those of decoding are
-           taken, which come in the same steps. A frame without any follows the one before it.
+Upright    The whole display matrix is applied: quarter turns and mirrorings, as players show them.
+On white   Frames with alpha are laid on white, as images are; VP8 and VP9 too, if FFmpeg has libvpx.
+Times      Those of the source, in display order. AVI stores none for display, so those of decoding are used,
+           which have the same steps. A frame without a time stamp starts where the one before it ends.
 Damage     Packets that cannot be decoded are skipped and counted: see cyclegan.translate.video_findings.
 """
 
@@ -25,12 +25,12 @@ from cyclegan.translate.video_findings import Findings, rate_of
 if TYPE_CHECKING:
     import av
 
-WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of these skip the alpha
+WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of these ignore alpha
 NOT_TURNED = (1, 0, 0, 0, 1)
 
 
 class BadFilmError(BadPictureError):
-    """A file that is no readable video; the message names it and why."""
+    """Error for a file that is not a readable video; the message names the file and the reason."""
 
 
 class Frame(NamedTuple):
@@ -43,23 +43,23 @@ class Frame(NamedTuple):
 
 
 def read_frames(path: Path, found: Findings | None = None) -> Iterator[Frame]:
-    """All frames of a video in the order of display; what is noticed on the way goes into `found`."""
+    """Yield all frames of a video in display order; record what is noticed on the way in `found`."""
     with opened(path) as container:
         yield from _Reader(container, video_of(path, container), found or Findings()).frames()
 
 
 class _Reader:
-    """One pass over a file."""
+    """Reader of a file, for one pass."""
 
     def __init__(self, container: Any, stream: Any, found: Findings) -> None:
         self.container, self.stream, self.found = container, stream, found
         self.decoder = _decoder(stream)
         self.by_dts = container.format.name == "avi"
-        self.delay: int | None = None  # of the decoder, in ticks, where the times are those of decoding
+        self.delay: int | None = None  # of the decoder, in ticks, when decoding times are used
         found.declare(container, stream)
 
     def frames(self) -> Iterator[Frame]:
-        """One frame late, as how long the last one is shown turns out at the end."""
+        """Yield frames with a delay of one: the duration of the last one is known only at the end."""
         shown: Frame | None = None
         for picture in self._decoded():
             if shown:
@@ -104,7 +104,7 @@ class _Reader:
         return (ticks - self.delay) * self.stream.time_base
 
     def _on_white(self, picture: Any) -> np.ndarray:
-        """uint8 (h, w, 3)."""
+        """Return the frame laid on white, as uint8 (h, w, 3)."""
         if not (picture.format.has_palette or any(part.is_alpha for part in picture.format.components)):
             return picture.to_ndarray(format="rgb24")
         pixels = picture.to_ndarray(format="rgba")
@@ -115,9 +115,9 @@ class _Reader:
 
 
 def upright(pixels: np.ndarray, matrix: tuple[int, ...]) -> np.ndarray:
-    """(h, w, c) as a display matrix shows it; of its nine numbers the first five count.
+    """Turn pixels (h, w, c) as a display matrix shows them; the first five of its nine numbers are used.
 
-    x' = a x + c y and y' = b x + d y, with (a, b, _, c, d) = matrix; the nearest turn by quarters.
+    x' = a x + c y and y' = b x + d y, with (a, b, _, c, d) = matrix; the nearest quarter turn is taken.
     """
     a, b, _, c, d = matrix[:5]
     if is_transposed(matrix):
@@ -126,7 +126,7 @@ def upright(pixels: np.ndarray, matrix: tuple[int, ...]) -> np.ndarray:
 
 
 def is_transposed(matrix: tuple[int, ...]) -> bool:
-    """Rows become columns."""
+    """Return whether a display matrix turns rows into columns."""
     a, b, _, c, d = matrix[:5]
     return abs(b) + abs(c) > abs(a) + abs(d)
 
@@ -137,7 +137,7 @@ def _display_matrix(picture: Any) -> tuple[int, ...]:
 
 
 def video_of(path: Path, container: Any) -> Any:
-    """The first video stream; the cover picture of a sound file is none."""
+    """Return the first video stream; the cover image of a sound file is skipped."""
     for stream in container.streams.video:
         if not is_cover(stream):
             if stream.codec_context is None:
@@ -147,7 +147,7 @@ def video_of(path: Path, container: Any) -> Any:
 
 
 def is_cover(stream: Any) -> bool:
-    """A single picture, as of an album."""
+    """Return whether a stream is a single image, such as an album cover."""
     from av.stream import Disposition
 
     return bool(stream.disposition & Disposition.attached_pic)
@@ -165,7 +165,7 @@ def _decoder(stream: Any) -> Any:
 
 
 def packets_of(container: Any, *streams: Any, found: Findings | None = None) -> Iterator[Any]:
-    """Packets of these streams, or of all; where the file is too damaged to go on, they end."""
+    """Yield the packets of these streams, or of all; stop where the file is too damaged to go on."""
     import av
 
     try:
@@ -173,7 +173,7 @@ def packets_of(container: Any, *streams: Any, found: Findings | None = None) -> 
             if packet.size:  # others would end the decoding
                 yield packet
     except IndexError:
-        pass  # of PyAV, at the end, where there are streams that the header does not announce
+        pass  # raised by PyAV at the end, if there are streams that the header does not list
     except av.FFmpegError as error:
         damaged = is_damage(error)
         if found:
@@ -181,7 +181,7 @@ def packets_of(container: Any, *streams: Any, found: Findings | None = None) -> 
 
 
 def is_damage(error: Exception) -> bool:
-    """True of what a file is to blame for; raises what a drive, a right or the memory has refused."""
+    """Return True for errors caused by the file; reraise those of a drive, of permissions or of memory."""
     if isinstance(error, OSError | MemoryError):
         raise error
     return True
@@ -189,7 +189,7 @@ def is_damage(error: Exception) -> bool:
 
 @contextmanager
 def opened(path: Path) -> Iterator["av.container.InputContainer"]:
-    """Whatever fails inside the with block becomes a BadFilmError."""
+    """Open a video; raise BadFilmError for whatever fails inside the with block."""
     av = pyav(path)
     try:
         with av.open(str(path), metadata_errors="replace") as container:
@@ -201,7 +201,7 @@ def opened(path: Path) -> Iterator["av.container.InputContainer"]:
 
 
 def pyav(film: Path) -> Any:
-    """The module av, or one line on how to get it."""
+    """Return the module av; if it is missing, raise UserError with one line on how to install it."""
     try:
         import av
     except ImportError as error:

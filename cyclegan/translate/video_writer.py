@@ -1,14 +1,15 @@
-"""Writing of .mp4 files with the sound, the titles and the settings of another film. By PyAV.
+"""Writing of .mp4 files with the sound, the titles and the settings of another video, by PyAV.
 
-Writes     H.264, or MPEG-4 part 2 if FFmpeg was built without it: size, frame rate, matrix and shape of the
-           pixels as in the source. Colors at half the resolution, as films have them, but at the whole in
-           H.264 with an odd side, which has no other way to keep its size. No B-frames: .mp4 tells how long
-           frames are shown in the order of decoding, so that the last one could be cut short.
-Copies     Every sound and subtitle whose codec .mp4 holds, packet by packet; languages, titles, chapters. The
-           rest is named in `left_out`.
-Times      Those of the source, less the start of its earliest stream: a film starts at 0, with sound in step.
-           They always rise: see `Clock`.
-Whole      or not at all: it is written under another name first.
+Writes     H.264, or MPEG-4 part 2 if FFmpeg was built without H.264. Size, frame rate, color matrix and pixel
+           shape are those of the source. Colors have half the resolution, as is usual in videos, but the
+           full resolution in H.264 with an odd side, which could not keep its size otherwise. There are no
+           B-frames: .mp4 stores how long frames are shown in decoding order, so that with B-frames the last
+           frame could be cut short.
+Copies     Every sound and subtitle stream whose codec .mp4 supports, packet by packet; languages, titles and
+           chapters. The rest is listed in `left_out`.
+Times      Those of the source, minus the start of its earliest stream: a video starts at 0, with the sound in
+           sync. They always increase: see `Clock`.
+Whole      files only: the video is written under another name first.
 """
 
 import os
@@ -24,12 +25,12 @@ from cyclegan.translate.image_files import writing
 from cyclegan.translate.video_files import BadFilmError, Frame, is_cover, is_damage, opened, packets_of, pyav, video_of
 from cyclegan.translate.video_findings import rate_of
 
-H264 = {"crf": "18"}  # constant quality: hardly to be told from the original
+H264 = {"crf": "18"}  # constant quality: hardly distinguishable from the original
 MPEG4_QUALITY = 3  # the coarsest quantizer, of 31
 FINEST_MPEG4 = 60_000  # steps a second: the codec counts in 16 bits
 LIMITED, UNKNOWN, RGB, BT601 = 1, 2, 0, 5  # FFmpeg's numbers of a range and of matrices
 STEP = Fraction(1, 1000)  # s, between two time stamps that did not rise
-SET_BACK = Fraction(1)  # s; a clock that goes back by more was set back, as where two recordings were joined
+SET_BACK = Fraction(1)  # s; a clock that jumps back by more was reset, as where two recordings were joined
 CHAPTERS = "data (bin_data)"  # also in a stream, of .mp4 and .mov
 COPIED = ("language", "title", "handler_name")  # metadata of a stream
 NAMES = {"audio": "sound", "subtitle": "subtitles", "video": "other video"}
@@ -37,7 +38,10 @@ NAMES = {"audio": "sound", "subtitle": "subtitles", "video": "other video"}
 
 @contextmanager
 def film_like(source: Path, target: Path, like: Frame, about: str) -> Iterator["VideoWriter"]:
-    """A new film of the size of a frame, with the sound and the settings of another; all of it, or none."""
+    """Create a video of the size of a frame, with the sound and settings of another.
+
+    A failure leaves no file behind.
+    """
     part = target.with_name(f".{target.name}.partial")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -53,9 +57,10 @@ def film_like(source: Path, target: Path, like: Frame, about: str) -> Iterator["
 
 
 class Clock:
-    """Time stamps of one stream, in ticks after the origin, that always rise.
+    """Time stamps of one stream, in ticks since the origin, that always increase.
 
-    One that does not is put right after the one before it; after a jump back, time goes on from where it was.
+    A time stamp that does not is moved right behind the one before it; after a jump back, time continues from
+    the last end.
     """
 
     def __init__(self, tick: Fraction, origin: Fraction, last: int | None = None) -> None:
@@ -64,7 +69,7 @@ class Clock:
         self.moved = 0  # time stamps
 
     def __call__(self, start: Fraction, duration: Fraction) -> int:
-        """The next time stamp of the source, in seconds, in ticks."""
+        """Return in ticks the next time stamp of the source, which is given in seconds."""
         ticks = round((start - self.origin) / self.tick)
         if self.last is not None and ticks <= self.last:
             self.moved += 1
@@ -78,7 +83,7 @@ class Clock:
 
 
 class VideoWriter:
-    """Takes the frames of a film and adds its sound to them."""
+    """Writer of the frames of a video, which copies the sound along with them."""
 
     def __init__(self, container: Any, original: Any, video: Any, like: Frame, about: str) -> None:
         copied, self.left_out = _split(original.streams, video, container.supported_codecs)
@@ -101,7 +106,7 @@ class VideoWriter:
         self.packet = next(self.packets, None)
 
     def write(self, frame: Frame) -> None:
-        """The next frame, and the sound until then."""
+        """Write the next frame, and the sound up to it."""
         from av import VideoFrame
 
         coder = self.stream.codec_context
@@ -114,7 +119,7 @@ class VideoWriter:
         self._copy(until=frame.start)
 
     def finish(self) -> None:
-        """What the encoder has kept back, and the rest of the sound."""
+        """Write the frames that the encoder still holds, and the rest of the sound."""
         self.container.mux(self.stream.encode(None))
         self._copy(until=None)
 
@@ -128,7 +133,7 @@ class VideoWriter:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences on what is not as in the source."""
+        """Sentences on differences from the source."""
         left_out = [f"its {stream} does not go into an .mp4 and was left out" for stream in self.left_out]
         moved = f"time stamps that did not rise and were moved: {self.clock.moved}"
         damaged = f"damaged: packets of sound or subtitles that were left out: {self.damaged}"
@@ -148,7 +153,7 @@ class VideoWriter:
 
 
 def _split(streams: Any, video: Any, codecs: set[str]) -> tuple[list[Any], list[str]]:
-    """The streams that can be copied, and names of those that cannot."""
+    """Return the streams that can be copied, and the names of those that cannot."""
     copied, left_out = [], []
     for stream in streams:
         codec = stream.codec_context and stream.codec_context.codec
@@ -162,7 +167,7 @@ def _split(streams: Any, video: Any, codecs: set[str]) -> tuple[list[Any], list[
 
 
 def _describe(copy: Any, stream: Any) -> None:
-    """Take over language, title and use."""
+    """Copy language, title and disposition of a stream."""
     copy.metadata.update({name: stream.metadata[name] for name in COPIED if name in stream.metadata})
     if "title" in stream.metadata:
         copy.metadata.setdefault("handler_name", stream.metadata["title"])
@@ -170,13 +175,16 @@ def _describe(copy: Any, stream: Any) -> None:
 
 
 def _described(metadata: dict[str, str], about: str) -> dict[str, str]:
-    """The title and so on; the comment says how the film was made, too. A time code would become a stream."""
+    """Return the title and the other tags, with a comment that also says how the video was made.
+
+    The time code is dropped, because it would become a stream.
+    """
     kept = {name.lower(): text for name, text in metadata.items() if name.lower() != "timecode"}
     return kept | {"comment": "\n".join(filter(None, (about, kept.get("comment"))))}
 
 
 def _color(coder: Any, like: Any) -> int:
-    """The same matrix and primaries, in the limited range; FFmpeg's number of the matrix."""
+    """Set the matrix and primaries of the source, in limited range; return FFmpeg's number of the matrix."""
     matrix = BT601 if like.colorspace == RGB else like.colorspace
     coder.color_range, coder.colorspace = LIMITED, matrix
     coder.color_primaries, coder.color_trc = like.color_primaries, like.color_trc
@@ -189,7 +197,7 @@ def _shifted(chapter: dict[str, Any], origin: Fraction) -> dict[str, Any]:
 
 
 def _encoder(container: Any, video: Any, like: Frame) -> Any:
-    """A stream for frames like one, with the rate of another stream."""
+    """Add a stream for frames of the size of the given one, with the rate of another stream."""
     import av
     from av.codec.context import Flags
 
@@ -211,7 +219,10 @@ def _encoder(container: Any, video: Any, like: Frame) -> Any:
 
 
 def _tick(time_base: Fraction, finest: int | None) -> Fraction:
-    """A whole part of a time base of at most STEP; or the finest, where that is finer."""
+    """Divide a time base by the smallest whole number that gives at most STEP.
+
+    If the result would be finer than one step of `finest` per second, return the latter.
+    """
     tick = time_base / ceil(time_base / STEP)
     return tick if finest is None or tick.denominator <= finest else Fraction(1, finest)
 
@@ -222,7 +233,7 @@ def _new(part: Path) -> Any:
 
 @contextmanager
 def _writing(source: Path, target: Path) -> Iterator[None]:
-    """What the disk refuses ends all; what FFmpeg cannot encode ends this film."""
+    """Raise an error that ends the run if the disk refuses, or this video if FFmpeg cannot encode it."""
     av = pyav(source)
     try:
         with writing(target):

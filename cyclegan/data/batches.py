@@ -9,28 +9,31 @@ from cyclegan.protocols import AnyImages, Images
 
 
 class UnpairedBatch(NamedTuple):
-    """Images of both sides, drawn independently of each other."""
+    """Images of X and Y, drawn independently of each other."""
 
     x: AnyImages
     y: AnyImages
 
 
 class PairedBatch(NamedTuple):
-    """The same crop of both images of a pair."""
+    """Batch of pairs; both images of a pair have the same crop."""
 
     x: AnyImages
     y: AnyImages
 
 
 class IndexedBatch(NamedTuple):
-    """Content images, and for each the index of a style."""
+    """Content images, each with the index of a style."""
 
     content: Images
     style: Int64[Tensor, " n"]
 
 
 class ReferenceBatch(NamedTuple):
-    """Glyphs: r of the target's font, r of the target's character, and the target; r are channels."""
+    """Glyphs: r reference glyphs of the target's font, r of the target's character, and the target.
+
+    The r reference glyphs are channels.
+    """
 
     style: Float[Tensor, "n r h w"]
     content: Float[Tensor, "n r h w"]

@@ -1,13 +1,13 @@
-"""The embedded domains: seven photographs of the scikit-image wheel and their paintings, with nothing to download.
+"""Built-in domains: seven photographs from the scikit-image wheel and their paintings, without a download.
 
-Each picture is cut into blocks of 80 pixels, and each block has one role: a photograph to learn from (trainA), a
-painting to learn from (trainB), or a test, of which both the photograph (testA) and the painting (testB, under the same
-name) are kept. The roles are interleaved in every picture, so both sides show the same world and yet share no pixel:
-training is unpaired, and for the tests the right answer is known.
+Each image is cut into blocks of 80 pixels, and each block has one role: a training photograph (trainA), a
+training painting (trainB), or a test block, of which both the photograph (testA) and the painting (testB,
+under the same name) are kept. The roles alternate within every image, so both sides show the same content
+and yet share no pixel: training is unpaired, and the correct translation of each test image is known.
 
-Folders    trainA trainB testA testB with 80, 80, 40 and 40 files <picture>_<row>_<column>.png.
-Painted    as whole pictures, cut afterwards: a block has no border of its own.
-Checked    by a SHA-256 over names and pixels, which stands in the card of the domain.
+Folders    trainA trainB testA testB with 80, 80, 40 and 40 files <image>_<row>_<column>.png.
+Stylized   as whole images, which are cut afterwards: a block has no border of its own.
+Checked    by a SHA-256 over names and pixels, which is stored in the card of the domain.
 """
 
 import hashlib
@@ -38,14 +38,14 @@ PHOTOGRAPHS = {  # file in the wheel -> its shorter side, in pixels
     "retina.jpg": 448,
 }
 BLOCK = 80
-ROLES = (("trainA",), ("trainB",), ("trainA",), ("trainB",), ("testA", "testB"))  # the folders a block goes to
+ROLES = (("trainA",), ("trainB",), ("trainA",), ("trainB",), ("testA", "testB"))  # folders of a block
 PAIRED_ROLES = (*(4 * [("trainA", "trainB")]), ("testA", "testB"))  # of a data set of pairs
 
 
 def make(maker: str, folder: Path, sha256: str, paired: bool = False) -> None:
-    """Build the domain of a maker, the whole of it or nothing; a folder that is already there is only verified.
+    """Build the domain of a maker, completely or not at all; an existing folder is only verified.
 
-    paired  Every training block has its painting beside it.
+    paired  Every training block is stored with its painting.
     """
     if maker not in MAKERS:
         raise UserError(f"maker '{maker}' is not one of {', '.join(MAKERS)}")
@@ -60,12 +60,15 @@ def make(maker: str, folder: Path, sha256: str, paired: bool = False) -> None:
 
 
 def verify(folder: Path, sha256: str) -> None:
-    """Refuse a folder with other pictures than the card's. It is not rebuilt: it may hold somebody's work."""
+    """Refuse a folder whose images differ from those of the card.
+
+    The folder is not rebuilt: it may hold a user's own files.
+    """
     _require(checksum(folder), sha256, f"{folder}: not the pictures of the card; delete the folder and make it again")
 
 
 def checksum(folder: Path) -> str:
-    """The SHA-256 of all pictures below a folder: relative name, size and pixels of each, in order of the names."""
+    """Compute the SHA-256 of all images below a folder: relative name, size and pixels, sorted by name."""
     digest = hashlib.sha256()
     for path in find_images(folder):
         pixels = read_picture(path)
@@ -80,7 +83,7 @@ def _require(found: str, wanted: str, message: str) -> None:
 
 
 def _write_blocks(painter: Painter, folder: Path, roles: Sequence[Sequence[str]]) -> None:
-    """Cut every photograph and its painting, and put each block where its role wants it."""
+    """Cut every photograph and its painting into blocks, and write each block to the folders of its role."""
     for order, (name, shorter_side) in enumerate(PHOTOGRAPHS.items()):
         photograph = open_photograph(name, shorter_side)
         painting = (painter(photograph / 255) * 255).round().astype(np.uint8)
@@ -92,7 +95,7 @@ def _write_blocks(painter: Painter, folder: Path, roles: Sequence[Sequence[str]]
 
 
 def open_photograph(name: str, shorter_side: int) -> np.ndarray:
-    """A photograph of the wheel as uint8 (h, w, 3), resized to the given shorter side."""
+    """Return a photograph of the wheel as uint8 (h, w, 3), resized to the given shorter side."""
     with as_file(files("skimage") / "data" / name) as path:
         picture = Image.fromarray(read_picture(path))
     scale = shorter_side / min(picture.size)
@@ -101,7 +104,7 @@ def open_photograph(name: str, shorter_side: int) -> np.ndarray:
 
 
 def _move(built: Path, folder: Path) -> None:
-    """Into its place, unless another process was faster."""
+    """Move a built folder to its final path, unless another process has already done so."""
     try:
         built.rename(folder)
     except OSError:

@@ -1,7 +1,7 @@
-"""Pictures of one side, decoded and resized once and then kept in memory as far as it is allowed, or as files.
+"""Images of one side, decoded and resized once, then kept in memory up to a limit, or as files.
 
-The resize is done on 8-bit tensors (antialiased bicubic): within one level of Pillow's, and the faster half of
-the pipeline. Pictures of other kinds than RGB are float32 in [-1, 1] from the beginning.
+The resize works on 8-bit tensors (antialiased bicubic): it agrees with Pillow's to one level, and is the
+faster half of the pipeline. Images of other kinds than RGB are float32 in [-1, 1] from the start.
 """
 
 from collections.abc import Sequence
@@ -21,19 +21,19 @@ from cyclegan.images.pixel_format import RGB, Kind
 from cyclegan.images.rgb8 import read_picture
 from cyclegan.images.tensors import from_raster
 
-MAPPED = 20_000  # files of a side that stay mapped; Linux allows a process 65,530
+MAPPED = 20_000  # mapped files of one side; Linux allows a process 65,530
 
 
 class Room:
-    """Memory for decoded pictures; both sides share it, so that a small one leaves the rest to a large one."""
+    """Memory budget for decoded images, shared by both sides: a small side leaves the rest to a large one."""
 
     def __init__(self, free: int) -> None:
-        """In bytes."""
+        """Set the budget in bytes."""
         self._free = free
         self._lock = Lock()
 
     def take(self, count: int) -> bool:
-        """Whether so many bytes were left; they are taken then."""
+        """Reserve so many bytes if they are left; return whether they were."""
         with self._lock:
             fits = count <= self._free
             self._free -= count * fits
@@ -41,9 +41,10 @@ class Room:
 
 
 class Pictures:
-    """Indexable pictures, uint8 (3, h, w) or float32 (c, h, w).
+    """Sequence of images, uint8 (3, h, w) or float32 (c, h, w).
 
-    Resized to load_size × load_size, or just their shorter sides to load_size; without a load_size as they are.
+    Images are resized to load_size × load_size, or only their shorter sides to load_size; without a load_size
+    they keep their size.
     """
 
     def __init__(
@@ -82,13 +83,13 @@ class Pictures:
             picture = self._decode(index)
             self.files.write(path, picture)
         elif len(self._cache) < MAPPED:
-            self._cache[index] = picture  # which takes no memory that anybody else wants
+            self._cache[index] = picture  # mapped memory is not counted in the budget
         return picture
 
     def _decode(self, index: int) -> Tensor:
         picture = self._stored(self.paths[index])
         if self.load_size is not None:
-            size = [self.load_size] * (1 if self.keep_aspect else 2)  # of one side the other follows
+            size = [self.load_size] * (1 if self.keep_aspect else 2)  # one number keeps the aspect ratio
             picture = resize(picture, size, InterpolationMode.BICUBIC, antialias=True)
             if not self.kind.is_rgb:
                 picture.clamp_(-1, 1)

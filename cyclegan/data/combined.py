@@ -1,7 +1,8 @@
-"""Images that hold a pair side by side, A|B, as pix2pix's archives do: cut once into trainA, trainB, testA, testB.
+"""Combined images A|B, as in pix2pix's archives: cut once into trainA, trainB, testA, testB.
 
-Cut        into <folder>-halves beside the folder, losslessly as PNG; a complete set of halves is used again.
-Folders    train and val become training images, test the test images; without sub-folders all are training images.
+Cut        into <folder>-halves next to the folder, losslessly as PNG; a complete set of halves is reused.
+Folders    train and val become training images, test becomes test images; without sub-folders, all images
+           are training images.
 """
 
 import tempfile
@@ -17,7 +18,10 @@ PARTS = {"train": "train", "val": "train", "test": "test"}  # sub-folder of an a
 
 
 def split_combined(folder: Path) -> Path:
-    """Return the folder of the halves, cut now if it is not there. Raises UserError if it holds those of others."""
+    """Return the folder of the halves; cut the images first if it does not exist.
+
+    Raises UserError if it holds the halves of other images.
+    """
     halves = folder.absolute().with_name(f"{folder.absolute().name}-halves")
     sources = _combined_images(folder)
     names = {f"{part}{side}/{name}" for part, name in sources for side in "AB"}
@@ -35,7 +39,7 @@ def split_combined(folder: Path) -> Path:
 
 
 def images_by_name(folder: Path, arrays: bool = False) -> dict[str, Path]:
-    """Images by relative name without suffix. Raises UserError for two of one name."""
+    """Return images by relative name without suffix. Raises UserError for two images with one name."""
     found: dict[str, Path] = {}
     for path in find_images(folder, arrays):
         name = path.relative_to(folder).with_suffix("").as_posix()
@@ -46,7 +50,7 @@ def images_by_name(folder: Path, arrays: bool = False) -> dict[str, Path]:
 
 
 def _combined_images(folder: Path) -> dict[tuple[str, str], Path]:
-    """(split, name of the halves) -> image."""
+    """Return images by (split, name of the halves)."""
     images = images_by_name(folder)
     if not images:
         raise none_found(folder)

@@ -1,7 +1,8 @@
-"""Random numbers from counters: what is drawn for sample k follows from (seed, side, k) alone.
+"""Random numbers from counters: the draws for sample k depend on (seed, side, k) alone.
 
-So a resumed run, another number of workers or another order of reading draws the same, and only the step needs saving.
-NumPy's SeedSequence mixes the counters; Philox, a counter-based generator, turns them into numbers.
+A resumed run, a run with another number of workers, and a run that reads in another order therefore draw the
+same numbers, and only the step has to be saved. NumPy's SeedSequence mixes the counters; Philox, a
+counter-based generator, turns them into numbers.
 """
 
 from functools import lru_cache
@@ -10,17 +11,20 @@ import numpy as np
 
 
 def draws(*counters: int) -> np.random.Generator:
-    """A generator of its own for these counters."""
+    """Return the generator of these counters."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(counters)))
 
 
 @lru_cache(maxsize=8)
 def permutation(count: int, *counters: int) -> np.ndarray:
-    """A shuffled 0 … count − 1."""
+    """Return the numbers 0 … count − 1 in random order."""
     return draws(count, *counters).permutation(count)
 
 
 def shuffled_pass(sample: int, count: int, *counters: int) -> int:
-    """Which of `count` pictures is sample number 0, 1, 2, …: every pass shows each once, in an order of its own."""
+    """Return the index, among `count` images, of sample number 0, 1, 2, ….
+
+    Every pass contains each image once, in a new order.
+    """
     epoch, position = divmod(sample, count)
     return int(permutation(count, epoch, *counters)[position])

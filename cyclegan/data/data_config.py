@@ -1,7 +1,7 @@
-"""Settings of the four kinds of data: unpaired, paired, styles, glyphs; free of PyTorch.
+"""Settings of the four kinds of data: unpaired, paired, styles, glyphs. No PyTorch.
 
-Each inherits how images are cropped and read, so that the YAML section `data` stays flat. `data.name` tells the kinds
-apart; without it, data are unpaired.
+Each class inherits the settings for cropping and reading images, so that the YAML section `data` stays flat.
+`data.name` selects the kind; without it, data are unpaired.
 """
 
 import math
@@ -30,7 +30,7 @@ DATA = Variants(
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingConfig:
-    """How batches are read; only the batch size changes what is drawn."""
+    """Settings for reading batches; among them only the batch size changes the samples that are drawn."""
 
     batch_size: int = 1  # samples
     workers: int = 2  # threads that read ahead; no effect on what is drawn
@@ -71,7 +71,7 @@ class CropConfig(ReadingConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class SidesConfig(CropConfig):
-    """Two sides, X and Y: those of a domain, or any two folders."""
+    """Settings of two sides, X and Y: those of a domain, or any two folders."""
 
     name: str = ""
     domain: str | None = None  # photo2monet: X is photo, Y is monet
@@ -101,17 +101,17 @@ class SidesConfig(CropConfig):
             raise ValueError("domain: give either a domain or both folders x and y")
 
     def is_usual(self, side: Literal["x", "y"]) -> bool:
-        """Return whether a side is 8-bit RGB, which every image can be converted to."""
+        """Return whether a side is 8-bit RGB, to which every image can be converted."""
         return getattr(self, f"channels_{side}") == 3 and getattr(self, f"range_{side}") is None
 
     @property
     def is_rgb8(self) -> bool:
-        """True if both sides are 8-bit RGB."""
+        """Return whether both sides are 8-bit RGB."""
         return self.is_usual("x") and self.is_usual("y")
 
     @property
     def side_names(self) -> tuple[str, str]:
-        """Names of X and Y: those of the domain, or of the folders."""
+        """Return the names of X and Y: those of the domain, or of the folders."""
         if self.domain is None:
             return names_of(self.x or Path(), self.y or Path())
         domain = find_domain(self.domain)
@@ -119,7 +119,10 @@ class SidesConfig(CropConfig):
 
     @property
     def spec(self) -> DataSpec:
-        """What a method is built for; the types of the pixels are known once a file has been opened."""
+        """Return the description of the data that a method is built for.
+
+        The types of the pixels are known only once a file has been opened.
+        """
         name_x, name_y = self.side_names
         formats = {side: self._format(side) for side in ("x", "y")}
         return DataSpec(
@@ -138,14 +141,17 @@ class SidesConfig(CropConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class UnpairedConfig(SidesConfig):
-    """Images of X and Y, drawn independently of each other; for AdaIN, X are the contents and Y the styles."""
+    """Images of X and Y, drawn independently of each other; for AdaIN, X is content and Y is style."""
 
     name: Literal["unpaired"] = "unpaired"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairedConfig(SidesConfig):
-    """Pairs of X and Y: of a domain that has them, of two folders by file name, or side by side in one image."""
+    """Pairs of X and Y: from a domain of pairs, from two folders matched by file name, or combined images.
+
+    A combined image holds both images of a pair side by side.
+    """
 
     name: Literal["paired"] = "paired"
     combined: Path | None = None  # folder of images A|B, with sub-folders train and test or without (pix2pix)
@@ -159,7 +165,7 @@ class PairedConfig(SidesConfig):
 
     @property
     def side_names(self) -> tuple[str, str]:
-        """Names of X and Y; "a" and "b" are the halves of combined images."""
+        """Return the names of X and Y; the halves of combined images are named "a" and "b"."""
         if self.combined is None:
             return super().side_names
         return ("a", "b") if self.direction == "a2b" else ("b", "a")
@@ -167,7 +173,7 @@ class PairedConfig(SidesConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class StylesConfig(CropConfig):
-    """Content images, and one or many style images whose file names are the names of the targets."""
+    """Content images, and one or several style images whose file names are the names of the targets."""
 
     name: Literal["styles"] = "styles"
     domain: str | None = None  # contents: X of this domain …
@@ -186,7 +192,7 @@ class StylesConfig(CropConfig):
 
     @property
     def spec(self) -> DataSpec:
-        """What a method is built for: field `content`, and the styles by name."""
+        """Return the data description for a method: field `content`, and the style names."""
         content = find_domain(self.domain).x if self.domain is not None else (self.contents or Path()).absolute().name
         return DataSpec(
             kind=self.name,
@@ -200,10 +206,11 @@ class StylesConfig(CropConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class GlyphsConfig(ReadingConfig):
-    """A table of glyphs, fonts × characters; the last shares of both are novel: neither is seen in training.
+    """Table of glyphs, fonts × characters.
 
-    Parts of the table (EMD, Sec. 4.1): D1 known fonts, known characters; D2 known fonts, novel characters; D3 novel
-    fonts, known characters; D4 novel fonts, novel characters.
+    The last fonts and characters, by a share of each, are novel: they are not seen in training. Parts of the
+    table (EMD, Sec. 4.1): D1 known fonts, known characters; D2 known fonts, novel characters; D3 novel fonts,
+    known characters; D4 novel fonts, novel characters.
     """
 
     name: Literal["glyphs"] = "glyphs"
@@ -229,7 +236,7 @@ class GlyphsConfig(ReadingConfig):
 
     @property
     def spec(self) -> DataSpec:
-        """What a method is built for: r style glyphs and r content glyphs give a target glyph."""
+        """Return the data description for a method: r style and r content glyphs give a target glyph."""
         grey = Kind(channels=1)
         return DataSpec(
             kind=self.name,
@@ -246,7 +253,7 @@ class GlyphsConfig(ReadingConfig):
 
 
 def names_of(x: Path, y: Path) -> tuple[str, str]:
-    """Names of two folders as sides: their own, or "x" and "y" if these are equal."""
+    """Return the names of two folders as sides: their own names, or "x" and "y" if these are equal."""
     name_x, name_y = printable(x.absolute().name), printable(y.absolute().name)
     return (name_x, name_y) if name_x != name_y else ("x", "y")
 

@@ -1,4 +1,4 @@
-"""Dataset: what training and evaluation know of data of any kind; the one way to open one."""
+"""Dataset: the interface of all kinds of data for training and evaluation, and how to open one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -34,7 +34,7 @@ BATCHES: Mapping[str, Any] = {
 
 @runtime_checkable
 class Dataset(Protocol):
-    """Training batches, held-out ones, and what can be scored."""
+    """Training batches, held-out batches, and evaluation tasks."""
 
     name: str  # names the folder of its runs: photo2monet
     spec: DataSpec
@@ -44,29 +44,32 @@ class Dataset(Protocol):
     counts: Mapping[str, int]  # training images by what users call them
 
     def held_out(self, split: Split, count: int = 4) -> Any:
-        """A batch of `count` samples of a split, always the same ones, on the CPU."""
+        """Return a batch of `count` samples of a split on the CPU, the same ones on every call."""
         ...
 
     def tasks(self, split: Split = "test") -> Sequence[Task]:
-        """What can be scored, one task a target; none for a split without images."""
+        """Return the evaluation tasks, one for each target; none for a split without images."""
         ...
 
     def styles(self) -> Mapping[str, Images]:
-        """Style images by name, (1, 3, h, w) each."""
+        """Return the style images by name, (1, 3, h, w) each."""
         ...
 
     def describe(self) -> list[str]:
-        """Lines that say what is learned from."""
+        """Return lines that describe the training data."""
         ...
 
 
 def open_dataset(config: Any, seed: int, device: torch.device = CPU, micro_batches: int = 1) -> Dataset:
-    """Open the data of the section `data` of an experiment; batches for a device, trained on in micro-batches."""
+    """Open the data of the section `data` of an experiment.
+
+    Batches are moved to `device`, and each is trained on in `micro_batches` parts.
+    """
     return DATASETS[config.name](config, seed, device, micro_batches)
 
 
 def random_batch(config: Any, device: torch.device = CPU) -> Any:
-    """A batch of the right shapes, of noise: what a forecast needs, without opening a file."""
+    """Return a batch of noise of the right shapes, to estimate costs without opening a file."""
     spec, count = config.spec, config.batch_size
     fields = {
         name: torch.rand(count, format.channels, spec.crop_size, spec.crop_size, device=device) * 2 - 1

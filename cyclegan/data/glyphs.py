@@ -1,10 +1,12 @@
-"""Glyphs: a table of fonts × characters, of which a sample is a target glyph with reference sets (EMD, Sec. 3).
+"""Glyphs from a table of fonts × characters: a sample is a target glyph with reference sets (EMD, Sec. 3).
 
-Sheets     A font is an image with the glyphs of all characters, row by row, cells of size × size, black on white.
-Splits     Known and novel fonts and characters are told apart by the SHA-256 of their names: D1 is trained on, D2 to
-           D4 are tested on (novel characters, novel fonts, both).
-Sample     A target of D1 in shuffled passes; its style set are r other characters of its font, its content set r other
-           fonts of its character, all of D1; drawn without replacement as long as there are enough.
+Sheets     A font is an image with the glyphs of all characters, row by row, in cells of size × size, black on
+           white.
+Splits     Fonts and characters are divided into known and novel by the SHA-256 of their names: D1 is for
+           training; D2 to D4 are for testing (novel characters, novel fonts, both).
+Sample     A target of D1, in shuffled passes. Its style set holds r other characters of its font, its
+           content set r other fonts of its character, all from D1; drawn without replacement if there are
+           enough.
 """
 
 import hashlib
@@ -29,18 +31,18 @@ from cyclegan.images.rgb8 import read_picture
 from cyclegan.protocols import Images
 
 Table = UInt8[Tensor, "fonts characters h w"]
-REFERENCES = 1  # counter of what is drawn beside the target
+REFERENCES = 1  # counter of the draws of reference glyphs
 
 
 class Part(NamedTuple):
-    """Rows and columns of the table: one of D1 … D4."""
+    """Rows and columns of one part of the table, D1 … D4."""
 
     fonts: Sequence[int]
     characters: Sequence[int]
 
 
 class Glyphs:
-    """Target glyphs of a part of the table with reference sets of known fonts and characters."""
+    """Target glyphs of a part of the table, with reference sets of known fonts and characters."""
 
     Batch = ReferenceBatch
 
@@ -55,12 +57,12 @@ class Glyphs:
         return len(self.part.fonts) * len(self.part.characters)
 
     def sample(self, k: int) -> Sequence[Tensor]:
-        """style and content (r, size, size), target (1, size, size), bytes."""
+        """Return style and content (r, size, size) and target (1, size, size), as bytes."""
         font, character, characters, fonts = self._places(k)
         return self.table[font, characters], self.table[fonts, character], self.table[font, [character]]
 
     def names(self, k: int) -> Sequence[str]:
-        """Characters of the style set, fonts of the content set, and the target."""
+        """Return the characters of the style set, the fonts of the content set, and the target."""
         font, character, characters, fonts = self._places(k)
         names = [path.stem for path in self.config.fonts]
         style = "".join(self.config.characters[c] for c in characters)
@@ -79,7 +81,7 @@ class Glyphs:
         )
 
     def _others(self, known: Sequence[int], target: int, rng: np.random.Generator) -> list[int]:
-        """r of the known ones but the target; again from the start where they are fewer."""
+        """Draw r known indices other than the target; repeat from the first if there are fewer."""
         others = [int(i) for i in rng.permutation(known) if i != target]
         return [others[i % len(others)] for i in range(self.config.references)]
 
@@ -103,12 +105,15 @@ class GlyphsDataset:
         return Glyphs(self.table, self.parts[part], self.parts["D1"], self.config, self.seed)
 
     def held_out(self, split: Split, count: int = 4) -> Any:
-        """Samples of D4, novel fonts and characters, for the test split; of D1 for the training split."""
+        """Return samples of D4 (novel fonts and characters) for the test split.
+
+        For the training split they come from D1.
+        """
         source = self._source("D1" if split == "train" else "D4")
         return collate(source, [source.sample(k) for k in spread(count, len(source))])
 
     def tasks(self, split: Split = "test") -> Sequence[Task]:
-        """No tasks yet: glyphs are cells of sheets, and tasks name files."""
+        """No tasks yet: glyphs are cells of sheets, while tasks refer to files."""
         return []
 
     def styles(self) -> Mapping[str, Images]:
@@ -116,13 +121,13 @@ class GlyphsDataset:
         return {}
 
     def describe(self) -> list[str]:
-        """Sizes of the four parts of the table."""
+        """Return the sizes of the four parts of the table."""
         sizes = ", ".join(f"{name} {len(part.fonts)} × {len(part.characters)}" for name, part in self.parts.items())
         return [f"glyphs    fonts × characters: {sizes}"]
 
 
 def split_table(fonts: Sequence[str], characters: str, novel: float) -> dict[str, Part]:
-    """D1 … D4 of a table, by the SHA-256 of the names of fonts and characters."""
+    """Divide a table into D1 … D4 by the SHA-256 of the names of fonts and characters."""
     known_fonts, novel_fonts = _divide([f"style:{font}" for font in fonts], novel)
     known_characters, novel_characters = _divide([f"content:{c}" for c in characters], novel)
     return {
@@ -134,14 +139,17 @@ def split_table(fonts: Sequence[str], characters: str, novel: float) -> dict[str
 
 
 def _divide(names: Sequence[str], novel: float) -> tuple[list[int], list[int]]:
-    """(known, novel) indices: the first share by SHA-256 is known, at least one index on each side."""
+    """Return (known, novel) indices.
+
+    The first share by SHA-256 is known; each part has at least one index.
+    """
     order = sorted(range(len(names)), key=lambda i: hashlib.sha256(names[i].encode()).hexdigest())
     known = min(max(1, round((1 - novel) * len(names))), len(names) - 1)
     return sorted(order[:known]), sorted(order[known:])
 
 
 def _read_sheet(path: Any, config: GlyphsConfig) -> UInt8[Tensor, "characters h w"]:
-    """Cells of a sheet, grey."""
+    """Read the cells of a sheet in grey."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; data.fonts names sheets of glyphs")
     grey = read_picture(path)[..., 0]

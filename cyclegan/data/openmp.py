@@ -1,8 +1,9 @@
-"""Threads that work beside the one that computes, and leave it the cores.
+"""Helper threads that leave the CPU cores to the thread that computes.
 
-A thread that hands PyTorch a large tensor gets a team of OpenMP threads of its own. With more of them in all than there
-are cores, the teams no longer spin while they wait for their next task but go to sleep; a step of a small network is a
-thousand short tasks, and takes twice as long. What reads or writes pictures needs no team.
+Each thread that passes a large tensor to PyTorch gets a team of OpenMP threads of its own. If there are more
+of these threads in total than cores, the teams sleep instead of spinning while they wait for their next task.
+A step of a small network is a thousand short tasks and then takes twice as long. Threads that read or write
+images need no team.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,31 +15,34 @@ import torch
 
 @runtime_checkable
 class Executor(Protocol):
-    """What runs tasks in threads, a new one for every task that no idle one can take."""
+    """Pool that runs tasks in threads and starts a new thread when no idle one can take a task."""
 
     def submit(self, task: Any, /) -> "Future[Any]":
-        """Have it done."""
+        """Submit a task."""
         ...
 
 
 def helpers(threads: int, name: str) -> ThreadPoolExecutor:
-    """Threads that do not compute in teams."""
+    """Return a pool of threads that compute without OpenMP teams."""
     executor = ThreadPoolExecutor(threads, name)
     without_teams(executor, threads)
     return executor
 
 
 def without_teams(executor: Executor, threads: int) -> None:
-    """Keep all so many threads of an executor from computing in teams; the thread that calls goes on as it did."""
+    """Turn off OpenMP teams in all `threads` threads of an executor.
+
+    The calling thread keeps its number of threads.
+    """
     size = torch.get_num_threads()
     settled = Barrier(threads + 1)
 
     def settle() -> None:
-        torch.get_num_threads()  # what a thread first asks, it would else ask later, and forget what it is told now
+        torch.get_num_threads()  # a first call after the next line would reset its number
         torch.set_num_threads(1)
         settled.wait()
 
     for _ in range(threads):
         executor.submit(settle)
     settled.wait()
-    torch.set_num_threads(size)  # MKL and threads to come had heard it, too
+    torch.set_num_threads(size)  # the calls above also changed MKL and later threads

@@ -1,4 +1,4 @@
-"""Paired samples: the same pair, the same crop and the same flip for X and Y (Isola et al. 2017, Sec. 3.3)."""
+"""Paired samples: X and Y have the same crop and the same flip (Isola et al. 2017, Sec. 3.3)."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,10 @@ class Paired(Unpaired):
     Batch = PairedBatch
 
     def sample(self, k: int) -> Sequence[Tensor]:
-        """x and y, (c, size, size) each, of one place. Raises UserError for a pair of two sizes."""
+        """Return x and y, (c, size, size) each, cropped at the same place.
+
+        Raises UserError for a pair whose images differ in size.
+        """
         i = self._index(0, k)
         pair = [images[i] for images in self.sides]
         if pair[0].shape[1:] != pair[1].shape[1:]:

@@ -1,8 +1,8 @@
-"""Batches on their way to a GPU: copied while the steps before theirs compute.
+"""Prefetch batches to a GPU: copy them while earlier steps compute.
 
-A copy waits for all that was launched before it on the same stream, so these have a stream of their own. What they
-write belongs to that stream: the one that computes has to wait until it is written, and the memory may be used again
-only when that one has read it.
+A copy waits for everything launched before it on the same stream, so copies have a stream of their own. Their
+memory belongs to that stream: the computing stream has to wait until a batch is written, and the memory may
+be reused only once the computing stream has read it.
 """
 
 from typing import Any, NamedTuple
@@ -11,21 +11,21 @@ import torch
 
 
 class Copy(NamedTuple):
-    """A batch that may still be on its way."""
+    """Batch whose copy to the GPU may still be in progress."""
 
     batch: Any
-    done: torch.cuda.Event | None  # none: it is there, or stays on the CPU
+    done: torch.cuda.Event | None  # None: the batch is already there, or stays on the CPU
 
 
 class Copies:
-    """To a GPU; for any other device batches stay on the CPU, where what computes will fetch them."""
+    """Copies of batches to a GPU; for any other device, batches stay on the CPU until they are used."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def begin(self, batch: Any) -> Copy:
-        """Start to copy; any thread may call it, and goes on at once, as the copied memory is pinned."""
+        """Start a copy. Any thread may call this; it returns at once, because the memory is pinned."""
         if self._stream is None:
             return Copy(batch, None)
         with torch.cuda.stream(self._stream):
@@ -33,7 +33,7 @@ class Copies:
             return Copy(there, self._stream.record_event())
 
     def end(self, copy: Copy) -> Any:
-        """The batch, for the stream that computes: it waits for the copy, and this thread for nothing."""
+        """Return the batch; the computing stream waits for the copy, the calling thread does not."""
         if copy.done is not None:
             computing = torch.cuda.current_stream(self.device)
             computing.wait_event(copy.done)

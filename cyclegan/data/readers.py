@@ -1,7 +1,7 @@
-"""Threads that read, and that a process can leave behind.
+"""Threads that read files and do not keep a process from ending.
 
-Those of concurrent.futures are waited for at the end of a process: for ever, if one of them waits for a network drive.
-These are told to end, and have a moment for it.
+A process waits for the threads of concurrent.futures before it ends, which takes forever if one of them waits
+for a network drive. The threads here are asked to end and given a short time to do so.
 """
 
 import threading
@@ -21,7 +21,7 @@ Tasks: TypeAlias = "SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any
 
 
 class Readers:
-    """Some threads and the queue of what they are to do; they end with this object, or with the process."""
+    """Threads and the queue of their tasks; they end with this object, or with the process."""
 
     def __init__(self, count: int) -> None:
         self._tasks: Tasks = SimpleQueue()
@@ -34,7 +34,7 @@ class Readers:
         weakref.finalize(self, _dismiss, self._tasks, threads)
 
     def submit(self, task: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """What the task returns or raises, once a thread has got to it."""
+        """Submit a task; return a future with its result or its exception."""
         found: Future[Any] = Future()
         self._tasks.put((found, task, arguments))
         return found
@@ -45,13 +45,17 @@ def _work(tasks: Tasks) -> None:
         found, task, arguments = given
         try:
             found.set_result(task(*arguments))
-        except BaseException as error:  # whoever waits for it will hear of it
+        except BaseException as error:  # raised again by result() of the future
             found.set_exception(error)
-        del given, found, task, arguments  # or the last one would live for as long as the next is waited for
+        del given, found, task, arguments  # else they would stay alive until the next task arrives
 
 
 def _dismiss(tasks: Tasks, threads: list[threading.Thread]) -> None:
-    """A thread that is in the middle of PyTorch when the process ends would abort it; one that never wakes does not."""
+    """Drop waiting tasks, and give the threads a moment to end.
+
+    A thread that is inside PyTorch when the process ends would abort it; a thread that never wakes up would
+    not.
+    """
     with suppress(Empty):
         while True:
             tasks.get_nowait()

@@ -1,4 +1,4 @@
-"""Data sets of two sides, X and Y: unpaired and paired ones differ in their samples alone."""
+"""Data sets of two sides, X and Y: unpaired and paired ones differ only in their samples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ SOURCES = {"unpaired": Unpaired, "paired": Paired}
 
 
 class SidesDataset:
-    """Training batches of X and Y, held-out ones, and what can be scored."""
+    """Training batches of X and Y, held-out batches, and evaluation tasks."""
 
     def __init__(self, config: SidesConfig, seed: int, device: torch.device = CPU, micro_batches: int = 1) -> None:
         self.config = config
@@ -48,22 +48,28 @@ class SidesDataset:
         return SOURCES[self.config.name](sides, self.config, self.seed)
 
     def held_out(self, split: Split, count: int = 4) -> Any:
-        """Central crops of `count` images of each side, spread evenly over the split: always the same ones."""
+        """Return central crops of `count` images of each side, evenly spaced over the split.
+
+        Every call returns the same crops.
+        """
         source = self._source(split, Room(0))
         count = min(count, *(len(images) for images in source.sides))
         indices = zip(*(spread(count, len(images)) for images in source.sides), strict=True)
         return collate(source, [source.center(each) for each in indices])
 
     def tasks(self, split: Split = "test") -> Sequence[Task]:
-        """X → Y and Y → X; none for a split without images."""
+        """Return the tasks X → Y and Y → X; none for a split without images."""
         return self.splits.tasks(split) if getattr(self.splits.x, split) else []
 
     def styles(self) -> Mapping[str, Images]:
-        """No style images: both sides are learned from."""
+        """No style images: both sides are learned."""
         return {}
 
     def describe(self) -> list[str]:
-        """Numbers of images, their pixel formats unless these are 8-bit RGB, and of validation."""
+        """Return the numbers of images and of validation images.
+
+        Pixel formats are added unless they are 8-bit RGB.
+        """
         lines = [f"images    {', '.join(f'{name} {count:,}' for name, count in self.counts.items())}"]
         if not self.spec.is_rgb8:
             formats = zip(self.spec.names.values(), self.spec.formats.values(), strict=True)

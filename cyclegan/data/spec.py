@@ -1,6 +1,7 @@
-"""DataSpec: everything that a method is built for, known from the settings and written into every release.
+"""DataSpec: everything about the data that a method is built for, known from the settings.
 
-Needs no PyTorch, so that settings are checked against each other before it is imported.
+It is written into every release. It needs no PyTorch, so that settings are checked against each other before
+PyTorch is imported.
 """
 
 from collections.abc import Mapping
@@ -12,24 +13,24 @@ from cyclegan.images.pixel_format import RGB, Kind, declared_range
 
 @dataclass(frozen=True, kw_only=True)
 class DataSpec:
-    """Kind of data, names and pixel formats of its image fields, crop size."""
+    """Kind of data, names and pixel formats of its image fields, and crop size."""
 
     kind: str = "unpaired"  # unpaired, paired, styles or glyphs
     names: dict[str, str] = field(default_factory=lambda: {"x": "x", "y": "y"})  # image field -> what users call it
     formats: dict[str, Kind] = field(default_factory=lambda: {"x": RGB, "y": RGB})  # image field -> pixel format
     crop_size: int = 256  # px of the square crops that are trained on
-    styles: tuple[str, ...] = ()  # what an index of the batch counts: la_muse, mosaic, …; fonts
+    styles: tuple[str, ...] = ()  # names that a style index refers to: la_muse, mosaic, …; fonts
     references: int = 0  # glyphs of each reference set
     validated: bool = False  # some images are kept aside for validation
 
     def channels(self, *fields: str) -> tuple[int, ...]:
-        """Numbers of channels of image fields, by default of all."""
+        """Return the numbers of channels of image fields, by default of all of them."""
         return tuple(self.formats[name].channels for name in fields or self.formats)
 
     def direction(self, target: str) -> tuple[str, str]:
-        """(image field that is translated, image field whose format translations have), for the name of a target.
+        """Return (source field, field whose format the translations have) for the name of a target.
 
-        Raises ValueError for a name that is no target of such data.
+        Raises ValueError for a name that is no target of these data.
         """
         if self.kind == "glyphs":
             return "content", "target"
@@ -49,11 +50,11 @@ class DataSpec:
 
     @property
     def is_rgb8(self) -> bool:
-        """True if all images are 8-bit RGB."""
+        """Return whether all images are 8-bit RGB."""
         return all(format.is_rgb for format in self.formats.values())
 
     def as_json(self) -> dict[str, Any]:
-        """The entry "spec" of a release; `spec_from_json` is the inverse."""
+        """Return the entry "spec" of a release; `spec_from_json` reads it."""
         formats = {name: format_as_json(format) for name, format in self.formats.items()}
         return {**asdict(self), "formats": formats, "styles": list(self.styles)}
 
@@ -68,7 +69,7 @@ def spec_from_json(value: Mapping[str, Any]) -> DataSpec:
 
 
 def format_as_json(format: Kind) -> dict[str, Any]:
-    """Channels, type and range of a pixel format."""
+    """Return channels, type and range of a pixel format."""
     return {**asdict(format), "range": list(format.bounds)}
 
 

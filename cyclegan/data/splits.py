@@ -1,8 +1,9 @@
-"""Files of X and Y that a training reads, keeps for validation, and must never see: of a domain, or of any folders.
+"""Training, validation and test files of X and Y, from a domain or from any folders.
 
-Unreadable  files end the training that comes to one. Where they are to be skipped, every file is decoded before the
-            first step and the bad ones leave the lists, so that what is drawn remains a function of the step alone,
-            whatever reads it and however often it is resumed. More of them than data.max_bad_fraction are an error.
+Unreadable  files end a training that reads one. If they are to be skipped, every file is decoded before the
+            first step and the bad ones are removed from the lists, so that the draws remain a function of the
+            step alone, whatever the number of workers and of resumes. A share of bad files above
+            data.max_bad_fraction is an error.
 """
 
 import hashlib
@@ -22,9 +23,9 @@ from cyclegan.images.find import Found, describe_skipped, find_images, none_foun
 from cyclegan.images.pixel_format import Kind
 from cyclegan.images.rgb8 import BadPictureError
 
-TEST_SHARE = 20  # of the images of a plain folder, one in so many is kept from training …
-MIN_TEST = 4  # … or so many, of which a quarter may be: with fewer the scores of a discriminator are a matter of chance
-MIN_REFERENCES = 500  # test images of the target, to measure realism by them
+TEST_SHARE = 20  # one in so many images of a plain folder is held out for testing …
+MIN_TEST = 4  # … but at least this many, up to a quarter; fewer give noisy scores
+MIN_REFERENCES = 500  # test images of the target that are enough to measure realism
 MAX_REFERENCES = 1000
 
 Split = Literal["train", "test", "validation"]
@@ -40,7 +41,7 @@ class Side:
     validation: list[Path] = field(default_factory=list)  # neither trained on nor tested on
 
     def without(self, bad: Iterable[Path]) -> "Side":
-        """Leave files out of training and test."""
+        """Return the side without some files, removed from training and test."""
         gone = set(bad)
         train, test = ([path for path in paths if path not in gone] for paths in (self.train, self.test))
         return replace(self, train=train, test=test)
@@ -56,10 +57,10 @@ class Splits:
     paired: frozenset[str] = frozenset()  # splits in which the images of X and Y correspond one to one
     border: int = 0  # px of the border of a test image that are not scored
     unreadable: list[BadPictureError] = field(default_factory=list)  # files that are left out, and why
-    skipped: str = ""  # a line on the files that are no images by their names, if there are any
+    skipped: str = ""  # a line on the files whose names are not those of images, if there are any
 
     def tasks(self, split: Split = "test") -> list[Task]:
-        """X → Y and Y → X."""
+        """Return the tasks X → Y and Y → X."""
         return [self._task(source, target, split) for source, target in ((self.x, self.y), (self.y, self.x))]
 
     def _task(self, source: Side, target: Side, split: Split) -> Task:
@@ -79,20 +80,26 @@ class Splits:
 
 
 def _examples(count: int, targets: Sequence[Path]) -> list[Path]:
-    """One image of the target for each source, half the list away from its own position, where its truth may be."""
+    """Return one image of the target for each source, shifted by half the list.
+
+    The image at the source's own position may be its truth and is therefore not used.
+    """
     return [targets[(i + len(targets) // 2) % len(targets)] for i in range(count)] if targets else []
 
 
 def choose_references(train: Sequence[Path], test: Sequence[Path]) -> tuple[Sequence[Path], Sequence[Path]]:
-    """(real images that realism is measured by, others for the reference row).
+    """Return (real images that realism is measured against, other real images for the reference row).
 
-    The test images of the target where there are 500 or more, else those of the training.
+    The first are the test images of the target if there are 500 or more, else its training images.
     """
     return (train, test) if len(test) < MIN_REFERENCES and train else (test, train)
 
 
 def find_splits(config: SidesConfig) -> Splits:
-    """Files of a domain, of two folders, or of a folder of combined images. Raises UserError if they are not there."""
+    """Find the files of a domain, of two folders, or of a folder of combined images.
+
+    Raises UserError if they are missing.
+    """
     paired = isinstance(config, PairedConfig)
     if config.domain is not None:
         splits = _of_domain(config.domain, paired)
@@ -106,7 +113,7 @@ def find_splits(config: SidesConfig) -> Splits:
 
 
 def formats_of(config: SidesConfig, splits: Splits) -> dict[str, Kind]:
-    """Pixel formats of X and Y, by the settings and the first training image of each."""
+    """Return the pixel formats of X and Y, from the settings and the first training image of each side."""
     return {
         "x": kind_of(splits.x.train[0], config.channels_x, config.range_x, "data.range_x"),
         "y": kind_of(splits.y.train[0], config.channels_y, config.range_y, "data.range_y"),
@@ -141,7 +148,10 @@ def _of_folders(config: SidesConfig) -> Splits:
 
 
 def _scan(config: SidesConfig, side: str, folder: Path) -> Found:
-    """Images of a side, arrays too where it is not 8-bit RGB. Raises UserError for none."""
+    """List the images of a side, including arrays if the side is not 8-bit RGB.
+
+    Raises UserError if there are none.
+    """
     arrays = not config.is_usual(side)  # type: ignore[arg-type]
     found = scan(folder, arrays=arrays)
     if not found.images:
@@ -150,7 +160,7 @@ def _scan(config: SidesConfig, side: str, folder: Path) -> Found:
 
 
 def _of_pairs(config: PairedConfig) -> Splits:
-    """Pairs of two folders by relative name without suffix, or the halves of combined images."""
+    """Return pairs from two folders by relative name without suffix, or from combined images."""
     if config.combined is not None:
         return _of_combined(config, config.combined)
     x, y = (_folder(config, side) for side in ("x", "y"))
@@ -170,7 +180,7 @@ def _of_pairs(config: PairedConfig) -> Splits:
 
 
 def _of_combined(config: PairedConfig, folder: Path) -> Splits:
-    """Halves of the images below a folder, or below its sub-folders train and test (and val)."""
+    """Return the halves of the images below a folder, or below its sub-folders train and test (and val)."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; data.combined names a folder of images A|B")
     halves = split_combined(folder)
@@ -202,7 +212,7 @@ def _require_aligned(name: str, x: Sequence[Path], y: Sequence[Path]) -> None:
 
 
 def _skip_unreadable(splits: Splits, most: float) -> Splits:
-    """Leave unreadable files out; of two images that correspond, both."""
+    """Leave unreadable files out; of a pair with one unreadable image, leave both out."""
     bad: dict[Path, BadPictureError] = {}
     for side in (splits.x, splits.y):
         paths = [*side.train, *side.test]
@@ -223,7 +233,10 @@ def _skip_unreadable(splits: Splits, most: float) -> Splits:
 
 
 def hold_out(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:
-    """(training images, test images): chosen by the hash of the name, so that an image added later moves few others."""
+    """Return (training images, test images), chosen by the hash of the name.
+
+    An image that is added later therefore changes the split of few others.
+    """
     if len(paths) < 2:
         raise UserError(f"{folder}: {len(paths)} readable pictures found, at least 2 are needed")
     count = max(1, len(paths) // TEST_SHARE, min(MIN_TEST, len(paths) // 4))
@@ -243,7 +256,10 @@ def _with_validation(splits: Splits, share: float) -> Splits:
 
 
 def keep_validation(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Path]]:
-    """(for training, for validation), by a hash of the name that differs from that of `hold_out`."""
+    """Return (training images, validation images), chosen by a hash of the name.
+
+    The hash differs from that of `hold_out`.
+    """
     if not share:
         return list(paths), []
     count = min(max(1, round(share * len(paths))), len(paths) - 1)
@@ -251,7 +267,7 @@ def keep_validation(paths: Sequence[Path], share: float) -> tuple[list[Path], li
 
 
 def _divide(paths: Sequence[Path], count: int, name: Callable[[Path], str]) -> tuple[list[Path], list[Path]]:
-    """(the others, the `count` paths whose names have the smallest SHA-256)."""
+    """Return (the other paths, the `count` paths whose names have the smallest SHA-256)."""
     digests = {path: hashlib.sha256(name(path).encode(errors="surrogateescape")).digest() for path in paths}
     taken = set(sorted(paths, key=digests.__getitem__)[:count])
     return [path for path in paths if path not in taken], sorted(taken)

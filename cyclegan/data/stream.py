@@ -1,7 +1,8 @@
-"""Batches of any source, addressed by step; the next ones are read meanwhile.
+"""Batches of any source, addressed by step; the following batches are read in the background.
 
-A source says what sample k of a run is: one tensor for each field of its batch, a function of (seed, k) alone. What is
-common to all kinds of data is here: reading ahead, time limits, shards of processes, copies to a GPU.
+A source defines sample k of a run: one tensor for each field of its batch, a function of (seed, k) alone.
+This module holds the parts common to all kinds of data: reading ahead, time limits, shards of processes, and
+copies to a GPU.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,22 +18,22 @@ from cyclegan.data.prefetch import Copies, Copy
 from cyclegan.data.readers import Readers
 from cyclegan.errors import NoAnswerError
 
-AHEAD = 4  # batches, at least, that are read before they are asked for; one is one reader's work
+AHEAD = 4  # smallest number of batches that are read ahead; each is read by one reader
 CPU = torch.device("cpu")
 
 
 @runtime_checkable
 class Source(Protocol):
-    """A kind of data: what sample k is."""
+    """Source of samples of one kind of data."""
 
     Batch: Any  # a NamedTuple class; its fields are those of a sample
 
     def sample(self, k: int) -> Sequence[Tensor]:
-        """One tensor a field: images as uint8 or as floats in [-1, 1], or whole numbers (int64)."""
+        """Return one tensor for each field: images as uint8 or as floats in [-1, 1], or integers (int64)."""
         ...
 
     def names(self, k: int) -> Sequence[str]:
-        """Where each of the tensors comes from: a file, a style."""
+        """Return the origin of each tensor: a file, a style."""
         ...
 
 
@@ -46,19 +47,20 @@ class Stream:
         device: torch.device = CPU,
         micro_batches: int = 1,
     ) -> None:
-        """`micro_batches`: in how many a batch will be trained on, one after the other."""
+        """Create the stream; each batch is trained on in `micro_batches` parts, one after the other."""
         self.source = source
         self.config = config
         self.micro_batches = micro_batches
         self._readers = Readers(config.workers)
         self._copies = Copies(device)
         self._coming: dict[int, Future[Copy]] = {}
-        self._at: dict[int, int] = {}  # step of a batch that is being read -> the sample that the reader is at
+        self._at: dict[int, int] = {}  # step of a batch being read -> sample being read
 
     def batch_at(self, step: int) -> Any:
-        """The batch of this step, images in [-1, 1], on the GPU, if it is for one; the next ones are read meanwhile.
+        """Return the batch of a step, with images in [-1, 1], on the GPU if it is meant for one.
 
-        Raises NoAnswerError if it takes longer than data.timeout.
+        The following batches are read in the background. Raises NoAnswerError if it takes longer than
+        data.timeout.
         """
         for later in range(step, step + max(AHEAD, self.config.workers)):
             if later not in self._coming:
@@ -73,12 +75,12 @@ class Stream:
         return self._copies.end(awaited.result())
 
     def names_at(self, step: int) -> Mapping[str, Sequence[str]]:
-        """Where the samples of this step come from, those of all processes, by field of the batch."""
+        """Return the origins of the samples of a step, over all processes, by field of the batch."""
         columns = zip(*(self.source.names(k) for k in self._samples(step)), strict=True)
         return dict(zip(self.source.Batch._fields, map(list, columns), strict=True))
 
     def _reading(self, step: int) -> str:
-        """Files of the sample that the reader is at."""
+        """Return the files of the sample that the reader is reading."""
         return " or ".join(self.source.names(self._at[step])) if step in self._at else "an image"
 
     def _samples(self, step: int) -> range:
@@ -95,10 +97,10 @@ class Stream:
 
 
 def collate(source: Source, samples: Sequence[Sequence[Tensor]]) -> Any:
-    """Stack samples into a batch, images scaled to [-1, 1]."""
+    """Stack samples into a batch, with images scaled to [-1, 1]."""
     return source.Batch(*(scale(torch.stack(field)) for field in zip(*samples, strict=True)))
 
 
 def scale(values: Tensor) -> Tensor:
-    """Bytes 0…255 → [-1, 1]; floats lie there already, and whole numbers are no images."""
+    """Scale bytes 0…255 → [-1, 1]; floats already have that range, and integers are not images."""
     return values.to(torch.float32).div(127.5).sub(1) if values.dtype == torch.uint8 else values

@@ -23,11 +23,11 @@ from cyclegan.images.rgb8 import read_picture, reduced
 from cyclegan.images.tensors import from_bytes
 from cyclegan.protocols import Images
 
-CONTENT, STYLE = range(2)  # counters of what is drawn for a sample
+CONTENT, STYLE = range(2)  # counters of the draws for a sample
 
 
 class Styled:
-    """A crop of a content in shuffled passes, and a style index drawn uniformly."""
+    """Crop of a content image, in shuffled passes, with a style index that is drawn uniformly."""
 
     Batch = IndexedBatch
 
@@ -38,16 +38,16 @@ class Styled:
         self.seed = seed
 
     def sample(self, k: int) -> Sequence[Tensor]:
-        """content (3, size, size) and style, a whole number."""
+        """Return content (3, size, size) and style, an integer."""
         crop = random_crop(self.contents[self._content(k)], self.config, draws(self.seed, CONTENT, k))
         return crop, torch.tensor(self._style(k))
 
     def names(self, k: int) -> Sequence[str]:
-        """File of the content, name of the style."""
+        """Return the file of the content and the name of the style."""
         return str(self.contents.paths[self._content(k)]), self.styles[self._style(k)]
 
     def center(self, index: int, style: int) -> Sequence[Tensor]:
-        """Central crop of a content, with a style index."""
+        """Return the central crop of a content image, with a style index."""
         return center_crop(self.contents[index], self.config), torch.tensor(style)
 
     def _content(self, k: int) -> int:
@@ -58,7 +58,7 @@ class Styled:
 
 
 class StylesDataset:
-    """Training batches of contents with style indices; each style is a target."""
+    """Training batches of content images with style indices; each style is a target."""
 
     def __init__(self, config: StylesConfig, seed: int, device: torch.device = CPU, micro_batches: int = 1) -> None:
         self.config = config
@@ -81,13 +81,16 @@ class StylesDataset:
         return Styled(images, self.spec.styles, self.config, self.seed)
 
     def held_out(self, split: Split, count: int = 4) -> Any:
-        """Central crops of `count` contents spread evenly over the split, with the styles in turn."""
+        """Return central crops of `count` content images, evenly spaced over the split.
+
+        They take the styles in turn.
+        """
         source = self._source(split, Room(0))
         indices = spread(count, len(source.contents))
         return collate(source, [source.center(i, turn % len(source.styles)) for turn, i in enumerate(indices)])
 
     def tasks(self, split: Split = "test") -> Sequence[Task]:
-        """Contents → each style, compared with the one style image."""
+        """Return the tasks contents → style, one for each style, compared with that style image."""
         sources = getattr(self.contents, split)
         if not sources:
             return []
@@ -104,13 +107,13 @@ class StylesDataset:
         ]
 
     def styles(self) -> Mapping[str, Images]:
-        """Style images by name, (1, 3, h, w), at `style_size`."""
+        """Return the style images by name, (1, 3, h, w), at `style_size`."""
         return {
             path.stem: from_bytes(reduced(read_picture(path), self.config.style_size)) for path in self.config.styles
         }
 
     def describe(self) -> list[str]:
-        """Numbers of contents and the names of the styles."""
+        """Return the numbers of content images and the names of the styles."""
         return [f"images    {self.contents.name} {len(self.contents.train):,}; styles {', '.join(self.spec.styles)}"]
 
 

@@ -1,11 +1,11 @@
 """Unpaired samples: X and Y are drawn independently, each in shuffled passes of its own.
 
-Sample k is a function of (seed, k) alone (cyclegan.data.counter_rng), whatever was asked before, however many threads
-read ahead.
+Sample k is a function of (seed, k) alone (cyclegan.data.counter_rng), whatever was read before and however
+many threads read ahead.
 
-Differs    from the authors' code: there an epoch walks once through X, shuffled, and draws Y with replacement; here
-           both sides are walked through, so that of two unequal sides no image is seen much more often than another
-           of its side.
+Differs    from the authors' code: there, an epoch is one shuffled pass over X, and Y is drawn with
+           replacement; here, both sides are drawn in shuffled passes, so that for sides of unequal size no
+           image is seen much more often than another of its side.
 """
 
 from collections.abc import Sequence
@@ -31,18 +31,18 @@ class Unpaired:
         self.seed = seed
 
     def sample(self, k: int) -> Sequence[Tensor]:
-        """x and y, (c, size, size) each."""
+        """Return x and y, (c, size, size) each."""
         return [
             random_crop(images[self._index(side, k)], self.config, draws(self.seed, side, k))
             for side, images in enumerate(self.sides)
         ]
 
     def names(self, k: int) -> Sequence[str]:
-        """Files of x and y."""
+        """Return the files of x and y."""
         return [str(images.paths[self._index(side, k)]) for side, images in enumerate(self.sides)]
 
     def center(self, indices: Sequence[int]) -> Sequence[Tensor]:
-        """Central crops of the image of each side at its index."""
+        """Return the central crop of one image of each side, given their indices."""
         return [center_crop(images[i], self.config) for images, i in zip(self.sides, indices, strict=True)]
 
     def _index(self, side: int, k: int) -> int:

@@ -1,8 +1,9 @@
-"""The doctor: open every picture before a training does, and tell what its pictures would make of that training.
+"""Check of a data set before training: open every image, and report problems and their effect on training.
 
-A lone root with one of trainA trainB testA testB is a data set and must have all four; any other folder is one heap,
-and so is each of two. What cannot be used is `bad`; what can, but may disappoint, is a `note`: pictures that are there
-twice (in one folder, on both sides, in training and test), small ones, and how many are grey or transparent.
+A single root with one of trainA trainB testA testB is a data set and must have all four. Any other folder is
+one set of images, and so is each of two folders. Unusable files are `bad`. Usable images that may give poor
+results are reported as a `note`: duplicates (in one folder, on both sides, in training and test), small
+images, and the numbers of grey and transparent ones.
 """
 
 from collections import Counter
@@ -29,14 +30,14 @@ from cyclegan.images.raster import Raster
 from cyclegan.images.rgb8 import BadPictureError
 
 THREADS = 2
-SHOWN = 5  # the commonest sizes and modes, and pictures named in a note
-SMALL = 64  # pixels of the shorter side, that of the smallest crops anybody trains on
-COLORED = 8  # levels between the channels of a pixel, above which it has a color; JPEG adds some to greys
+SHOWN = 5  # the most common sizes and modes, and images named in a note
+SMALL = 64  # pixels of the shorter side: the smallest crop size in common use
+COLORED = 8  # levels between the channels of a pixel above which it is colored; JPEG adds some to grey
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Look:
-    """What one picture is like."""
+    """Properties of one image."""
 
     path: Path
     width: int  # upright
@@ -44,38 +45,38 @@ class Look:
     mode: str  # as stored: "RGB", "L", "CMYK", "TIFF of 3 × uint16", …
     transparent: bool
     grey: bool
-    frames: int = 1  # or pages; the first is read
+    frames: int = 1  # number of frames or pages; the first is read
     shape: np.ndarray  # float32; see cyclegan.data.duplicates
     peak: int | None = None  # the highest value of 16 bits whose range is not declared
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was found; `bad` is empty if all pictures can be used."""
+    """Result of a check; `bad` is empty if all images can be used."""
 
     folders: tuple[Path, ...]
-    counts: dict[str, int]  # part -> pictures, bad ones too
+    counts: dict[str, int]  # part -> number of images, bad ones included
     looks: dict[str, list[Look]]  # part -> the good ones
     bad: tuple[str, ...]  # each names a file or a folder, and why
     skipped: dict[str, Counter[str]] = field(default_factory=dict)  # part -> suffix -> files
 
     @property
     def all_looks(self) -> list[Look]:
-        """At the good pictures of all parts."""
+        """Properties of the good images of all parts."""
         return [look for of_part in self.looks.values() for look in of_part]
 
     @property
     def sizes(self) -> Counter[str]:
-        """ "256×256" → pictures."""
+        """Number of images of each size, such as "256×256"."""
         return Counter(f"{look.width}×{look.height}" for look in self.all_looks)
 
     @property
     def modes(self) -> Counter[str]:
-        """ "RGB" → pictures."""
+        """Number of images of each mode, such as "RGB"."""
         return Counter(look.mode for look in self.all_looks)
 
     def notes(self) -> Iterator[str]:
-        """What is allowed and may yet disappoint."""
+        """Describe properties that are allowed but may give poor results."""
         for where, part, twins in self._near_duplicates():
             counted = f"{len(twins):,} of {_many(len(self.looks[part]))}"
             named = _some(f"{a.path} = {b.path}" for a, b in twins)
@@ -96,7 +97,10 @@ class Report:
         yield from self._unused_ranges()
 
     def _unused_ranges(self) -> Iterator[str]:
-        """Parts whose images of 16 bits use less than half of the range: they would be trained on as almost black."""
+        """Describe parts whose 16-bit images use less than half of the range.
+
+        Such images would be almost black in training.
+        """
         for i, (part, of_part) in enumerate(self.looks.items()):
             peaks = [look.peak for look in of_part if look.peak is not None]
             top = 2 ** max(peaks, default=65535).bit_length() - 1
@@ -106,7 +110,10 @@ class Report:
                 yield f"{values} use 0…{max(peaks)} of 65,535: declare {key}, as [0, {top}]"
 
     def _near_duplicates(self) -> Iterator[tuple[str, str, list[tuple[Look, Look]]]]:
-        """(where, part, its pictures that could be left out, each with the one it resembles, that one first)."""
+        """Find near-duplicates as (location, part, pairs of images).
+
+        Each pair is the image that is kept, then the image of this part that could be left out.
+        """
         every = {part: np.stack([look.shape for look in looks]) for part, looks in self.looks.items() if looks}
         for part, of_part in every.items():
             if found := repeated(of_part):
@@ -116,11 +123,11 @@ class Report:
                 yield f" in both {one} and {other}", other, self._pairs(found, one, other)
 
     def _pairs(self, found: Mapping[int, int], one: str, other: str) -> list[tuple[Look, Look]]:
-        """Pictures of two parts by their positions; `found` has those of the second first."""
+        """Return pairs of images of two parts; `found` maps positions in the second part to the first."""
         return [(self.looks[one][first], self.looks[other][again]) for again, first in found.items()]
 
     def __str__(self) -> str:
-        """Some lines for people."""
+        """Format the report for reading."""
         skipped = describe_skipped(sum(self.skipped.values(), Counter[str]()))
         return "\n".join(
             [
@@ -137,7 +144,10 @@ class Report:
 
 
 def check(*folders: Path, kinds: Sequence[Kind] = (RGB, RGB)) -> Report:
-    """Decode every picture below one folder, or below two that are the sides of a training, as files of their kinds."""
+    """Decode every image below one folder, or below two folders that are the sides of a training.
+
+    kinds  kinds of the files of the two sides
+    """
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder")
@@ -160,7 +170,10 @@ def check(*folders: Path, kinds: Sequence[Kind] = (RGB, RGB)) -> Report:
 
 
 def require_apart(*folders: Path) -> None:
-    """Refuse two sides that share pictures, as they are one folder or one lies in the other, however it is spelled."""
+    """Refuse two sides that share images.
+
+    They do if they are one folder or one contains the other, however the paths are spelled.
+    """
     for one, other in permutations(folders, 2):
         if one.samefile(other):
             raise UserError(f"{one} and {other}: are the same folder; give one for each side")
@@ -169,7 +182,10 @@ def require_apart(*folders: Path) -> None:
 
 
 def _parts(folders: Sequence[Path]) -> dict[str, Path]:
-    """What is counted by itself, under its name: of one folder that is a data set its parts, of several each."""
+    """Return the parts that are counted separately, by name.
+
+    They are the folders of a single data set, or each of several folders.
+    """
     if len(folders) > 1:
         return {str(folder): folder for folder in folders}
     (root,) = folders
@@ -178,12 +194,12 @@ def _parts(folders: Sequence[Path]) -> dict[str, Path]:
 
 
 def _side(index: int, part: str, parts: Collection[str]) -> int:
-    """0 for X and 1 for Y: the second of two folders, or a part of a data set that ends in B."""
+    """Return 0 for X and 1 for Y: the second of two folders, or a part of a data set that ends in B."""
     return int(part.endswith("B")) if part in FOLDERS else index % 2 * (len(parts) == 2)
 
 
 def look_at_all(paths: Sequence[Path], kind: Kind = RGB) -> list[Look | BadPictureError]:
-    """Properties of each image of a kind, or what is wrong with it."""
+    """Return the properties of each image of a kind, or the error of an unreadable one."""
     with ThreadPoolExecutor(THREADS) as pool:
         return list(
             tqdm(
@@ -213,7 +229,7 @@ def _look(path: Path, kind: Kind) -> Look | BadPictureError:
 
 
 def _visible(raster: Raster, kind: Kind) -> np.ndarray:
-    """8-bit RGB, in which the first channels stand for those of other kinds."""
+    """Convert to 8-bit RGB; images of other kinds use their first channels."""
     if kind.is_rgb:
         return flattened(raster)
     levels = kind.like(raster.values.dtype.name).levels(raster.values[..., : 3 if kind.channels > 2 else 1])
@@ -230,6 +246,6 @@ def _many(count: int) -> str:
 
 
 def _some(names: Iterable[str]) -> str:
-    """The first of them."""
+    """Join the first names."""
     every = list(names)
     return ", ".join(every[:SHOWN]) + (", …" if len(every) > SHOWN else "")

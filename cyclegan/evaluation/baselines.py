@@ -1,10 +1,10 @@
-"""Baselines that a learned translator has to beat, and oracles that show what a simple map can reach at best.
+"""Baselines that a learned translator should beat, and oracles that show the best a simple map can reach.
 
 Baselines  The Monge-Kantorovich color map; a 5×5 median, then that map. They are fitted on the unpaired
            training images, as a learned translator is.
-Oracles    marked *: the best map of single colors and the best linear filter. They are fitted on the very
-           test pairs that are scored, on the pixels that are scored: a translator that beats them has learned
-           more than colors (the table) or more than a filter (the convolution).
+Oracles    marked *: the best map of single colors and the best linear filter. They are fitted on the same
+           test pairs and pixels that are scored: a translator that beats them has learned more than colors
+           (the table) or more than a filter (the convolution).
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ def fit_oracles(sources: Sequence[Path], truths: Sequence[Path], border: int) ->
 
 @dataclass(frozen=True)
 class Identity:
-    """Translator that leaves images as they are."""
+    """Translator that returns images unchanged."""
 
     def translate(self, images: Images) -> Images:
         """Return the images."""
@@ -64,7 +64,7 @@ class ColorMap:
 
 @dataclass(frozen=True)
 class MedianColorMap:
-    """Median that flattens texture and keeps edges, then one linear map for all colors."""
+    """5×5 median, which removes texture and keeps edges, then one linear map for all colors."""
 
     linear_map: LinearMap
 
@@ -75,7 +75,7 @@ class MedianColorMap:
 
 @dataclass(frozen=True)
 class ColorTable:
-    """Table with a color for each of 18³ bins of colors."""
+    """Table with one color for each of 18³ color bins."""
 
     colors: Float[Tensor, "bins 3"]
 
@@ -102,7 +102,7 @@ def median(images: Images) -> Images:
 
 
 def fit_color_table(sources: Sequence[Path], truths: Sequence[Path], border: int) -> ColorTable:
-    """Fit the mean true color of each bin; a bin that never occurs keeps the color of its middle."""
+    """Fit the mean true color of each bin; an empty bin keeps the color of its center."""
     count, total = torch.zeros(BINS**3, 1, dtype=torch.float64), torch.zeros(BINS**3, 3, dtype=torch.float64)
     for source, truth in _pairs(sources, truths):
         bins = _inside(_bins(source)[:, None], border).flatten()
@@ -113,7 +113,7 @@ def fit_color_table(sources: Sequence[Path], truths: Sequence[Path], border: int
 
 
 def fit_linear_filter(sources: Sequence[Path], truths: Sequence[Path], border: int) -> LinearFilter:
-    """Fit by least squares over all scored pixels, by the normal equations A w = b."""
+    """Fit by least squares over all scored pixels, with the normal equations A w = b."""
     size = 3 * TAPS**2 + 1
     A, b = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, 3, dtype=torch.float64)
     for source, truth in _pairs(sources, truths):
@@ -121,7 +121,7 @@ def fit_linear_filter(sources: Sequence[Path], truths: Sequence[Path], border: i
         seen = _columns(_inside(around, border))
         seen = torch.cat([seen, torch.ones(len(seen), 1, dtype=torch.float64)], dim=1)
         A, b = A + seen.mT @ seen, b + seen.mT @ _columns(_inside(truth, border))
-    weights = torch.linalg.pinv(A, hermitian=True, rtol=1e-12) @ b  # grey pictures leave A singular
+    weights = torch.linalg.pinv(A, hermitian=True, rtol=1e-12) @ b  # grey images make A singular
     return LinearFilter(weights[:-1].mT.reshape(3, 3, TAPS, TAPS), weights[-1])
 
 
@@ -130,22 +130,22 @@ def _pairs(sources: Sequence[Path], truths: Sequence[Path]) -> Iterator[tuple[Im
 
 
 def _bins(images: Images) -> Int[Tensor, "n h w"]:
-    """Number of the bin of every pixel; 8-bit levels fall into equal bins of 256 / 18."""
+    """Return the bin number of every pixel; 8-bit levels fall into equal bins of 256 / 18."""
     levels = images.add(1).mul(127.5).round()
     red, green, blue = levels.mul(BINS / 256).long().clamp(0, BINS - 1).unbind(dim=1)
     return (red * BINS + green) * BINS + blue
 
 
 def _inside(images: Tensor, border: int) -> Tensor:
-    """Leave the border out."""
+    """Crop the border."""
     return images[..., border : images.shape[-2] - border, border : images.shape[-1] - border]
 
 
 def _columns(images: Float[Tensor, "1 c h w"]) -> Float[Tensor, "hw c"]:
-    """One row for each pixel."""
+    """Reshape to one row for each pixel."""
     return images[0].flatten(start_dim=1).mT
 
 
 def _widened(images: Images) -> Float[Tensor, "n 3 height width"]:
-    """Repeat borders, as far as the filter reaches."""
+    """Repeat borders by the radius of the filter."""
     return pad(images, (TAPS // 2,) * 4, mode="replicate")

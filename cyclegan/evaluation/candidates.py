@@ -1,4 +1,4 @@
-"""Translations of the sources of a task: by a translator, by a method that stylizes, or read from files."""
+"""Translations of the sources of a task, by a translator or a stylizing method, or read from files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,8 +21,10 @@ Candidate: TypeAlias = Translator | Stylizes | Translated
 
 
 def translate_picture(translator: Translator, picture: Picture, name: str, device: torch.device = CPU) -> Picture:
-    """Translate an image to 8 bits. Raises UserError for another size, NotFiniteError for NaN; both give the
-    name."""
+    """Translate an image to 8 bits.
+
+    Raises UserError for another size and NotFiniteError for NaN; both messages contain the name.
+    """
     images = from_bytes(picture).to(device)
     with torch.no_grad():
         translated = translator.translate(images)
@@ -41,7 +43,7 @@ def translate_file(translator: Translator, source: Path) -> Picture:
 def translate_source(
     candidate: Candidate, task: Task, index: int, size: int | None, device: torch.device = CPU
 ) -> Picture:
-    """Translation of a source of a task, with a longer side of at most `size`."""
+    """Translate a source of a task, with a longer side of at most `size`."""
     path = task.sources[index]
     source = reduced(read_picture(path), size)
     if isinstance(candidate, Mapping):
@@ -54,8 +56,10 @@ def translate_source(
 
 
 def require_translations(name: str, candidate: Candidate, task: Task) -> None:
-    """Raise UserError for a source without a translation, or without examples for a method that needs
-    them."""
+    """Raise UserError for a source without a translation.
+
+    The same holds for a source without examples, if the method needs them.
+    """
     if isinstance(candidate, Mapping):
         missing = [path for path in task.sources if path not in candidate]
         if missing:
@@ -68,7 +72,7 @@ def require_translations(name: str, candidate: Candidate, task: Task) -> None:
 
 
 def size_of(picture: np.ndarray) -> str:
-    """Width × height in pixels."""
+    """Format width × height in pixels."""
     return f"{picture.shape[1]}×{picture.shape[0]}"
 
 

@@ -1,6 +1,7 @@
-"""Settings of `cyclegan compare`: images and translators; free of PyTorch.
+"""Settings of `cyclegan compare`: images and translators. No PyTorch.
 
-Paths      of images: files, folders, or both. Those below datasets/<card>/ are found wherever that set is.
+Paths      of images: files, folders, or both. Paths below datasets/<card>/ are found wherever that data set
+           is stored.
 Results    go to runs/compare/<name of the file>/.
 """
 
@@ -22,7 +23,7 @@ def _require_style(style: tuple[Path, ...], count: int | None = None) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityConfig:
-    """Translator that leaves images as they are."""
+    """Translator that returns images unchanged."""
 
     name: Literal["identity"] = "identity"
 
@@ -41,7 +42,7 @@ class ColorTransferConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """Trained translator to a target."""
+    """Trained translator to one target."""
 
     name: Literal["run"] = "run"
     folder: Path  # of a run or a checkpoint, or a released file
@@ -83,7 +84,7 @@ TranslatorConfig = IdentityConfig | ColorTransferConfig | RunConfig | Checkpoint
 
 @dataclass(frozen=True, kw_only=True)
 class CompareConfig:
-    """One YAML file of experiments/compare/."""
+    """Contents of one YAML file of experiments/compare/."""
 
     images: tuple[Path, ...]  # to translate
     count: int = 6  # of them that are taken, evenly spaced

@@ -1,10 +1,10 @@
-"""Compare translators on the same images: an image grid, costs and metrics.
+"""Comparison of translators on the same images: an image grid, costs and metrics.
 
 Images     Reduced to `size` on their longer side, one at a time; translations are rounded to 8 bits.
-Timed      A square cut from the middle of the first image, at every size of `timed` (see
+Timed      A square cut from the center of the first image, at every size of `timed` (see
            evaluation/timing.py).
-Costs      Given with the translators. Unknown ones are printed as "not known", zeros as "none".
-Errors     A translator that cannot be built, raises, or returns no image is named; the others continue.
+Costs      Given with the translators. Unknown costs are printed as "not known", zeros as "none".
+Errors     A translator that cannot be built, raises, or returns no image is reported; the others continue.
 Metrics    Those of cyclegan.metrics.table that are named; realism needs real images of the target.
 """
 
@@ -38,13 +38,13 @@ from cyclegan.protocols import Images, Translator
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Cost of a translator before its first translation. None: not known; nothing or 0: none."""
+    """Cost of a translator before its first translation. None means not known; empty or 0 means none."""
 
     parameters: int | None = None
     training_images: int | None = None
     training_hours: float | None = None
-    style_images: int | None = None  # seen in training, or given as the style
-    weights: tuple[str, ...] | None = None  # pretrained ones that are used
+    style_images: int | None = None  # used in training, or given as the style
+    weights: tuple[str, ...] | None = None  # pretrained weights that are used
 
 
 UNTRAINED = Cost(parameters=0, training_images=0, training_hours=0.0, style_images=0, weights=())
@@ -59,7 +59,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Unavailable:
-    """Stand-in for a translator that could not be built; raises its error."""
+    """Placeholder for a translator that could not be built; it raises its error."""
 
     error: UserError
 
@@ -70,12 +70,12 @@ class Unavailable:
 
 @dataclass(frozen=True)
 class OneStylePerImage:
-    """Several translators, of which each image takes one, chosen by the hash of its pixels."""
+    """Several translators; each image uses one of them, chosen by the hash of its pixels."""
 
     translators: Sequence[Translator]
 
     def translate(self, images: Images) -> Images:
-        """(n, 3, h, w) → (n, 3, h, w)."""
+        """Translate (n, 3, h, w) → (n, 3, h, w)."""
         return torch.cat([self._of(image).translate(image) for image in images.split(1)])
 
     def _of(self, image: Images) -> Translator:
@@ -111,10 +111,9 @@ def compare_translators(
     options: EvaluationOptions,
     timed: Sequence[int] = (256, 512),
 ) -> Comparison:
-    """Translate the sources of a task with every translator, time and measure it; the order of the entries is
-    kept.
+    """Translate the sources of a task with every translator, time and measure the results.
 
-    `options.metrics` empty: images and costs alone.
+    The order of the entries is kept. If `options.metrics` is empty, no metrics are measured.
     """
     select(options.metrics)
     sources = [reduced(read_picture(path), options.size) for path in task.sources]
@@ -141,7 +140,10 @@ def compare_translators(
 
 
 def locate_images(places: Sequence[Path], count: int | None = None) -> list[Path]:
-    """Image files that files and folders name; at most `count` of them, evenly spaced. Raises UserError for none."""
+    """Return the image files in files and folders; at most `count` of them, evenly spaced.
+
+    Raises UserError for none.
+    """
     found = [path for place in map(_located, places) for path in (find_images(place) if place.is_dir() else [place])]
     if not found:
         raise none_found(*places)
@@ -149,8 +151,10 @@ def locate_images(places: Sequence[Path], count: int | None = None) -> list[Path
 
 
 def color_transfer(sources: Sequence[Path], styles: Sequence[Path], flatten: bool = False) -> Translator:
-    """Monge-Kantorovich map from the colors of all sources to those of all styles; `flatten`: of their
-    medians."""
+    """Fit the Monge-Kantorovich map from the colors of all sources to those of all styles.
+
+    flatten  Apply a 5×5 median first, both for the fit and in the translator.
+    """
     target = color_moments(map(read, styles))
     if flatten:
         return MedianColorMap(monge_kantorovich(color_moments(median(read(path)) for path in sources), target))
@@ -158,7 +162,10 @@ def color_transfer(sources: Sequence[Path], styles: Sequence[Path], flatten: boo
 
 
 def _located(place: Path) -> Path:
-    """Find a path of datasets/ in the folder where that data set is; an embedded one is made on first use."""
+    """Find a path of datasets/ in the folder that stores the data set.
+
+    A built-in data set is made on first use.
+    """
     if place.exists():
         return place
     root, name, *rest = (*place.parts, "", "")
@@ -170,7 +177,7 @@ def _located(place: Path) -> Path:
 
 
 def _result(entry: Entry, sources: Sequence[np.ndarray], squares: Mapping[int, Images], device: torch.device) -> Result:
-    """Translate and time until something fails, and keep the error; an interrupt is none."""
+    """Translate and time until an error occurs, and keep the error; an interrupt is not caught."""
     pictures: list[np.ndarray] = []
     timings: dict[int, Timing] = {}
     error = None
@@ -178,7 +185,7 @@ def _result(entry: Entry, sources: Sequence[np.ndarray], squares: Mapping[int, I
         pictures = [_translated(entry.translator, source, device) for source in sources]
         for size, square in squares.items():
             timings[size] = measure(entry.translator, square)
-    except Exception as problem:  # any code may be compared
+    except Exception as problem:  # arbitrary code may be compared
         error = _one_line(problem)
     return Result(cost=entry.cost, pictures=pictures, timings=timings, error=error)
 

@@ -1,7 +1,6 @@
-"""Report of a comparison: numbers for programs, tables for readers, an image grid, one page that needs no
-other file.
+"""Report of a comparison: numbers as JSON, tables, an image grid, and one self-contained page.
 
-compare.json   every number, unrounded, and where it comes from
+compare.json   every number, unrounded, and its provenance
 compare.md     the tables and the image grid
 grid.png       source | translations, one row for each image
 index.html     tables and images in one file
@@ -31,7 +30,7 @@ GRID = "![Image grid](grid.png)"
 
 
 def save_comparison(folder: Path, comparison: Comparison, provenance: Mapping[str, Any]) -> None:
-    """Write compare.json, compare.md, grid.png and index.html; the folder's name is the title."""
+    """Write compare.json, compare.md, grid.png and index.html; the name of the folder is the title."""
     folder.mkdir(parents=True, exist_ok=True)
     shown = {SOURCE: comparison.sources}
     shown |= {name: result.pictures for name, result in comparison.results.items() if result.pictures}
@@ -48,7 +47,7 @@ def save_comparison(folder: Path, comparison: Comparison, provenance: Mapping[st
 
 
 def summary(comparison: Comparison) -> str:
-    """Costs, errors, metrics and failure modes in Markdown, and how they were measured."""
+    """Format costs, errors, metrics, failure modes and how they were measured, in Markdown."""
     parts, metrics = [as_markdown(table(comparison)), *failed(comparison)], comparison.metrics
     if metrics:
         parts += [
@@ -60,7 +59,7 @@ def summary(comparison: Comparison) -> str:
 
 
 def comparison_as_json(comparison: Comparison, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Every number of the tables, unrounded, and where it comes from."""
+    """Return every number of the tables, unrounded, and its provenance."""
     return {
         "provenance": dict(provenance),
         "device": comparison.device,
@@ -71,7 +70,7 @@ def comparison_as_json(comparison: Comparison, provenance: Mapping[str, Any]) ->
 
 
 def table(comparison: Comparison) -> list[list[str]]:
-    """Costs of each translator: head and rows, as text."""
+    """Return the costs of each translator as text: head and rows."""
     timed = comparison.timed
     head = [
         "",
@@ -83,7 +82,7 @@ def table(comparison: Comparison) -> list[list[str]]:
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """Sentences that say how everything was measured."""
+    """Describe in sentences how everything was measured."""
     how = (
         f"On {comparison.device}. Seconds: median after a warm-up, for one square image that is already "
         "decoded. Memory: peak of the first translation beyond what was in use before it, so without weights "
@@ -93,7 +92,7 @@ def notes(comparison: Comparison) -> list[str]:
 
 
 def failed(comparison: Comparison) -> list[str]:
-    """One sentence for each translator that failed."""
+    """Return one sentence for each translator that failed."""
     return [f"{name} failed: {result.error}" for name, result in comparison.results.items() if result.error]
 
 
@@ -146,5 +145,5 @@ def _memory(timing: Timing | None) -> str:
 
 
 def _digits(value: float) -> str:
-    """Three significant digits."""
+    """Format with three significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}".rstrip(".")

@@ -1,12 +1,12 @@
-"""Evaluate translators on a task: every metric that the task has the images for, beside baselines.
+"""Evaluation of translators on a task: every metric that the task has images for, together with baselines.
 
-Images     Translated with a longer side of at most 256 px; beside the truth, at full size, without its
-           border. Translations are rounded to 8 bits, as they would lie on disk.
-Rows       reference  Real images of the target that were not trained on, as if they were translations: the
-                      best that realism can be, but for chance.
-           identity   The sources as they are.
+Images     Translated with a longer side of at most 256 px; for comparison with the truth, at full size,
+           without its border. Translations are rounded to 8 bits, as they would be stored.
+Rows       reference  Real images of the target that were not trained on, measured as if they were
+                      translations: the best possible realism, apart from chance.
+           identity   The unchanged sources.
            baselines  Translators without training, fitted on at most 200 training images a side; then those
-                      given; then oracles, marked *, fitted on the very pairs that are scored, compared with
+                      given; then oracles, marked *, fitted on the same pairs that are scored, compared with
                       the truth alone.
 Stylizers  are bound to the examples of the task, a group for each source.
 """
@@ -35,10 +35,10 @@ from cyclegan.metrics.table import TABLES, Metric, select
 from cyclegan.networks.weights import WeightsMissingError, only_what_is_here
 from cyclegan.protocols import Translator
 
-MAX_TRAINED = 1000  # training images of the target that copies are looked for among
+MAX_TRAINED = 1000  # training images of the target that are searched for copies
 MAX_FITTED = 200  # training images of a side that baselines are fitted on
 MAX_CYCLES = 50  # images that are translated there and back
-SHEET = 8  # images that are shown beside the truth
+SHEET = 8  # images that are shown next to the truth
 
 
 class EvaluationOptions(NamedTuple):
@@ -61,11 +61,11 @@ def evaluate(
     options: EvaluationOptions = DEFAULT,
     inverses: Mapping[str, Translator] | None = None,
 ) -> Results:
-    """Measure candidates, by the names of their rows, beside baselines.
+    """Measure candidates, by the names of their rows, together with baselines.
 
     candidates  Translators; methods that stylize after the examples of the task; or finished translations by
                 source.
-    inverses    Row -> what translates back to the source, for cycle errors.
+    inverses    Row -> translator back to the source, for cycle errors.
 
     Raises UserError for an unknown metric, a source without translation, or sizes that differ.
     """
@@ -131,7 +131,10 @@ class _Evaluation:
         return [reduced(read_picture(path), self.options.size) for path in paths]
 
     def _measurable(self, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
-        """Select metrics that the task has the images for; note those whose weights are not here."""
+        """Select the metrics that the task has images for.
+
+        Metrics whose weights are missing are recorded as not run.
+        """
         images = {"truth": self.task.truths, "references": self.task.references}
         found = {}
         for name, metric in metrics.items():
@@ -156,7 +159,7 @@ class _Evaluation:
         return [translate_source(candidate, self.task, i, options.size, options.device) for i in indices]
 
     def _numbers(self, pictures: Pictures, tables: Sequence[str] = TABLES[1:]) -> dict[str, Number]:
-        """Numbers of reduced images."""
+        """Measure reduced images."""
         metrics = {name: metric for name, metric in self.metrics.items() if metric.table in tables}
         return {
             name: self._number(name, self._measure(metric, pictures), len(pictures)) for name, metric in metrics.items()
@@ -183,7 +186,7 @@ class _Evaluation:
         )
 
     def _numbers_beside_truth(self, name: str, candidate: Candidate, pictures: Pictures = ()) -> dict[str, Number]:
-        """Numbers of translations at full size; none if finished ones are smaller, which is noted."""
+        """Measure translations at full size; finished ones that are smaller are skipped, with a note."""
         metrics = {key: metric for key, metric in self.metrics.items() if metric.table == "truth"}
         if self.pairs is None or not metrics:
             return {}
@@ -196,7 +199,7 @@ class _Evaluation:
             return {}
 
     def _at_full_size(self, candidate: Candidate, pictures: Pictures) -> Iterator[Picture]:
-        """Translations at full size; one that was not reduced is not made again."""
+        """Return translations at full size; one that was not reduced is reused."""
         for i, source in enumerate(self.task.sources):
             if isinstance(candidate, Mapping):
                 found = candidate[source]
@@ -207,13 +210,13 @@ class _Evaluation:
                 yield translate_source(candidate, self.task, i, None, self.options.device)
 
     def _reference(self) -> dict[str, dict[str, Number]]:
-        """Row of real images that were not trained on, where there are some."""
+        """Measure the row of real images that were not trained on, if there are some."""
         metrics = [metric for metric in self.metrics.values() if metric.table == "realism"]
         held_out = self._read(self.task.held_out) if metrics else []
         return {REFERENCE: self._numbers(held_out, ["realism"])} if held_out else {}
 
     def _oracles(self) -> dict[str, dict[str, Number]]:
-        """Rows of the oracles, where the truth is known and asked for."""
+        """Measure the rows of the oracles, if the truth is known and asked for."""
         if self.pairs is None or not any(metric.table == "truth" for metric in self.metrics.values()):
             return {}
         oracles = fit_oracles(self.task.sources, self.task.truths, self.task.border)
@@ -223,7 +226,7 @@ class _Evaluation:
         return failures({name: found.value for name, found in row.items()}, self.options.remedies)
 
     def _shown_truths(self) -> dict[int, Picture]:
-        """Some truths by the position of their sources, evenly spaced."""
+        """Return some truths by the position of their sources, evenly spaced."""
         positions = subsample(range(len(self.task.truths)), SHEET)
         return dict(zip(positions, self._read([self.task.truths[i] for i in positions]), strict=True))
 

@@ -1,5 +1,7 @@
-"""Self-contained HTML pages: images are embedded; no script, network or other file is needed; light and dark
-mode."""
+"""Self-contained HTML pages: images are embedded; no script, network or other file is needed.
+
+Pages have a light and a dark mode.
+"""
 
 import base64
 import io
@@ -65,44 +67,44 @@ def page(title: str, *sections: str) -> str:
 
 
 def heading(text: str) -> str:
-    """Heading of a section."""
+    """Format the heading of a section."""
     return f"<h2>{escape(text)}</h2>\n"
 
 
 def numbers(table: Sequence[Sequence[str]]) -> str:
-    """Table whose first row is the head and whose first column are the names."""
+    """Format a table whose first row is the head and whose first column holds the names."""
     return f'<div class="scroll"><table class="costs">\n{_costs(table)}\n</table></div>\n'
 
 
 def paragraphs(texts: Iterable[str]) -> str:
-    """Paragraphs of text."""
+    """Format paragraphs of text."""
     return "".join(f"<p>{escape(text)}</p>\n" for text in texts)
 
 
 def messages(texts: Iterable[str]) -> str:
-    """Paragraphs in the color of failures."""
+    """Format paragraphs in the color of failures."""
     return "".join(f'<p class="failure">{escape(text)}</p>\n' for text in texts)
 
 
 def pictures(columns: Mapping[str, Sequence[UInt8[np.ndarray, "_ _ 3"]]], captions: Sequence[str]) -> str:
-    """Image grid: one column for each name, one row for each caption."""
+    """Format an image grid: one column for each name, one row for each caption."""
     return f'<div class="scroll"><table class="grid">\n{_grid(columns, captions)}\n</table></div>\n'
 
 
 def assessed(results: Results) -> str:
-    """Failure modes, tables, and a plot of realism against content."""
+    """Format failure modes, tables, and a plot of realism against content."""
     tables = "".join(heading(title) + numbers(table) for title, table in results.tables().items())
     return messages(results.messages()) + tables + plotted(results)
 
 
 def plotted(results: Results) -> str:
-    """Plot of realism against content; empty where either was not measured."""
+    """Plot realism against content; empty if either was not measured."""
     plot = scatter(*results.points())
     return heading("Realism against content") + plot if plot else ""
 
 
 def scatter(title_x: str, title_y: str, points: Mapping[str, tuple[float, float]]) -> str:
-    """Plot of named points in which up and right are better: x grows to the right, y downwards."""
+    """Plot named points, where up and right are better: x grows to the right, y grows downward."""
     shown = {name: point for name, point in points.items() if np.isfinite(point).all()}
     if not shown:
         return ""
@@ -140,14 +142,14 @@ def scatter(title_x: str, title_y: str, points: Mapping[str, tuple[float, float]
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
-    """Range of an axis, with a margin."""
+    """Return the range of an axis, with a margin."""
     low, high = min(values), max(values)
     margin = 0.08 * (high - low) or 0.5
     return low - margin, high + margin
 
 
 def data_uri(picture: UInt8[np.ndarray, "h w 3"]) -> str:
-    """Data URI of an image as PNG."""
+    """Encode an image as the data URI of a PNG."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

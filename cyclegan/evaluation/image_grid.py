@@ -1,4 +1,4 @@
-"""Image grid: one row for each image, one column for each method, its name above it."""
+"""Image grid: one row for each image, one column for each method, with its name above."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -10,19 +10,21 @@ from PIL import Image, ImageDraw, ImageFont
 from cyclegan.images.tensors import from_bytes, grid, to_bytes
 
 GAP = 4  # px between images
-LOW = 160  # px: where no image is as high as this, all are doubled
+LOW = 160  # px: if no image is this high, all are doubled
 LETTERS = 18  # px of height of the titles
 BAND = 30  # px of height of their background
 
 
 def image_grid(columns: Mapping[str, Sequence[UInt8[np.ndarray, "_ _ 3"]]]) -> UInt8[np.ndarray, "h w 3"]:
-    """One image of all images, on white: a row is as high as its highest, all columns are as wide as the
-    widest."""
+    """Combine images into one image, on white.
+
+    A row is as high as its highest image; all columns are as wide as the widest image.
+    """
     rows = list(zip(*columns.values(), strict=True))
     width = max(picture.shape[1] for row in rows for picture in row)
     low = max(picture.shape[0] for row in rows for picture in row) < LOW
     strips = [_strip(row, width, scale=2 if low else 1) for row in rows]
-    below = [strip[GAP:] for strip in strips[1:]]  # the gap above is that below the strip before
+    below = [strip[GAP:] for strip in strips[1:]]  # the gap below the previous strip serves as the gap above
     return np.concatenate([titles(list(columns), strips[0].shape[1]), strips[0], *below])
 
 
@@ -36,7 +38,7 @@ def _strip(row: Sequence[np.ndarray], width: int, scale: int) -> UInt8[np.ndarra
 
 
 def titles(names: Sequence[str], width: int) -> UInt8[np.ndarray, "band w 3"]:
-    """Names in black on white, each in the middle of its share of the width; long ones are cut."""
+    """Draw names in black on white, each centered in its share of the width; long names are cut."""
     band = Image.new("RGB", (width, BAND), "white")
     font = ImageFont.load_default(LETTERS)
     pen, share = ImageDraw.Draw(band), (width - GAP) / len(names)
@@ -47,7 +49,10 @@ def titles(names: Sequence[str], width: int) -> UInt8[np.ndarray, "band w 3"]:
 
 
 def drawable(text: str) -> str:
-    """Replace letters that Pillow's own font lacks: no accents, and ? for letters that are not Latin."""
+    """Replace letters that Pillow's built-in font lacks.
+
+    Accents are removed, and letters that are not Latin become ?.
+    """
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return plain.encode("ascii", "replace").decode()
 

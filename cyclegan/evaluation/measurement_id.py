@@ -1,7 +1,7 @@
-"""Id of a measurement: numbers with different ids do not stand in one column.
+"""Id of a measurement: numbers with different ids must not be compared in one column.
 
-Two papers' figures for one model differ by extractor, resize kernel, split, number or format of the images.
-Quote the id with the number, and compare ids before numbers, as `require_comparable` does.
+Published figures for one model can differ by extractor, resize kernel, split, or number or format of the
+images. Quote the id with the number, and compare ids before numbers, as `require_comparable` does.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from cyclegan.metrics.measures import Raw
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """Everything that a number depends on, other than the translator."""
+    """Everything that a number depends on, apart from the translator."""
 
     metric: str
     translated: int  # images
-    sources: str  # digest of what was translated
-    reference: int = 0  # images that were compared with; 0: the sources
+    sources: str  # digest of the translated images
+    reference: int = 0  # number of images compared with; 0: the sources
     references: str = "none"  # their digest
     extractor: str = "none"  # name, layer and SHA-256
     resize: str = "none"
@@ -36,7 +36,7 @@ class Measurement:
 
     @property
     def id(self) -> str:
-        """Ten digits; equal for equal measurements only."""
+        """Ten digits, equal only for equal measurements."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]
 
 
@@ -52,14 +52,14 @@ class Number:
 
 
 def number(raw: Raw, **measurement: Any) -> Number:
-    """Build a number of a value with its interval, or of one value for each image."""
+    """Build a number from a value with its interval, or from one value for each image."""
     per_image = raw if isinstance(raw, np.ndarray) else None
     value, low, high = bootstrap(raw) if isinstance(raw, np.ndarray) else raw
     return Number(value=value, low=low, high=high, per_image=per_image, measurement=Measurement(**measurement))
 
 
 def digest(pictures: Iterable[np.ndarray]) -> str:
-    """Ten digits of the SHA-256 of all images, uint8 (h, w, 3), in their order."""
+    """Compute ten digits of the SHA-256 of all images, uint8 (h, w, 3), in order."""
     hasher = hashlib.sha256()
     for picture in pictures:
         hasher.update(f"{picture.shape}".encode())
@@ -68,7 +68,7 @@ def digest(pictures: Iterable[np.ndarray]) -> str:
 
 
 def require_comparable(column: str, numbers: Iterable[Number]) -> None:
-    """Raise UserError for a column of numbers that were not measured alike; name what differs."""
+    """Raise UserError, naming the difference, for a column whose numbers were measured differently."""
     measurements = [number.measurement for number in numbers]
     for other in measurements[1:]:
         if other.id != measurements[0].id:

@@ -1,5 +1,4 @@
-"""Translations beside the truth: pairs of test images, at full size, without the border that is not
-scored."""
+"""Comparison of translations with the truth: pairs of test images, at full size, without unscored borders."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -15,11 +14,11 @@ from cyclegan.images.rgb8 import read_picture
 from cyclegan.metrics.evaluation_data import Picture
 from cyclegan.metrics.table import Metric
 
-SMALLEST = 11  # px of a side that can be compared with the truth: the window of SSIM
+SMALLEST = 11  # smallest side in px that can be compared with the truth: the window of SSIM
 
 
 class OtherSizeError(UserError):
-    """Error for a translation and a truth that differ in size."""
+    """Error for a translation that differs in size from its truth."""
 
 
 class Pairs:
@@ -31,12 +30,14 @@ class Pairs:
 
     @cached_property
     def digests(self) -> tuple[str, str]:
-        """Digests of sources and of truths."""
+        """Return the digests of sources and of truths."""
         return digest(map(read_picture, self.task.sources)), digest(map(read_picture, self.task.truths))
 
     def numbers(self, translations: Iterator[Picture], metrics: Mapping[str, Metric]) -> dict[str, Number]:
-        """Mean over images of every metric. Raises OtherSizeError for a translation of another size than its
-        truth."""
+        """Compute the mean of every metric over the images.
+
+        Raises OtherSizeError for a translation of another size than its truth.
+        """
         pairs = zip(self.task.sources, self.task.truths, translations, strict=True)
         scores = [self._score(*pair, metrics) for pair in pairs]
         measured = {
@@ -73,5 +74,5 @@ def _require_names(sources: Sequence[Path], truths: Sequence[Path]) -> None:
 
 
 def _pair_name(path: Path) -> str:
-    """Name that the two images of a pair share; the official archives call them 1_A.jpg and 1_B.jpg."""
+    """Return the name that both images of a pair share; the official archives use 1_A.jpg and 1_B.jpg."""
     return path.stem.removesuffix("_A").removesuffix("_B")

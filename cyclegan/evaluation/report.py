@@ -1,11 +1,10 @@
-"""Report of an evaluation: numbers for programs, tables for readers, images, one page that needs no other
-file.
+"""Report of an evaluation: numbers as JSON, tables, images, and one self-contained page.
 
-evaluation.json   every number with its interval, its images and the id of its measurement, and where it comes
-                  from
+evaluation.json   every number with its interval, its images, the id of its measurement, and its provenance
 evaluation.md     the tables of each task
-index.html        the same in one file, with realism against content, and the images that keep least and most
-<task>.png        source | translation | truth of eight images, where the truth is known
+index.html        all of it in one file, with realism against content, and the images that keep the least and
+                  the most of their content
+<task>.png        source | translation | truth of eight images, if the truth is known
 """
 
 import json
@@ -29,8 +28,10 @@ INTERVAL = f"{CONFIDENCE} %, percentile bootstrap over images, {RESAMPLES} resam
 
 
 def save_report(folder: Path, results: Mapping[str, Results], provenance: Mapping[str, Any]) -> None:
-    """Write evaluation.json, evaluation.md, index.html and sheets; `results` by task, as in
-    photo2painting."""
+    """Write evaluation.json, evaluation.md, index.html and sheets.
+
+    results  by task, such as photo2painting
+    """
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "evaluation.json": json.dumps(results_as_json(results, provenance), indent=1, ensure_ascii=False) + "\n",
@@ -46,19 +47,19 @@ def save_report(folder: Path, results: Mapping[str, Results], provenance: Mappin
 
 
 def as_text(results: Results) -> str:
-    """Failure modes and tables in Markdown, and metrics that were not run."""
+    """Format failure modes, tables, and metrics that were not run, in Markdown."""
     return "\n\n".join(
         [*in_bold("Failure", results.messages()), in_markdown(results.tables()), *results.not_run_lines()]
     )
 
 
 def in_bold(word: str, texts: Sequence[str]) -> list[str]:
-    """Paragraphs that begin with a word in bold."""
+    """Return paragraphs that begin with a word in bold."""
     return [f"**{word}.** {text}" for text in texts]
 
 
 def results_as_json(results: Mapping[str, Results], provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that is needed to quote a number, and to see whether two numbers may be compared."""
+    """Return everything needed to quote a number and to decide whether two numbers are comparable."""
     return {
         "provenance": dict(provenance),
         "interval": INTERVAL,
@@ -68,10 +69,9 @@ def results_as_json(results: Mapping[str, Results], provenance: Mapping[str, Any
 
 
 def over_runs(scores: Sequence[Mapping[str, float]]) -> str:
-    """Mean and standard deviation over runs, as of several seeds, of every score that all of them have; in
-    Markdown.
+    """Compute mean and standard deviation over runs, such as several seeds, of every score they share.
 
-    Raises UserError if they have none in common.
+    The result is Markdown. Raises UserError if the runs have no score in common.
     """
     shared = [name for name in scores[0] if all(name in each for each in scores)]
     if not shared:

@@ -1,4 +1,4 @@
-"""Results of an evaluation: numbers by row and metric, as tables, notes and JSON. Nothing is ranked here."""
+"""Results of an evaluation: numbers by row and metric, as tables, notes and JSON, without any ranking."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -47,7 +47,7 @@ TextTable = list[list[str]]  # the first row is the head, the first column the n
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Results:
-    """Numbers of all rows on one task, and the images behind them."""
+    """Numbers of all rows on one task, with their images."""
 
     metrics: Mapping[str, Metric]  # as measured
     rows: Mapping[str, Mapping[str, Number]]
@@ -57,7 +57,7 @@ class Results:
     captions: Sequence[str]  # names of the sources
     shown: str  # row whose best and worst images are shown
     truths: Mapping[int, Picture] = field(default_factory=dict)  # some, by the position of their source
-    baseline: str = IDENTITY  # row that differences are to
+    baseline: str = IDENTITY  # row that differences are measured from
     references: int = 0  # images
     border: int = 0  # px that are not compared with the truth
     cycles: Mapping[str, Sequence[Cycle]] = field(default_factory=dict)  # row -> one for each image
@@ -65,7 +65,7 @@ class Results:
     kept_duplicates: int = 0  # … and kept, as their side has no others
 
     def table(self, name: str) -> TextTable:
-        """Head and one row for each translator that has numbers in a table; empty without metrics."""
+        """Return the head and one row for each translator with numbers in a table; empty without metrics."""
         names = [key for key, metric in self.metrics.items() if metric.table == name]
         if not names:
             return []
@@ -74,28 +74,28 @@ class Results:
         return [head, *([row, *(self._cell(numbers, key) for key in names)] for row, numbers in rows.items())]
 
     def tables(self) -> dict[str, TextTable]:
-        """All tables that have metrics, by their titles."""
+        """Return all tables that have metrics, by title."""
         found = {title: table for name, title in TITLES.items() if (table := self.table(name))}
         return found | ({CYCLE_TITLE: _cycle_table(self.cycles)} if self.cycles else {})
 
     def values(self, row: str, tables: Sequence[str]) -> dict[str, float]:
-        """Values of a row in some tables, by metric."""
+        """Return the values of a row in some tables, by metric."""
         numbers = self.rows[row].items()
         return {name: number.value for name, number in numbers if self.metrics[name].table in tables}
 
     def messages(self) -> list[str]:
-        """One sentence for each failure mode that was found."""
+        """Return one sentence for each failure mode that was found."""
         return [f"{row}: {mode}: {text}" for row, found in self.failures.items() for mode, text in found.items()]
 
     def not_run_lines(self) -> list[str]:
-        """One sentence for each reason why metrics were not run."""
+        """Return one sentence for each reason why metrics were not run."""
         reasons: dict[str, list[str]] = {}
         for name, why in self.not_run.items():
             reasons.setdefault(why, []).append(name)
         return [f"Not run: {', '.join(names)}: {why}." for why, names in reasons.items()]
 
     def notes(self) -> list[str]:
-        """Sentences that say how everything was measured."""
+        """Describe in sentences how everything was measured."""
         count, left_out, kept = len(self.captions), self.duplicates, self.kept_duplicates
         metrics = [_note(metric) for metric in self.metrics.values() if metric.table != "failure modes"]
         cycle = f"{CYCLE_TITLE} {CYCLE_PROTOCOL}."
@@ -111,7 +111,7 @@ class Results:
         return [str(note) for note in notes if note]
 
     def points(self) -> tuple[str, str, dict[str, tuple[float, float]]]:
-        """(title of x: content kept, title of y: realism, both for each row that has them)."""
+        """Return (title of x: content kept, title of y: realism, both values for each row that has them)."""
         x, y = (next((name for name in names if name in self.metrics), "") for names in (KEPT, HEADLINES))
         if not x or not y:
             return "", "", {}
@@ -119,7 +119,7 @@ class Results:
         return self.metrics[x].title, self.metrics[y].title, found
 
     def best_and_worst(self, row: str, count: int = 3) -> tuple[str, list[int], list[int]]:
-        """(by which metric, images of a row that keep most of their content, those that keep least)."""
+        """Return (metric, images of a row that keep the most content, images that keep the least)."""
         name = next((name for name in KEPT if name in self.metrics), "")
         values = self.rows[row][name].per_image if name else None
         if values is None:
@@ -129,14 +129,16 @@ class Results:
         return self.metrics[name].title, order[::-1][:shown].tolist(), order[:shown].tolist()
 
     def sheet(self) -> dict[str, Pictures]:
-        """Columns source, translation and truth of some images; empty where the truth is not known."""
+        """Return the columns source, translation and truth of some images; empty if the truth is unknown."""
         columns = {"source": self.pictures["source"], "translation": self.pictures[self.shown]}
         shown = {name: [pictures[i] for i in self.truths] for name, pictures in columns.items()}
         return {**shown, "truth": list(self.truths.values())} if self.truths else {}
 
     def as_json(self) -> dict[str, Any]:
-        """Every number unrounded, with its interval and the id of its measurement; the measurements once, by
-        id."""
+        """Return every number unrounded, with its interval and the id of its measurement.
+
+        Each measurement is listed once, by id.
+        """
         numbers = [number for row in self.rows.values() for number in row.values()]
         return {
             "images": list(self.captions),
@@ -154,13 +156,18 @@ class Results:
         }
 
     def difference(self, row: str, name: str) -> Estimate:
-        """Mean difference of a row to the baseline and its interval, image by image, in a metric of single
-        images."""
+        """Compute the mean difference of a row from the baseline, with its interval.
+
+        The metric must have one value for each image; differences are taken image by image.
+        """
         values = [self.rows[each][name].per_image for each in (row, self.baseline)]
         return bootstrap(values[0] - values[1])  # type: ignore[operator]
 
     def _row(self, row: str) -> dict[str, dict[str, Any]]:
-        """Numbers of a row by metric; those beside the truth with their difference to the baseline."""
+        """Return the numbers of a row by metric.
+
+        Metrics of the truth include the difference from the baseline.
+        """
         found = {name: _number_json(number) for name, number in self.rows[row].items()}
         of_truth = [name for name in found if self.metrics[name].table == "truth"]
         for name in of_truth:
@@ -178,7 +185,7 @@ class Results:
         return text if share is None else f"{text} {share:.0%}"
 
     def _share(self, number: Number, name: str) -> float | None:
-        """Share of the distance from identity to reference that was covered, for headline metrics only."""
+        """Compute the share of the distance from identity to reference, for headline metrics only."""
         if name not in HEADLINES:
             return None
         start, end = (self.rows.get(row, {}).get(name) for row in (IDENTITY, REFERENCE))

@@ -1,11 +1,9 @@
-"""Task of a folder of translations: that of a domain, or of any folders; and the images of a task that are
-scored.
+"""Tasks from a folder of translations, for a domain or any folders, and the choice of the scored images.
 
 Names      photo.jpg, photo_fake.png and photo_fake_B.png are translations of photo.*.
 Duplicates Test images that are nearly training images are left out and counted. Pairs are kept: they were cut
-from one
-           image on purpose, and may be plain.
-References Real images that realism is measured by; at most 1,000 of them.
+           from one image on purpose, and may be plain.
+References Real images that realism is measured against; at most 1,000 of them.
 """
 
 from collections.abc import Sequence
@@ -33,12 +31,14 @@ class Chosen(NamedTuple):
 
     task: Task
     duplicates: int = 0  # test images that are nearly training images, on both sides, and were left out
-    kept_duplicates: int = 0  # others that are scored all the same, as their side has no more
+    kept_duplicates: int = 0  # near-duplicates that are scored, as their side has no other images
 
 
 def task_of_domain(name: str, to: str | None = None) -> Task:
-    """Test images of a domain, to the target of that name, by default Y. Raises UserError for an unknown
-    target."""
+    """Return the test images of a domain, with the target of a name, by default Y.
+
+    Raises UserError for an unknown target.
+    """
     splits = find_splits(UnpairedConfig(domain=name))
     tasks = {task.to: task for task in splits.tasks()}
     target = splits.y.name if to is None else to
@@ -48,7 +48,7 @@ def task_of_domain(name: str, to: str | None = None) -> Task:
 
 
 def task_of_folders(sources: Path, targets: Path, held_out: Path | None = None) -> Task:
-    """Images of any folders. Raises UserError for a folder without images."""
+    """Return the task of any folders. Raises UserError for a folder without images."""
     folders = [folder for folder in (sources, targets, held_out) if folder is not None]
     found = {folder: find_images(folder) if folder.is_dir() else [] for folder in folders}
     for folder, images in found.items():
@@ -64,10 +64,10 @@ def task_of_folders(sources: Path, targets: Path, held_out: Path | None = None) 
 
 
 def find_translations(folder: Path, sources: Sequence[Path]) -> dict[Path, Path]:
-    """Source -> its translation in a folder, by name; sources without one are missing.
+    """Map each source to its translation in a folder, by name; sources without a translation are missing.
 
-    Of several translations of one stem, the one whose path is most like the source's. Raises UserError where two
-    sources have one translation.
+    Of several translations of one stem, the one whose path is most similar to the source's is chosen. Raises
+    UserError if two sources have the same translation.
     """
     found: dict[str, list[Path]] = {}
     for path in find_images(folder):
@@ -83,14 +83,18 @@ def find_translations(folder: Path, sources: Sequence[Path]) -> dict[Path, Path]
 
 
 def _likeness(one: Path, other: Path) -> tuple[int, bool, int]:
-    """Number of folders that two paths have in common at their ends; then equal suffixes; then a short first path."""
+    """Return a sort key for the similarity of two paths.
+
+    The key holds the number of folders that they share at their ends, whether suffixes are equal, and a
+    preference for a short first path.
+    """
     pairs = zip(reversed(one.parent.parts), reversed(other.parent.parts), strict=False)
     shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     return shared, one.suffix.lower() == other.suffix.lower(), -len(one.parts)
 
 
 def choose(task: Task, limit: int | None = None) -> Chosen:
-    """Leave near-duplicates out, then keep at most `limit` sources and 1,000 references, evenly spaced."""
+    """Leave out near-duplicates, then keep at most `limit` sources and 1,000 references, evenly spaced."""
     chosen = _without_duplicates(task)
     task = chosen.task
     task = task._replace(
@@ -104,7 +108,7 @@ def choose(task: Task, limit: int | None = None) -> Chosen:
 
 
 def subsample(items: Sequence[Item], count: int | None) -> list[Item]:
-    """At most `count` items, evenly spaced, the first and the last included."""
+    """Return at most `count` items, evenly spaced, including the first and the last."""
     if count is None or count >= len(items):
         return list(items)
     return [items[i] for i in np.linspace(0, len(items) - 1, count).round().astype(int)]
@@ -127,7 +131,10 @@ def _test_targets(task: Task) -> Sequence[Path]:
 
 
 def _unseen(test: Sequence[Path], train: Sequence[Path]) -> tuple[Sequence[Path], int, int]:
-    """(test images that are not nearly training ones, number left out, number kept for want of others)."""
+    """Return (test images that are not nearly training images, number left out, number kept).
+
+    Near-duplicates are kept if there are no others.
+    """
     twins = near_duplicates(test, train)
     unseen = [path for path in test if path not in twins]
     return (unseen, len(twins), 0) if unseen else (test, 0, len(twins))

@@ -1,10 +1,10 @@
 """Cost of a translation: seconds and memory of `translate` on a decoded image.
 
-Seconds    the median of up to 5 runs after one to warm up; a first run longer than 30 s is the only one and
-           counts.
-Memory     the most that was in use during the first run beyond what was in use before it, so without weights
-           that are already loaded. CUDA: what PyTorch had allocated. CPU: resident memory of the process,
-           read every 5 ms from /proc/self/status. None where neither is known.
+Seconds    the median of up to 5 runs after one warm-up run; if the first run takes longer than 30 s, it is
+           the only one and counts.
+Memory     the peak during the first run beyond the memory in use before it, and so without weights that are
+           already loaded. CUDA: memory allocated by PyTorch. CPU: resident memory of the process, read every
+           5 ms from /proc/self/status. None if neither is known.
 """
 
 import ctypes
@@ -33,7 +33,7 @@ class Timing(NamedTuple):
     """Cost of one translation."""
 
     seconds: float  # the median
-    runs: int  # that it is the median of
+    runs: int  # number of runs of the median
     memory: int | None  # bytes at the peak, beyond those in use before
 
 
@@ -53,7 +53,7 @@ def measure(translator: Translator, images: Images, runs: int = RUNS, patience: 
 
 
 def device_name(device: torch.device) -> str:
-    """Name of a device, with the number of threads of a CPU."""
+    """Return the name of a device, with the number of threads of a CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type != "cpu":
@@ -78,7 +78,7 @@ def _finish(device: torch.device) -> None:
 
 
 def peak(call: Callable[[], None], device: torch.device) -> int | None:
-    """Peak of the bytes that a call needs; None where that is not known."""
+    """Return the peak number of bytes that a call needs; None if unknown."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
@@ -110,7 +110,7 @@ def _resident_growth(call: Callable[[], None]) -> int:
 
 
 def _resident() -> int | None:
-    """Resident bytes of this process; None where the system does not tell."""
+    """Return the resident bytes of this process; None if the system does not report them."""
     try:
         found = re.search(r"^VmRSS:\s+(\d+) kB$", STATUS.read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
@@ -119,8 +119,10 @@ def _resident() -> int | None:
 
 
 def give_back() -> None:
-    """Return freed memory to the system, which glibc would else keep: the next growth would look too
-    small."""
+    """Return freed memory to the system.
+
+    Otherwise glibc would keep it, and the next growth would be measured too small.
+    """
     gc.collect()
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,12 +1,11 @@
-"""Validation during training: failure modes, scores of discriminators, and a distance that chooses the best
-weights.
+"""Validation during training: failure modes, discriminator scores, and a distance to select weights.
 
 Failures   of the translations of a preview, and of discriminators by their mean probabilities of real (see
-           cyclegan.metrics.failure_modes); overfitting by training images beside held-out ones.
-Distance   of paired data, L1 of the translations to the truth. Of unpaired data, patch-SWD of the
-           translations to validation images of the target: it needs no weights and follows the hidden truth
-           (docs/evaluation.md). The sum over all targets chooses the best weights. At most 32 images a side,
-           spread evenly, central crops of the size that is trained on, rounded to 8 bits.
+           cyclegan.metrics.failure_modes); overfitting by comparing training images with held-out ones.
+Distance   for paired data, L1 of the translations to the truth. For unpaired data, patch-SWD of the
+           translations to validation images of the target: it needs no weights and agrees with the hidden
+           truth (docs/evaluation.md). The smallest sum over all targets selects the best weights. At most 32
+           images a side, evenly spaced, central crops of the training size, rounded to 8 bits.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +32,7 @@ Scores = Mapping[str, tuple[float, float]]  # discriminator -> mean probability 
 
 @dataclass(frozen=True)
 class Validator:
-    """Validation of a method while its networks carry their averages."""
+    """Validation of a method while its networks hold their averaged weights."""
 
     distances: Mapping[str, Distance] = field(default_factory=dict)  # name of a target -> distance
     training_scores: Callable[[], Scores] = dict  # scores on a preview of training images
@@ -41,7 +40,7 @@ class Validator:
 
     @classmethod
     def of(cls, method: Any, dataset: Any, remedies: Mapping[str, str], device: torch.device) -> "Validator":
-        """Validate a method on the validation split of a data set, if it has one."""
+        """Build the validation of a method on the validation split of a data set, if it has one."""
         from cyclegan.training.loop import to
 
         known = to(dataset.held_out("train"), device)
@@ -52,7 +51,7 @@ class Validator:
         return cls(distances, lambda: method.preview(known).scores, remedies)
 
     def __call__(self, preview: Preview) -> Verdict:
-        """Numbers, messages and distances of a run at one step."""
+        """Return numbers, messages and distances of a run at one step."""
         shown = min((len(sources) for sources, _ in preview.translations.values()), default=0)
         known = self.training_scores() if shown >= MIN_TEST and preview.scores else {}
         numbers, messages = self._of_discriminators(preview.scores, known)
@@ -60,15 +59,17 @@ class Validator:
             if not translations.isfinite().all():
                 return Verdict(numbers, messages | {f"NaN, {title}": NAN}, {})
             if (sources.shape[1], translations.shape[1]) != (3, 3):
-                continue  # what is known of failure modes was seen in RGB
+                continue  # thresholds of failure modes are known for RGB only
             found = measure_failure_modes(*(list(to_bytes(images).numpy()) for images in (sources, translations)))
             numbers |= {f"{name} {title}": value for name, value in found.items()}
             messages |= {f"{mode}, {title}": text for mode, text in failures(found, self.remedies).items()}
         return Verdict(numbers, messages, {name: distance() for name, distance in self.distances.items()})
 
     def _of_discriminators(self, scores: Scores, known: Scores) -> tuple[dict[str, float], dict[str, str]]:
-        """Differences between scores of real and of fake images, and of training and of held-out
-        images."""
+        """Compute differences between discriminator scores.
+
+        They are between real and fake images, and between training and held-out images.
+        """
         numbers: dict[str, float] = {}
         messages: dict[str, str] = {}
         for name, (real, fake) in sorted(scores.items()):
@@ -82,7 +83,7 @@ class Validator:
 
 
 def _distances(translators: Mapping[str, Translator], spec: Any, batch: Any) -> dict[str, Distance]:
-    """Distance of each target: L1 to the truth of pairs, else patch-SWD to real images."""
+    """Return the distance of each target: L1 to the truth for pairs, else patch-SWD to real images."""
     found: dict[str, Distance] = {}
     for target, translator in translators.items() if spec.kind in ("unpaired", "paired") else ():
         source, result = spec.direction(target)
@@ -94,7 +95,7 @@ def _distances(translators: Mapping[str, Translator], spec: Any, batch: Any) -> 
 
 @dataclass(frozen=True)
 class TargetDistance:
-    """Distance of the translations of images to their truths or to real images of the target, by a metric."""
+    """Distance from translations to their truths, or to real images of the target, by a metric."""
 
     translator: Translator
     sources: Images
@@ -103,12 +104,15 @@ class TargetDistance:
 
     @classmethod
     def of(cls, translator: Translator, sources: Images, targets: Images, paired: bool) -> "TargetDistance":
-        """Images on the translator's device; those of pairs are the truths of the sources."""
+        """Build the distance on the translator's device.
+
+        paired  `targets` are the truths of the sources.
+        """
         data = EvaluationData(list(to_bytes(sources).numpy()), list(to_bytes(targets).numpy()))
         return cls(translator, sources, METRICS["l1" if paired else "patch-swd"], data)
 
     def __call__(self) -> float:
-        """Smaller is better; infinite for translations that are not finite."""
+        """Compute the distance; smaller is better, infinite for translations that are not finite."""
         with torch.no_grad():
             translated = torch.cat([self.translator.translate(image) for image in self.sources.split(1)])
         if not translated.isfinite().all():

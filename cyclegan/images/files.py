@@ -1,8 +1,9 @@
-"""Image files ↔ rasters: what comes in can go out the same, in type, range, channels, size, alpha, profile, resolution.
+"""Image files ↔ rasters: type, range, channels, size, alpha, profile and resolution can be preserved.
 
-Every verb reads by `read_raster`; what it refuses is refused by all, in the same words. NPY is read by
-cyclegan.images.npy, TIFF by cyclegan.images.tiff, PNG of 16 bits by cyclegan.images.png16, all others by Pillow.
-Orientation is applied, and not written. Of several frames or pages the first is read; all: cyclegan.images.frames.
+Every command reads with `read_raster`, so a file that it refuses is refused by all commands with the same
+message. NPY is read by cyclegan.images.npy, TIFF by cyclegan.images.tiff, PNG of 16 bits by
+cyclegan.images.png16, all other formats by Pillow. Orientation is applied when reading, and not written. Of
+several frames or pages, only the first is read; cyclegan.images.frames reads all of them.
 """
 
 import io
@@ -46,18 +47,21 @@ ROOM = {  # channels and types that a format holds; TIFF and NPY hold all
 
 
 def holds(suffix: str, kind: Kind) -> bool:
-    """Whether a format has room for a kind; for an unknown one, writing raises the error."""
+    """Return whether a format can hold a kind.
+
+    True for an unknown format: writing then raises the error.
+    """
     channels, types = ROOM.get(FORMATS.get(suffix.lower(), ""), ((kind.channels,), (kind.type,)))
     return kind.channels in channels and kind.type in types
 
 
 def holds_alpha(suffix: str, kind: Kind) -> bool:
-    """Whether a format has room for alpha beside a kind."""
+    """Return whether a format can hold alpha in addition to a kind."""
     return FORMATS.get(suffix.lower()) in CLEAR and kind.type in HIGHEST and kind.channels in (1, 3)
 
 
 def losses(suffix: str, raster: Raster) -> list[str]:
-    """What becomes of a raster in a palette of 256 colors, one of which may be transparent."""
+    """Describe what a raster loses in a palette of 256 colors, one of which may be transparent."""
     if FORMATS.get(suffix.lower()) != "GIF":
         return []
     alpha = np.full((1, 1), 255, np.uint8) if raster.alpha is None else raster.alpha
@@ -69,27 +73,32 @@ def losses(suffix: str, raster: Raster) -> list[str]:
 
 
 def read_raster(path: Path, kind: Kind, content: bytes | None = None) -> Raster:
-    """A file of a kind; the values keep the type they are stored in. Raises BadPictureError for a file of another.
+    """Read a file of a kind; the values keep the type they are stored in.
 
-    content  Bytes in memory; the path is only a name for messages then.
+    content  Bytes of the file; the path is then only a name for messages.
+
+    Raises BadPictureError for a file of another kind.
     """
     with open_binary(path, content) as file:
         return as_kind(_stored(file, kind.channels), kind)
 
 
 def profile_of(picture: Image.Image) -> bytes | None:
-    """The color profile of an image, if it is one for RGB."""
+    """Return the color profile of an image, if it is an RGB profile."""
     return Tags(icc=picture.info.get("icc_profile")).profile(3)
 
 
 def read_profile(path: Path, content: bytes | None = None) -> bytes | None:
-    """The color profile of a file, if it is one for RGB; `content` as in `read_raster`."""
+    """Return the color profile of a file, if it is an RGB profile; `content` as in `read_raster`."""
     with open_picture(path, content) as picture:
         return profile_of(picture)
 
 
 def kind_of(path: Path, channels: int, range: tuple[float, float] | None, key: str) -> Kind:
-    """The kind of a side, by its settings and one of its files; `key` is the setting that declares its range."""
+    """Return the kind of a side, from its settings and one of its files.
+
+    key  setting that declares its range
+    """
     if channels == 3 and range is None:
         return RGB
     with open_binary(path) as file:
@@ -100,10 +109,10 @@ def kind_of(path: Path, channels: int, range: tuple[float, float] | None, key: s
 
 
 def write_raster(path: Path, raster: Raster, about: str = "") -> None:
-    """Write in the format of the suffix, which has room for the values; alpha is dropped where there is none for it.
+    """Write in the format of the suffix, which must hold the values; alpha is dropped if it has no alpha.
 
-    about  Says in the file how the image was made, as the EXIF tag ImageDescription or the comment of a GIF; BMP and
-           NPY have neither.
+    about  Text on how the image was made, stored as the EXIF tag ImageDescription or as the comment of a GIF;
+           BMP and NPY cannot store it.
     """
     form = ARRAY if path.suffix.lower() == ARRAY else FORMATS.get(path.suffix.lower())
     if form is None:
@@ -119,7 +128,7 @@ def write_raster(path: Path, raster: Raster, about: str = "") -> None:
 
 
 def encode_raster(raster: Raster, about: str = "") -> bytes:
-    """The content of a PNG file of 1 or 3 channels of 8 or 16 bits and, where there is one, alpha."""
+    """Encode a PNG file of 1 or 3 channels of 8 or 16 bits, with alpha if there is any."""
     file = io.BytesIO()
     _save(file, "PNG", raster, about)
     return file.getvalue()
@@ -142,7 +151,7 @@ def _save(file: Path | io.BytesIO, form: str, raster: Raster, about: str) -> Non
 
 
 def options_of(tags: Tags, channels: int, form: str) -> dict[str, Any]:
-    """Profile and resolution as Pillow's options of a format."""
+    """Return profile and resolution as Pillow's options for a format."""
     profile = {"icc_profile": tags.profile(channels)} if tags.profile(channels) else {}
     dpi = {"dpi": tags.dpi} if tags.dpi and form not in WITHOUT_DPI else {}
     return profile | dpi
@@ -159,7 +168,11 @@ def _stored(file: File, channels: int) -> Raster:
 
 
 def as_kind(raster: Raster, kind: Kind) -> Raster:
-    """The channels of a kind; the whole range of 8 or 16 bits, where none is declared."""
+    """Convert a raster to the channels of a kind.
+
+    Unless a range is declared, integers of other types become 8 or 16 bits, and integers of fewer bits than
+    their type are scaled to its whole range.
+    """
     values, alpha = raster.values, raster.alpha
     if alpha is not None and kind.channels == values.shape[2] + 1 != 3:
         values, alpha = joined(values, alpha), None
@@ -176,7 +189,7 @@ def as_kind(raster: Raster, kind: Kind) -> Raster:
 
 
 def alpha_of(raster: Raster) -> np.ndarray | None:
-    """Alpha in the type of the values, which may be that of another side."""
+    """Return alpha in the type of the values; the stored alpha may have the type of another side."""
     kind, alpha = raster.values.dtype, raster.alpha
     if alpha is None or alpha.dtype == kind:
         return alpha

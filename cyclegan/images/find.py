@@ -1,9 +1,9 @@
-"""Find image files below folders, and say which files are skipped.
+"""Find image files below folders, and report which files are skipped.
 
-Links     Linked folders are followed, each folder once, so that loops end. A folder that is there itself keeps its own
-          path, and links to it are left out.
-Hidden    files and folders (.name, __MACOSX) are ignored: programs write them for themselves.
-Skipped   are all other files, counted by suffix: films, formats that are not read, notes.
+Links     Linked folders are followed, each folder once, so that cycles end. A folder that is itself below the
+          root keeps its own path, and links to it are left out.
+Hidden    files and folders (.name, __MACOSX), which programs write for their own use, are ignored.
+Skipped   are all other files, counted by suffix: videos, formats that are not read, text files.
 """
 
 import os
@@ -54,12 +54,15 @@ def find_images(folder: Path, arrays: bool = False) -> list[Path]:
 
 
 def skipped_below(places: Iterable[Path], arrays: bool = False) -> str:
-    """One line on the files that are skipped in those of the places that are folders; empty if there are none."""
+    """Describe in one line the files skipped in those places that are folders; empty if there are none."""
     return describe_skipped(sum((scan(place, arrays).skipped for place in places if place.is_dir()), Counter()))
 
 
 def describe_skipped(skipped: Counter[str]) -> str:
-    """Counts by suffix, the most common first, and the remedies: `skipped: 3 .mp4, 1 .txt (name films …)`."""
+    """Count skipped files by suffix, the most common first, with advice.
+
+    Example: `skipped: 3 .mp4, 1 .txt (name films …)`.
+    """
     if not skipped:
         return ""
     counts = ", ".join(f"{n:,} {suffix}" for suffix, n in sorted(skipped.items(), key=lambda item: (-item[1], item[0])))
@@ -69,7 +72,10 @@ def describe_skipped(skipped: Counter[str]) -> str:
 
 
 def none_found(*places: Path, arrays: bool = False) -> UserError:
-    """The error for places without a single image: it names what is there instead, or the suffixes that are read."""
+    """Return the error for places without a single image.
+
+    It names the files that are there, or the suffixes that are read.
+    """
     if missing := [place for place in places if not place.exists()]:
         return UserError(f"{missing[0]}: no such folder; give a folder of images")
     skipped: Counter[str] = sum((scan(place, arrays).skipped for place in places), Counter())
@@ -81,7 +87,7 @@ def none_found(*places: Path, arrays: bool = False) -> UserError:
 
 
 def _files(folder: Path, skipped: Counter[str]) -> Iterator[Path]:
-    """Visit every folder once: real ones before linked ones, in a fixed order."""
+    """Visit every folder once, real folders before linked ones, in a fixed order."""
     visited: set[tuple[int, int]] = set()
     waiting = deque([folder])
     while waiting:

@@ -1,7 +1,7 @@
-"""Image formats by suffix and by content, and the opening of files; all that fails is a BadPictureError.
+"""Image formats by suffix and by content, and the opening of files; every failure is a BadPictureError.
 
-HEIC       needs the package pillow-heif, AVIF Pillow 11.3 or newer; without them the message says so.
-Others     that are recognized but not read are named for what they are: PDF, Photoshop, JPEG XL, …
+HEIC       needs the package pillow-heif, AVIF needs Pillow 11.3 or newer; without them the message says so.
+Others     that are recognized but not read are named in the message: PDF, Photoshop, JPEG XL, …
 """
 
 import io
@@ -33,10 +33,10 @@ FORMATS = {
     ".heif": "HEIF",
 }
 ARRAY = ".npy"  # any number of channels and any type
-ALWAYS = ["BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"]  # what every Pillow reads
+ALWAYS = ["BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"]  # formats that every Pillow reads
 MAX_PIXELS = 50_000_000  # a 7000×7000 image; larger ones are refused before they are decoded
 File: TypeAlias = io.BufferedReader | io.BytesIO
-HEAD = 64  # bytes that are enough to tell formats apart
+HEAD = 64  # bytes that are enough to identify a format
 UNREAD = {  # first bytes -> formats that are recognized and not read
     b"8BPS": "Photoshop (PSD)",
     b"%PDF": "PDF",
@@ -61,14 +61,14 @@ warnings.filterwarnings("ignore", module="PIL")
 
 
 class BadPictureError(UserError):
-    """A file that is no readable image; the message names it and says why."""
+    """Error for a file that is not a readable image; the message names it and gives the reason."""
 
 
 @contextmanager
 def open_binary(path: Path, content: bytes | None = None) -> Iterator[File]:
-    """A file, or the bytes of one, for reading; whatever fails inside the with block becomes a BadPictureError.
+    """Open a file, or its bytes, for reading; every error inside the with block becomes a BadPictureError.
 
-    content  Bytes in memory; the path is only a name for messages then.
+    content  Bytes of the file; the path is then only a name for messages.
     """
     opened = (lambda: path.open("rb")) if content is None else (lambda: io.BytesIO(content))
     with reading(path if content is None else None, path), opened() as file:
@@ -77,14 +77,17 @@ def open_binary(path: Path, content: bytes | None = None) -> Iterator[File]:
 
 @contextmanager
 def open_picture(path: Path, content: bytes | None = None) -> Iterator[Image.Image]:
-    """A file as Pillow sees it, not decoded yet; `content` and errors as in `open_binary`."""
+    """Open a file with Pillow, without decoding it; `content` and errors as in `open_binary`."""
     with open_binary(path, content) as file, open_with_pillow(file) as picture:
         yield picture
 
 
 @contextmanager
 def open_with_pillow(file: File) -> Iterator[Image.Image]:
-    """An open file, not decoded yet. Raises ValueError for what is too large, has no decoder, or is no image."""
+    """Open a file object with Pillow, without decoding it.
+
+    Raises ValueError for a file that is too large, has no decoder, or is no image.
+    """
     file.seek(0)
     with Image.open(file, formats=_formats(head_of(file))) as picture:
         require_size(picture)
@@ -92,14 +95,14 @@ def open_with_pillow(file: File) -> Iterator[Image.Image]:
 
 
 def require_size(picture: Image.Image) -> None:
-    """Raises TooLargeError for an image, or the current frame of an animation, of too many pixels."""
+    """Raise TooLargeError for an image, or the current frame of an animation, with too many pixels."""
     if picture.width * picture.height > MAX_PIXELS:
         raise TooLargeError(f"{picture.width}×{picture.height}")
 
 
 @contextmanager
 def reading(file: Path | None, name: Path) -> Iterator[None]:
-    """Turn whatever fails inside the with block into a BadPictureError; `file`, if given, has to be a file."""
+    """Turn every error inside the with block into a BadPictureError; `file`, if given, must be a file."""
     try:
         if file and file.exists() and not file.is_file():
             raise OSError("it is no file")  # reading a pipe might never end
@@ -117,18 +120,18 @@ def reading(file: Path | None, name: Path) -> Iterator[None]:
 
 
 class TooLargeError(ValueError):
-    """An image of too many pixels."""
+    """Error for an image with too many pixels."""
 
     def __init__(self, size: str, most: int = MAX_PIXELS, remedy: str = "make it smaller") -> None:
         super().__init__(f"{size} is more than {most:,} pixels; {remedy}")
 
 
 class NeedsPackageError(ValueError):
-    """A format whose decoder is not installed."""
+    """Error for a format whose decoder is not installed."""
 
 
 def head_of(file: File) -> bytes:
-    """The first bytes; the file is at its beginning afterwards."""
+    """Return the first bytes; the file is then at its beginning again."""
     file.seek(0)
     head = file.read(HEAD)
     file.seek(0)
@@ -136,12 +139,12 @@ def head_of(file: File) -> bytes:
 
 
 def require_codec(form: str) -> None:
-    """Raises NeedsPackageError for a format that is not in this Pillow, nor in an installed package."""
+    """Raise NeedsPackageError for a format that neither this Pillow nor an installed package supports."""
     {"AVIF": _avif, "HEIF": _heif}.get(form, str)()
 
 
 def _formats(head: bytes) -> list[str]:
-    """The decoders that are allowed to open a file of these first bytes."""
+    """Return the decoders that are allowed to open a file with these first bytes."""
     brands = {head[at : at + 4] for at in (8, *range(16, HEAD, 4))} if head[4:8] == b"ftyp" else set()
     if brands & {b"avif", b"avis"}:
         return [_avif()]

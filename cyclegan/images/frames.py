@@ -1,9 +1,9 @@
-"""Files of more than one image ↔ rasters: animations (GIF, WebP, APNG) and TIFF files of several pages.
+"""Files of several images ↔ rasters: animations (GIF, WebP, APNG) and TIFF files of several pages.
 
-Frames    come composed, as a viewer shows them: all of one size, with alpha where nothing was drawn. They are written
-          with the durations and the number of loops they came with, and 8 bits a channel. Encoders may merge equal
-          frames in a row into one that is shown as long.
-Pages     have sizes, types, profiles and resolutions of their own. Thumbnails and masks beside them are no pages.
+Frames    are read fully composed, as a viewer shows them: all of one size, with alpha where nothing is drawn.
+          They are written with their original durations and number of loops, at 8 bits a channel. Encoders
+          may merge equal consecutive frames into one of the same total duration.
+Pages     have sizes, types, profiles and resolutions of their own. Thumbnails and masks are no pages.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ ANIMATED = {"GIF", "PNG", "WEBP"}  # formats
 
 
 def count_frames(path: Path, kind: Kind = RGB, content: bytes | None = None) -> int:
-    """Number of frames or pages of a file; `content` and errors as in `read_raster`."""
+    """Return the number of frames or pages of a file; `content` and errors as in `read_raster`."""
     with open_binary(path, content) as file:
         head = head_of(file)
         if head.startswith(NPY):
@@ -36,19 +36,19 @@ def count_frames(path: Path, kind: Kind = RGB, content: bytes | None = None) -> 
 
 
 def holds_frames(target: Path, source: Path) -> bool:
-    """Check whether the format of the target has room for all frames or pages of the source."""
+    """Return whether the format of the target can hold all frames or pages of the source."""
     form = FORMATS.get(target.suffix.lower())
     return form == "TIFF" or (form in ANIMATED and not is_tiff(source))
 
 
 def is_tiff(path: Path) -> bool:
-    """Check the first bytes of a file, whatever its name."""
+    """Return whether the first bytes of a file are those of TIFF, whatever its name."""
     with open_binary(path) as file:
         return head_of(file).startswith(tiff.STARTS)
 
 
 def read_frames(path: Path, kind: Kind) -> Iterator[Raster]:
-    """Frames or pages in their order, one at a time; errors as in `read_raster`."""
+    """Read frames or pages in order, one at a time; errors as in `read_raster`."""
     with open_binary(path) as file:
         read = tiff.read_pages if head_of(file).startswith(tiff.STARTS) else read_animation
         for raster in read(file, kind.channels):
@@ -56,7 +56,7 @@ def read_frames(path: Path, kind: Kind) -> Iterator[Raster]:
 
 
 def write_frames(path: Path, frames: Iterable[Raster], about: str) -> None:
-    """Write in the format of the suffix: GIF, PNG or WebP with the timing of the frames, or TIFF page by page."""
+    """Write frames as GIF, PNG or WebP with their timing, or pages as TIFF, according to the suffix."""
     form = FORMATS[path.suffix.lower()]
     with naming(path):
         if form != "TIFF":
@@ -78,7 +78,7 @@ def _write_animation(path: Path, form: str, frames: Sequence[Raster], about: str
 
 
 def _of_one_mode(frames: Sequence[Raster]) -> list[np.ndarray]:
-    """8 bits a channel, and alpha in all frames if one of them has any."""
+    """Convert frames to 8 bits a channel, with alpha in all frames if any frame has it."""
     values = [to_8_bit(frame.values) for frame in frames]
     if all(frame.alpha is None for frame in frames):
         return values

@@ -1,15 +1,17 @@
-"""Palettes for GIF: at most 256 colors an image, of which one may be transparent."""
+"""Palettes for GIF: at most 256 colors per image, one of which may be transparent."""
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-OPAQUE = 128  # alpha from which a pixel is shown; GIF knows no other than all and nothing
+OPAQUE = 128  # smallest alpha of a pixel that is shown; in GIF, pixels are opaque or transparent
 CLEAR_INDEX = 255
 
 
 def as_palette(values: UInt8[np.ndarray, "h w c"]) -> Image.Image:
-    """Image of mode P: exact up to 256 colors (255 beside transparency), else the nearest of as many by median cut.
+    """Convert to an image of mode P with at most 256 colors, 255 if one of them is transparent.
+
+    The conversion is exact if the colors suffice; otherwise the nearest colors of a median cut are used.
 
     values  1 or 3 channels, or 2 or 4 with alpha.
     """
@@ -25,6 +27,6 @@ def as_palette(values: UInt8[np.ndarray, "h w c"]) -> Image.Image:
 
 
 def _rgb(values: np.ndarray) -> Image.Image:
-    """(h, w, 1 … 4) without alpha."""
+    """Convert (h, w, 1 … 4) to an image without alpha."""
     colors = values[..., :1].repeat(3, axis=2) if values.shape[2] < 3 else values[..., :3]
     return Image.fromarray(np.ascontiguousarray(colors).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""NPY files: (h, w) or (h, w, c); never a pickle. The header is checked before anything is read."""
+"""NPY files of shape (h, w) or (h, w, c), never pickles; the header is checked before the data are read."""
 
 import math
 import os
@@ -15,7 +15,7 @@ MAX_BYTES = 2**31
 
 
 def read_npy(file: File) -> Raster:
-    """Raises ValueError for what is no image."""
+    """Read an array as a raster. Raises ValueError for an array that is no image."""
     version = npy.read_magic(file)
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, _, kind = read_header(file)
@@ -31,13 +31,16 @@ def read_npy(file: File) -> Raster:
 
 
 def write_npy(path: Path, values: np.ndarray, tags: Tags) -> None:
-    """(h, w, c), or (h, w) if the source had no axis for its channels."""
-    with path.open("wb") as file:  # np.save would add a suffix to a name that ends in .NPY
+    """Write (h, w, c), or (h, w) if the source had no channel axis."""
+    with path.open("wb") as file:  # np.save with a path would add a suffix to a name that ends in .NPY
         np.save(file, values[..., 0] if tags.flat and values.shape[2] == 1 else values, allow_pickle=False)
 
 
 def require_image(shape: tuple[int, ...], kind: np.dtype, what: str = "") -> None:
-    """Raises ValueError for what is no image, too large, or of a type that is not supported; `what` names the file."""
+    """Raise ValueError for an array that is no image, is too large, or has an unsupported type.
+
+    what  name of the file, for the message
+    """
     if len(shape) not in (2, 3) or 0 in shape:
         raise ValueError(f"an array of shape {shape}, which is neither (h, w) nor (h, w, c)")
     if shape[0] * shape[1] > MAX_PIXELS:

@@ -1,4 +1,4 @@
-"""Pillow images ↔ arrays: modes of all kinds as grey or RGB of 8 bits, or grey of 16 bits, with alpha set apart."""
+"""Pillow images ↔ arrays: every mode as 8-bit grey or RGB, or 16-bit grey, with alpha kept separately."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -23,11 +23,14 @@ HOW: dict[str, dict[str, Any]] = {
     "HEIF": {"quality": 95, "chroma": 444},
 }
 WHOLE = {"GIF": {"disposal": 2}, "PNG": {"disposal": 0, "blend": 0}}  # each frame of an animation replaces the others
-MAX_TOTAL_PIXELS = 5 * MAX_PIXELS  # of all frames, which are in memory when they are written: 120 of 1920×1080
+MAX_TOTAL_PIXELS = 5 * MAX_PIXELS  # of all frames, which are held in memory for writing: 120 of 1920×1080
 
 
 def read_with_pillow(file: File, channels: int, page: int = 0) -> Raster:
-    """A file, or a page of one: greys as 1 channel if that is asked for or if they have more than 8 bits, else RGB."""
+    """Read a file, or one page of it.
+
+    Greys have 1 channel if 1 is asked for or if they have more than 8 bits; all other images become RGB.
+    """
     with open_with_pillow(file) as picture:
         if page:
             picture.seek(page)
@@ -35,7 +38,10 @@ def read_with_pillow(file: File, channels: int, page: int = 0) -> Raster:
 
 
 def read_animation(file: File, channels: int) -> Iterator[Raster]:
-    """Frames one by one, as viewers show them: all of one size, transparent where nothing has been drawn yet."""
+    """Read frames one by one, as viewers show them.
+
+    All have one size and are transparent where nothing has been drawn yet.
+    """
     with open_with_pillow(file) as picture:
         count = frames_of(picture)
         if count * picture.width * picture.height > MAX_TOTAL_PIXELS:
@@ -47,17 +53,17 @@ def read_animation(file: File, channels: int) -> Iterator[Raster]:
 
 
 def frames_of(picture: Image.Image) -> int:
-    """Number of frames; 1 for MPO, as telephones call .jpg, whose further images are previews."""
+    """Return the number of frames; 1 for MPO, saved by phones as .jpg, whose other images are previews."""
     return 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
 
 
 def has_alpha(picture: Image.Image) -> bool:
-    """Whether some of an image may be transparent; the band A of LAB is a color."""
+    """Return whether an image may have transparent pixels; the band A of LAB is a color."""
     return picture.mode != "LAB" and ("A" in picture.getbands() or "transparency" in picture.info)
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
-    """Any Pillow mode as 8-bit RGB: 16-bit greys are scaled, not clipped; alpha is laid on white."""
+    """Convert any Pillow mode to 8-bit RGB: 16-bit greys are scaled, not clipped; alpha is laid on white."""
     if picture.mode.startswith(("I", "F")):
         return Image.fromarray(to_8_bit(narrowed(_native(picture)))).convert("RGB")
     if has_alpha(picture):
@@ -66,7 +72,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
 
 
 def flattened(raster: Raster) -> UInt8[np.ndarray, "h w 3"]:
-    """A raster of 1 or 3 channels of 8 or 16 bits as 8-bit RGB, laid on white."""
+    """Convert a raster of 1 or 3 channels of 8 or 16 bits to 8-bit RGB, laid on white."""
     color = to_8_bit(raster.values)
     if color.shape[2] == 1:
         color = color.repeat(3, axis=2)
@@ -76,7 +82,7 @@ def flattened(raster: Raster) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def to_8_bit(values: np.ndarray) -> np.ndarray:
-    """uint8 or uint16 → uint8, the nearest level."""
+    """Convert uint8 or uint16 to the nearest level of uint8."""
     return values if values.dtype == np.uint8 else _NEAREST[values]
 
 
@@ -84,9 +90,9 @@ _NEAREST = (np.arange(65536) / 257).round().astype(np.uint8)
 
 
 def reduced(raster: Raster, longest: int) -> Raster:
-    """1 or 3 channels of 8 bits with a longer side of at most so many pixels, by Lanczos, antialiased.
+    """Reduce 1 or 3 channels of 8 bits to a longer side of at most `longest` pixels, by antialiased Lanczos.
 
-    Colors are weighted by alpha, so that those of transparent pixels do not bleed.
+    Colors are weighted by alpha, so that the colors of transparent pixels do not bleed.
     """
     values = to_8_bit(raster.values)
     alpha = None if raster.alpha is None else to_8_bit(raster.alpha)
@@ -99,7 +105,7 @@ def reduced(raster: Raster, longest: int) -> Raster:
 
 
 def _smaller(shape: tuple[int, ...], longest: int) -> tuple[int, int] | None:
-    """(width, height), or None where the image is small enough."""
+    """Return the reduced (width, height), or None if the image is small enough."""
     longer = max(shape[:2])
     if longer <= longest:
         return None
@@ -111,13 +117,16 @@ def _to_pillow(values: np.ndarray) -> Image.Image:
 
 
 def _from_pillow(picture: Image.Image) -> np.ndarray:
-    """(h, w, c)."""
+    """Convert a Pillow image to (h, w, c)."""
     pixels = np.asarray(picture)
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
 def narrowed(values: np.ndarray, what: str = "") -> np.ndarray:
-    """Integers of any type with 8 or 16 bits, by the range they use. Raises ValueError for all others, named `what`."""
+    """Convert integers of any type to 8 or 16 bits, depending on the range of their values.
+
+    Raises ValueError, which names the file `what`, for all other values.
+    """
     if values.dtype in (np.uint8, np.uint16):
         return values
     low, high = (values.min(), values.max()) if values.size else (0, 0)
@@ -129,7 +138,10 @@ def narrowed(values: np.ndarray, what: str = "") -> np.ndarray:
 
 
 def dpi_of(picture: Image.Image) -> tuple[float, float] | None:
-    """Pillow gives 1 for a TIFF file that says nothing, and whatever a damaged file says."""
+    """Return the resolution, if there is a plausible one.
+
+    Pillow reports 1 for a TIFF file without a resolution, and any value for a damaged file.
+    """
     across, down = map(float, picture.info.get("dpi", (0, 0)))
     return (across, down) if 1 < across < 65536 and 1 < down < 65536 else None
 
@@ -137,7 +149,10 @@ def dpi_of(picture: Image.Image) -> tuple[float, float] | None:
 def save_with_pillow(
     file: Path | io.BytesIO, frames: Sequence[np.ndarray], form: str, about: str, **options: Any
 ) -> None:
-    """uint8 (h, w, c), with alpha where c is 2 or 4, in a format that holds it; options of Pillow: icc_profile, dpi."""
+    """Save uint8 (h, w, c), with alpha if c is 2 or 4, in a format that holds it.
+
+    Options of Pillow: icc_profile, dpi.
+    """
     if about:
         options |= {"GIF": {"comment": about}, "BMP": {}}.get(form, {"exif": described(about)})
     first, *others = (as_palette(values) if form == "GIF" else _to_pillow(values) for values in frames)
@@ -147,18 +162,18 @@ def save_with_pillow(
 
 
 def described(about: str) -> Image.Exif:
-    """The EXIF block that says how an image was made."""
+    """Return the EXIF block that stores how an image was made."""
     exif = Image.Exif()
     exif[DESCRIPTION] = about
     return exif
 
 
 def _raster(picture: Image.Image, channels: int) -> Raster:
-    """The current frame, upright."""
+    """Convert the current frame to an upright raster."""
     require_size(picture)  # a frame of a GIF may be larger than the first
     _scale_key(picture)
     mode = picture.mode
-    picture.load()  # which tells the duration of a frame
+    picture.load()  # loading sets the duration of a frame
     tags = Tags(icc=picture.info.get("icc_profile"), dpi=dpi_of(picture), mode=mode, **_timing(picture))
     if picture.getexif().get(ORIENTATION, 1) != 1:
         picture = ImageOps.exif_transpose(picture)
@@ -186,7 +201,7 @@ def _decoded(picture: Image.Image, channels: int, tags: Tags) -> Raster:
 
 
 def _native(picture: Image.Image) -> np.ndarray:
-    """Pixels in the byte order of this machine."""
+    """Convert pixels to the byte order of this machine."""
     pixels = np.asarray(picture)
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 

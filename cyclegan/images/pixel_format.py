@@ -1,10 +1,12 @@
-"""Kind: how many channels the pictures of a side have, of what type, over what range; and the way to [-1, 1] and back.
+"""Kind of the images of a side: number of channels, type and range, and the mapping to [-1, 1] and back.
 
-Range      Of 8 and 16 bits without sign it follows from the type: 0…255, 0…65535. For all other types it has to be
-           declared, as physical units have no end of their own; and it may be for these: a camera of 12 bits.
-Beyond     a declared range, values are taken for its nearer end, as a window of a radiograph does.
-RGB        of no declared range is the usual kind, and the lenient one: greys, palettes and CMYK become RGB, what is
-           transparent is laid on white. All others take files of just their number of channels.
+Range      For 8 and 16 bits without sign it follows from the type: 0…255, 0…65535. For all other types it has
+           to be declared, since physical units have no natural limits. It may also be declared for 8 and 16
+           bits, such as for a camera of 12 bits.
+Beyond     a declared range, values are clipped to its nearer end, like the window of a radiograph.
+RGB        without a declared range is the usual kind, and accepts every image: greys, palettes and CMYK
+           become RGB, transparent pixels are laid on white. All other kinds accept only files with exactly
+           their number of channels.
 """
 
 import math
@@ -16,18 +18,18 @@ from jaxtyping import Float32
 
 Levels = Float32[np.ndarray, "h w c"]  # in [-1, 1]
 
-HIGHEST = {"uint8": 255.0, "uint16": 65535.0}  # of the types whose range everybody knows
+HIGHEST = {"uint8": 255.0, "uint16": 65535.0}  # of the types with a standard range
 TYPES = (*HIGHEST, "int16", "int32", "uint32", "float32")
 MOST = 512  # channels, as in cyclegan.data.data_config
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What the pictures of a side hold."""
+    """Number of channels, type and range of the images of a side."""
 
     channels: int = 3
     type: str = "uint8"
-    range: tuple[float, float] | None = None  # what becomes [-1, 1]; None: that of the type
+    range: tuple[float, float] | None = None  # values that map to [-1, 1]; None: the range of the type
 
     def __post_init__(self) -> None:
         if not 1 <= self.channels <= MOST:
@@ -41,16 +43,16 @@ class Kind:
 
     @property
     def is_rgb(self) -> bool:
-        """Whether it is the usual one, that any picture can become."""
+        """Return whether this is the usual kind, to which any image can be converted."""
         return self.channels == 3 and self.range is None
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The values that become -1 and 1."""
+        """Return the values that map to -1 and 1."""
         return self.range or (0.0, HIGHEST[self.type])
 
     def levels(self, values: np.ndarray) -> Levels:
-        """Values of this type → [-1, 1]."""
+        """Map values of this type to [-1, 1]."""
         low, high = self.bounds
         exact = np.float32 if self.type in HIGHEST else np.float64
         scaled: np.ndarray = (values.astype(exact) - np.asarray(low, exact)) * (2 / (high - low)) - 1
@@ -59,14 +61,17 @@ class Kind:
         return scaled.clip(-1, 1).astype(np.float32, copy=False)
 
     def values(self, levels: Levels) -> np.ndarray:
-        """[-1, 1] → the nearest values of this type."""
+        """Map [-1, 1] to the nearest values of this type."""
         low, high = self.bounds
         exact = np.float32 if self.type in HIGHEST else np.float64
         found = (levels.astype(exact, copy=False).clip(-1, 1) + 1) * ((high - low) / 2) + low
         return (found if self.type == "float32" else found.round()).astype(self.type)
 
     def like(self, type: str) -> "Kind":
-        """The kind of a file of this type, or of what is made from one: 8 and 16 bits may stand for each other."""
+        """Return this kind for files of another type.
+
+        Without a declared range, 8 and 16 bits may replace each other.
+        """
         return replace(self, type=type) if self.range is None and type in HIGHEST else self
 
     def __str__(self) -> str:

@@ -1,10 +1,10 @@
-"""PNG of 16 bits a channel, for most of which Pillow has no mode: it keeps the upper byte of each.
+"""PNG of 16 bits a channel: most have no mode in Pillow, which keeps only the upper byte of each channel.
 
-Reads      Grey, grey and alpha, RGB, RGBA, and the transparent color of grey and RGB. RGB and RGBA are decoded twice,
-           the second time as if the lower byte were the upper one; grey and alpha as 8-bit RGBA, whose pixels have as
-           many bytes.
-Writes     1 to 4 channels, by the chunks of the standard (ISO/IEC 15948), each row as differences to the pixels on
-           its left.
+Reads      Grey, grey with alpha, RGB, RGBA, and the transparent color of grey and RGB. RGB and RGBA are
+           decoded twice, the second time with the lower byte in place of the upper one; grey with alpha is
+           decoded as 8-bit RGBA, whose pixels have the same number of bytes.
+Writes     1 to 4 channels, in the chunks of the standard (ISO/IEC 15948), each row as differences from the
+           pixels on its left.
 """
 
 import io
@@ -27,20 +27,20 @@ INCH = 0.0254  # m
 
 
 def deep_mode(path: Path) -> str | None:
-    """L, LA, RGB or RGBA of a PNG file whose channels have 16 bits; None for any other file."""
+    """Return L, LA, RGB or RGBA for a PNG file whose channels have 16 bits; None for any other file."""
     with path.open("rb") as file:
         return mode_of(file.read(26))
 
 
 def mode_of(head: bytes) -> str | None:
-    """`deep_mode` by the first bytes of a file."""
+    """Return `deep_mode` from the first bytes of a file."""
     return DEEP.get(head[24:26]) if head.startswith(SIGNATURE) else None
 
 
 def read_deep(file: File, mode: str) -> Raster:
-    """A file of 16 bits a channel."""
+    """Read a file of 16 bits a channel."""
     with open_with_pillow(file) as picture:
-        picture.load()  # EXIF and resolution may stand behind the pixels
+        picture.load()  # EXIF and resolution may follow the pixels
         turned = picture.getexif().get(ORIENTATION, 1)
         tags = Tags(
             icc=picture.info.get("icc_profile"), dpi=dpi_of(picture), mode=picture.mode if mode == "L" else f"{mode};16"
@@ -54,7 +54,7 @@ def read_deep(file: File, mode: str) -> Raster:
 
 
 def decode(file: Path | File, mode: str) -> UInt16[np.ndarray, "h w c"]:
-    """All that is stored, both bytes of each channel."""
+    """Decode both bytes of each channel."""
     if mode == "L":
         with Image.open(file, formats=["PNG"]) as picture:
             return np.asarray(picture).astype(np.uint16)[..., None]
@@ -66,7 +66,7 @@ def decode(file: Path | File, mode: str) -> UInt16[np.ndarray, "h w c"]:
 
 
 def encode(pixels: UInt16[np.ndarray, "h w c"], tags: Tags, exif: bytes) -> bytes:
-    """The content of a file."""
+    """Encode pixels as the content of a file."""
     height, width, channels = pixels.shape
     rows = pixels.astype(">u2", order="C").view(np.uint8).reshape(height, width, -1)
     rows[:, 1:] -= rows[:, :-1].copy()
@@ -83,14 +83,14 @@ def encode(pixels: UInt16[np.ndarray, "h w c"], tags: Tags, exif: bytes) -> byte
 
 
 def _bytes(file: Path | File, mode: str, order: str) -> np.ndarray:
-    """The upper byte of every channel of numbers that are in this order, big- or little-endian."""
+    """Decode the upper byte of every channel; `order` is the byte order, big- or little-endian."""
     with Image.open(file, formats=["PNG"]) as picture:
         picture.tile = [tile._replace(args=f"{mode};16{order}") for tile in picture.tile]
         return np.asarray(picture)
 
 
 def _as_rgba(file: Path | File) -> File:
-    """A PNG file of 16-bit grey and alpha with the header of 8-bit RGBA."""
+    """Return a PNG file of 16-bit grey and alpha with the header of 8-bit RGBA."""
     content = file.read_bytes() if isinstance(file, Path) else _all(file)
     start = len(SIGNATURE)
     header = content[start + 8 : start + 16] + b"\x08\x06" + content[start + 18 : start + 21]
@@ -98,7 +98,7 @@ def _as_rgba(file: Path | File) -> File:
 
 
 def _transparent_color(file: File) -> tuple[int, ...] | None:
-    """The chunk tRNS, in 16 bits a channel."""
+    """Read the chunk tRNS, with 16 bits a channel."""
     content = _all(file)
     at = len(SIGNATURE)
     while at + 8 <= len(content):

@@ -1,16 +1,16 @@
-"""Raster: the content of an image file, upright, as it is stored, with what a translation of it takes over."""
+"""Raster: the content of an image file, upright, as it is stored, with the tags that a translation keeps."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Shaped
 
-SPACES = {1: b"GRAY", 3: b"RGB "}  # what the profile of so many channels calls them
+SPACES = {1: b"GRAY", 3: b"RGB "}  # number of channels -> their name in a color profile
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tags:
-    """What is known of an image beside its pixels."""
+    """Properties of an image other than its pixels."""
 
     icc: bytes | None = None  # the color profile
     dpi: tuple[float, float] | None = None
@@ -19,16 +19,19 @@ class Tags:
     mode: str = ""  # what the file stores, in Pillow's words or as "3 × uint16"
     duration: float | None = None  # ms, of a frame of an animation
     loop: int | None = None  # how often an animation is shown; 0: forever; None: not stored
-    still: bool = False  # shown instead of an animation by programs that know none, and not a frame of it
+    still: bool = False  # shown by programs that cannot animate; not a frame of the animation
 
     def profile(self, channels: int) -> bytes | None:
-        """The color profile, if it is one for so many channels: that of greys says nothing of colors."""
+        """Return the color profile if it fits the channels: a grey profile does not describe colors."""
         return self.icc if self.icc and self.icc[16:20] == SPACES.get(channels) else None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Raster:
-    """Pixels, and what goes with them; colors are straight, that is, neither laid on white nor multiplied by alpha."""
+    """Pixels with alpha and tags.
+
+    Colors are straight, that is, neither laid on white nor multiplied by alpha.
+    """
 
     values: Shaped[np.ndarray, "h w c"]
     alpha: Shaped[np.ndarray, "h w"] | None = None  # uint8 or uint16, from 0 for transparent to the highest value
@@ -37,7 +40,7 @@ class Raster:
 
 
 def split(values: np.ndarray, tags: Tags) -> Raster:
-    """Values whose last channel is alpha, as colors and alpha; premultiplied ones are divided by it."""
+    """Split off the last channel as alpha; premultiplied colors are divided by it."""
     color, alpha = values[..., :-1], np.ascontiguousarray(values[..., -1])
     if tags.premultiplied:
         highest = np.iinfo(values.dtype).max
@@ -47,7 +50,7 @@ def split(values: np.ndarray, tags: Tags) -> Raster:
 
 
 def joined(values: np.ndarray, alpha: np.ndarray, premultiplied: bool = False) -> np.ndarray:
-    """The inverse of `split`: (h, w, c) and alpha of one type → (h, w, c + 1)."""
+    """Join (h, w, c) and alpha of one type into (h, w, c + 1); inverts `split`."""
     if premultiplied:
         share = alpha[..., None] / np.iinfo(alpha.dtype).max
         values = (values * share).round().astype(alpha.dtype)
@@ -55,7 +58,7 @@ def joined(values: np.ndarray, alpha: np.ndarray, premultiplied: bool = False) -
 
 
 def upright(values: np.ndarray, orientation: int) -> np.ndarray:
-    """(h, w, c) as it is stored → as it is to be seen, by the number of the EXIF and TIFF tag Orientation."""
+    """Turn stored pixels (h, w, c) upright, by the value of the EXIF and TIFF tag Orientation."""
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

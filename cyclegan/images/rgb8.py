@@ -1,10 +1,11 @@
-"""Image files ↔ 8-bit RGB arrays. Needs Pillow and NumPy only, so that checking a folder starts without PyTorch.
+"""Image files ↔ 8-bit RGB arrays, with Pillow and NumPy only: checking a folder needs no PyTorch.
 
-Array      uint8 (h, w, 3), RGB, upright: the EXIF orientation is applied. For all other kinds: cyclegan.images.files.
-Reads      jpg, png, webp, tiff, bmp, gif, avif, heic (with pillow-heif) and their other names; grey, palette, CMYK and
-           16-bit images become 8-bit RGB; alpha is laid on white.
-Refuses    other formats whatever their suffix, truncated files, more than 50 million pixels, floating-point pixels and
-           integers beyond 16 bits (both have no agreed range).
+Array      uint8 (h, w, 3), RGB, upright: the EXIF orientation is applied. For all other kinds, see
+           cyclegan.images.files.
+Reads      jpg, png, webp, tiff, bmp, gif, avif, heic (with pillow-heif) and their other names; grey, palette,
+           CMYK and 16-bit images become 8-bit RGB; alpha is laid on white.
+Refuses    other formats whatever their suffix, truncated files, more than 50 million pixels, floating-point
+           pixels and integers beyond 16 bits (both have no standard range).
 """
 
 from pathlib import Path
@@ -34,20 +35,26 @@ __all__ = [
 
 
 def read_picture(path: Path, content: bytes | None = None) -> np.ndarray:
-    """The image as uint8 (h, w, 3) RGB, upright; `content`: the bytes of the file, of which the path is the name."""
+    """Read an image as uint8 (h, w, 3) RGB, upright.
+
+    content  Bytes of the file; the path is then only its name.
+    """
     return flattened(read_raster(path, RGB, content))
 
 
 def reduced(picture: np.ndarray, size: int | None) -> np.ndarray:
-    """8-bit RGB with a longer side of at most `size`, by Lanczos, antialiased; smaller ones stay as they are."""
+    """Reduce 8-bit RGB to a longer side of at most `size`, by antialiased Lanczos; never enlarge."""
     return picture if size is None else pillow.reduced(Raster(values=picture), size).values
 
 
 def write_picture(path: Path, array: np.ndarray, about: str = "") -> None:
-    """Write uint8 (h, w, 3) in the format of the suffix; JPEG at quality 95, WebP without loss; `about`: how made."""
+    """Write uint8 (h, w, 3) in the format of the suffix; JPEG at quality 95, WebP without loss.
+
+    about  Text on how the image was made.
+    """
     write_raster(path, Raster(values=array), about)
 
 
 def encode_picture(array: np.ndarray, about: str = "", profile: bytes | None = None) -> bytes:
-    """The content of a PNG file of uint8 (h, w, 3) in the colors of a profile; `about` as of `write_picture`."""
+    """Encode uint8 (h, w, 3), in the colors of a profile, as a PNG file; `about` as in `write_picture`."""
     return encode_raster(Raster(values=array, tags=Tags(icc=profile)), about)

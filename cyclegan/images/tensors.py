@@ -1,8 +1,8 @@
-"""The one pixel convention: images are float32 (n, 3, h, w), RGB, in [-1, 1]; files hold 8 bits a channel.
+"""Image files ↔ tensors: float32 (n, 3, h, w), RGB, in [-1, 1]; files hold 8 bits a channel.
 
-Images of other kinds (cyclegan.images.pixel_format) are (n, c, h, w) in [-1, 1], too.
+Images of other kinds (cyclegan.images.pixel_format) are (n, c, h, w) in [-1, 1].
 
-`from_bytes` and `to_bytes` are each other's inverse on 8-bit levels: a picture survives reading and writing unchanged.
+`from_bytes` and `to_bytes` invert each other on 8-bit levels: reading and writing leaves an image unchanged.
 """
 
 from collections.abc import Sequence
@@ -21,19 +21,19 @@ from cyclegan.protocols import AnyImages, Images
 
 
 def from_bytes(array: np.ndarray) -> Float[Tensor, "1 3 h w"]:
-    """uint8 (h, w, 3) in 0…255 → (1, 3, h, w) in [-1, 1]."""
+    """Convert uint8 (h, w, 3) in 0…255 to (1, 3, h, w) in [-1, 1]."""
     levels = torch.from_numpy(np.array(array)).permute(2, 0, 1)[None]
     return levels.to(torch.float32).div(127.5).sub(1)
 
 
 def to_bytes(images: Images) -> UInt8[Tensor, "n h w 3"]:
-    """[-1, 1] → the nearest of 256 levels, on the CPU, channels last as picture files want them."""
+    """Convert [-1, 1] to the nearest of 256 levels, on the CPU, channels last as in image files."""
     levels = images.detach().float().add(1).mul(127.5).round().clamp(0, 255)
     return levels.to("cpu", torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
 def from_values(values: np.ndarray, kind: Kind) -> Float[Tensor, "1 c h w"]:
-    """What a file of a kind holds, (h, w, c) → (1, c, h, w) in [-1, 1]."""
+    """Convert the values of a file of a kind, (h, w, c), to (1, c, h, w) in [-1, 1]."""
     kind = kind.like(values.dtype.name)
     if kind.is_rgb and kind.type == "uint8":
         return from_bytes(values)
@@ -41,7 +41,7 @@ def from_values(values: np.ndarray, kind: Kind) -> Float[Tensor, "1 c h w"]:
 
 
 def from_raster(raster: Raster, kind: Kind) -> Float[Tensor, "1 c h w"]:
-    """What a file of a kind holds, laid on white, which is 1 → (1, c, h, w) in [-1, 1]."""
+    """Convert a raster of a kind, laid on white (which is 1), to (1, c, h, w) in [-1, 1]."""
     image = from_values(raster.values, kind)
     if raster.alpha is None:
         return image
@@ -50,12 +50,12 @@ def from_raster(raster: Raster, kind: Kind) -> Float[Tensor, "1 c h w"]:
 
 
 def opacity(alpha: np.ndarray) -> Float[Tensor, "1 1 h w"]:
-    """Alpha as uint8 or uint16 (h, w) → 0…1."""
+    """Convert alpha, uint8 or uint16 (h, w), to 0…1."""
     return torch.from_numpy(alpha.astype(np.float32) / np.float32(np.iinfo(alpha.dtype).max))[None, None]
 
 
 def to_values(image: Float[Tensor, "1 c h w"], kind: Kind) -> np.ndarray:
-    """(1, c, h, w) in [-1, 1] → the nearest values of a kind, (h, w, c)."""
+    """Convert (1, c, h, w) in [-1, 1] to the nearest values of a kind, (h, w, c)."""
     if kind.is_rgb and kind.type == "uint8":
         return to_bytes(image)[0].numpy()
     levels: Levels = image.detach().float().cpu()[0].permute(1, 2, 0).numpy()
@@ -63,22 +63,25 @@ def to_values(image: Float[Tensor, "1 c h w"], kind: Kind) -> np.ndarray:
 
 
 def read(path: Path) -> Float[Tensor, "1 3 h w"]:
-    """A picture file as a batch of one."""
+    """Read an image file as a batch of one."""
     return from_bytes(read_picture(path))
 
 
 def write(path: Path, image: Float[Tensor, "1 3 h w"], *, about: str = "") -> None:
-    """A batch of one as a picture file in the format of the suffix, with 8 bits a channel."""
+    """Write a batch of one as an image file in the format of the suffix, with 8 bits a channel."""
     write_picture(path, to_bytes(image)[0].numpy(), about)
 
 
 def blend(source: AnyImages, translated: AnyImages, strength: float) -> AnyImages:
-    """(1 - strength) · source + strength · translated, and exactly one of the two at 0 and at 1."""
+    """Compute (1 - strength) · source + strength · translated; exact at 0 and at 1."""
     return torch.lerp(source, translated, strength)
 
 
 def false_color(images: AnyImages) -> Float[Tensor, "n 3 h w"]:
-    """Images to look at: one channel as grey, two as red and green, of four and more the first three as RGB."""
+    """Convert images of any number of channels to RGB for display.
+
+    One channel becomes grey, two become red and green; of four and more, the first three become RGB.
+    """
     channels = images.shape[1]
     if channels == 1:
         return images.expand(-1, 3, -1, -1)
@@ -86,7 +89,7 @@ def false_color(images: AnyImages) -> Float[Tensor, "n 3 h w"]:
 
 
 def grid(columns: Sequence[AnyImages], gap: int = 2) -> Float[Tensor, "1 3 H W"]:
-    """One picture of a table of images: one column for each batch, one row for each image of a batch, on white.
+    """Arrange images in a table on white: one column for each batch, one row for each image of a batch.
 
     Images of other kinds are shown in false colors.
     """

@@ -1,10 +1,11 @@
-"""TIFF files ↔ rasters: by Pillow what has 8 bits in up to four channels, by tifffile all else.
+"""TIFF files ↔ rasters: Pillow reads 8 bits in up to four channels, tifffile everything else.
 
-Reads      Interleaved, planar, big-endian, BigTIFF, 1 to 32 bits. What tifffile has no decoder for, as LZW and
-           Zstandard, is decompressed by Pillow's libtiff, strip by strip.
-Pages      Each is an image of its own, except thumbnails and masks. The pages of a file of greys are channels where
-           just as many channels are asked for as it has pages, except 1 and 3: three pages are three grey images.
-Writes     Interleaved, without loss; colors multiplied by alpha where the source had them so.
+Reads      Interleaved, planar, big-endian, BigTIFF, 1 to 32 bits. Compressions that tifffile cannot decode,
+           such as LZW and Zstandard, are decompressed by Pillow's libtiff, strip by strip.
+Pages      Each page is an image of its own, except thumbnails and masks. The pages of a grey file become
+           channels if the number of channels asked for equals the number of pages, except 1 and 3: three
+           pages are three grey images.
+Writes     Interleaved, without loss; colors are multiplied by alpha if they were in the source.
 """
 
 import io
@@ -30,7 +31,7 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, COLOR, INKS = 0, 1, 2, 5  # of the TIFF tag Photom
 GREY = (WHITE_IS_ZERO, BLACK_IS_ZERO)
 SMALLER, MASK = 1, 4  # bits of the TIFF tag NewSubfileType
 INCH, UNITS = 2, {2: 1.0, 3: 2.54}  # of the TIFF tag ResolutionUnit: inch, centimeter -> of them in an inch
-CODECS = {  # tifffile's names -> what they are called
+CODECS = {  # tifffile's names -> their usual names
     "ZSTD": "Zstandard",
     "ZSTD_DEPRECATED": "Zstandard",
     "DEFLATE": "Deflate",
@@ -44,11 +45,11 @@ RAW = 1  # no compression
 UNSURE = (50000, 50001, 34887)  # Zstandard, WebP and LERC: tifffile's decoders may lack a library of their own
 BY_LIBTIFF = TiffImagePlugin.COMPRESSION_INFO
 
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it cannot read is an error anyway
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # unreadable files raise an error anyway
 
 
 def read_pages(file: File, channels: int) -> Iterator[Raster]:
-    """Images one by one. Raises ValueError for what is not supported, and names it."""
+    """Read images one by one. Raises ValueError, which names the reason, for unsupported files."""
     opened = _opened(file)
     if opened is None:
         yield read_with_pillow(file, channels)
@@ -58,13 +59,13 @@ def read_pages(file: File, channels: int) -> Iterator[Raster]:
 
 
 def count_pages(file: File, channels: int) -> int:
-    """Number of images that `read_pages` gives."""
+    """Return the number of images that `read_pages` yields."""
     opened = _opened(file)
     return 1 if opened is None else sum(1 for _ in _images(opened, channels))
 
 
 def _opened(file: File) -> Any:
-    """None for what tifffile cannot even begin to read: Pillow says what is wrong with it."""
+    """Open a file; None if tifffile cannot start reading it, so that Pillow reports what is wrong."""
     from tifffile import TiffFile
 
     try:
@@ -76,7 +77,7 @@ def _opened(file: File) -> Any:
 
 
 def _images(opened: Any, channels: int) -> Iterator[Any]:
-    """Pages at full size; where all of them are the channels of one image the first."""
+    """Yield pages at full size; only the first if all of them are the channels of one image."""
     yield opened.pages[0]
     if len(opened.pages) > 1 and not _in_pages(opened, opened.pages[0], channels):
         yield from (page for page in opened.pages[1:] if not _value(page, 254, 0) & (SMALLER | MASK))
@@ -94,7 +95,7 @@ def _read(file: File, opened: Any, page: Any, channels: int) -> Raster:
 
 
 def describe(page: Any) -> str:
-    """ "TIFF of 3 × float32"."""
+    """Describe a page, as in "TIFF of 3 × float32"."""
     bits = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
     kind = page.dtype.name if bits == page.dtype.itemsize * 8 else f"{bits}-bit {page.dtype.name}"
     colors = "" if page.photometric in (*GREY, COLOR, INKS) else f", {page.photometric.name}"
@@ -104,7 +105,7 @@ def describe(page: Any) -> str:
 def write_tiff(
     file: Path | io.BytesIO, values: np.ndarray, alpha: np.ndarray | None, tags: Tags, about: str, append: bool = False
 ) -> None:
-    """Interleaved, without loss; a further page if `append`."""
+    """Write interleaved, without loss; as a further page if `append`."""
     from tifffile import imwrite
 
     how: dict[str, Any] = {"photometric": "rgb" if values.shape[2] == 3 else "minisblack", "compression": "zlib"}
@@ -120,13 +121,16 @@ def write_tiff(
 
 
 def _is_for_pillow(file: Any, page: Any, channels: int) -> bool:
-    """Whether Pillow reads an image as it is meant: bits and palettes, 8 bits of colors, greys of 12 bits."""
+    """Return whether Pillow reads an image correctly.
+
+    It does for single bits and palettes, 8-bit colors, and greys of 12 bits.
+    """
     if file.is_bigtiff and file.byteorder == ">":
-        return False  # Pillow knows no such files
+        return False  # Pillow does not read such files
     if page.dtype == np.bool_ or page.photometric not in (*GREY, COLOR, INKS):
         return page.dtype.itemsize == 1
     if page.dtype == np.uint16 and page.samplesperpixel == 1 and page.bitspersample == 12:
-        return True  # tifffile unpacks no 12 bits
+        return True  # tifffile does not unpack 12 bits
     if page.dtype != np.uint8 or (page.samplesperpixel > 1 and page.photometric in GREY):
         return False
     if page.extrasamples and page.extrasamples[0] == PREMULTIPLIED and _decoder(page) is not None:
@@ -137,7 +141,7 @@ def _is_for_pillow(file: Any, page: Any, channels: int) -> bool:
 
 
 def _in_pages(file: Any, page: Any, channels: int) -> bool:
-    """Whether the pages are to be the channels."""
+    """Return whether the pages are the channels of one image."""
     if page.samplesperpixel != 1 or page.photometric not in GREY or channels in (1, 3) or channels != len(file.pages):
         return False
     return all((other.shape, other.dtype) == (page.shape, page.dtype) for other in file.pages)
@@ -162,7 +166,7 @@ def _read_pages(opened: Any, first: Any, channels: int) -> Raster:
 
 
 def _colors(values: np.ndarray, tags: Tags, page: Any, channels: int) -> Raster:
-    """Inks as RGB; the channels that are alpha apart, unless they are asked for."""
+    """Convert inks to RGB, and split alpha off unless its channels are asked for."""
     highest = _highest(page)
     if page.photometric == INKS and channels == 3 and page.samplesperpixel >= 4 and values.dtype.kind == "u":
         return Raster(values=_without_inks(values, highest or np.iinfo(values.dtype).max), tags=tags, highest=highest)
@@ -171,18 +175,18 @@ def _colors(values: np.ndarray, tags: Tags, page: Any, channels: int) -> Raster:
     if has_alpha and values.shape[2] != channels and len(page.extrasamples) == 1:
         return split(values, tags)
     if page.photometric == COLOR and channels == 3 and values.shape[2] > 3:
-        values = values[..., :3]  # what follows is no color, as Pillow takes it
+        values = values[..., :3]  # further channels are dropped, as Pillow does
     return Raster(values=values, tags=tags, highest=highest)
 
 
 def _without_inks(values: np.ndarray, highest: int) -> np.ndarray:
-    """Cyan, magenta, yellow and black as RGB, as Pillow does it: (1 - ink) (1 - black)."""
+    """Convert cyan, magenta, yellow and black to RGB, as Pillow does: (1 - ink) (1 - black)."""
     paper = highest - values.astype(np.float64)
     return (paper[..., :3] * paper[..., 3:4] / highest).round().astype(values.dtype)
 
 
 def _pixels(page: Any, what: str) -> np.ndarray:
-    """(h, w, c) as it is stored."""
+    """Read pixels as stored, (h, w, c)."""
     decoder = _decoder(page)
     if decoder is None:
         codec = CODECS.get(page.compression.name, page.compression.name)
@@ -197,7 +201,7 @@ def _pixels(page: Any, what: str) -> np.ndarray:
 
 
 def _decoder(page: Any) -> str | None:
-    """The library that decompresses an image, if there is one."""
+    """Return the library that decompresses an image, if there is one."""
     from tifffile import TIFF
 
     if page.predictor not in TIFF.UNPREDICTORS:
@@ -208,7 +212,7 @@ def _decoder(page: Any) -> str | None:
 
 
 def _decompressed(page: Any) -> np.ndarray:
-    """`_pixels`, where the bytes of each strip or tile are decompressed by Pillow; tifffile does the rest."""
+    """Read as `_pixels` does, but decompress each strip or tile with Pillow; tifffile does the rest."""
     compression, order = page.compression, page.fillorder
     page.compression, page.fillorder = RAW, 1
     values = np.zeros(page.shaped, page.dtype)  # (separate samples, depth, length, width, interleaved samples)
@@ -225,7 +229,7 @@ def _decompressed(page: Any) -> np.ndarray:
 
 
 def _bytes_of_segment(page: Any, index: int) -> int:
-    """The size of a strip or tile when it is decompressed; the last strip may have fewer rows."""
+    """Return the decompressed size of a strip or tile in bytes; the last strip may have fewer rows."""
     samples = page.samplesperpixel if page.planarconfig == 1 else 1
     if page.is_tiled:
         rows, columns = page.tilelength, page.tilewidth
@@ -237,7 +241,10 @@ def _bytes_of_segment(page: Any, index: int) -> int:
 
 
 def inflated(content: bytes, size: int, compression: int, fill_order: int = 1) -> bytes:
-    """Compressed bytes of TIFF → as many bytes as there are: libtiff's view of them is a grey image of one row."""
+    """Decompress bytes of TIFF to `size` bytes.
+
+    They are given to libtiff as a grey image of one row.
+    """
     entries = [(256, size), (257, 1), (258, 8), (259, compression), (262, BLACK_IS_ZERO), (266, fill_order)]
     start = 8 + 2 + 12 * (len(entries) + 4) + 4
     entries += [(273, start), (277, 1), (278, 1), (279, len(content))]
@@ -248,7 +255,7 @@ def inflated(content: bytes, size: int, compression: int, fill_order: int = 1) -
 
 
 def _highest(page: Any) -> int | None:
-    """The largest value of integers with fewer bits than their type has."""
+    """Return the largest value of integers with fewer bits than their type; None for others."""
     bits = page.bitspersample
     if page.dtype.kind != "u" or not isinstance(bits, int) or bits == page.dtype.itemsize * 8:
         return None

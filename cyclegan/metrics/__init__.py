@@ -1,1 +1,1 @@
-"""Metrics of images, each defined in the docstring of its module, and the table of all of them."""
+"""Metrics of images, each defined in the docstring of its module, and a table of all of them."""

@@ -1,12 +1,12 @@
-"""Cycle error: how exactly F(G(x)) comes back to x, also where G(x) is perturbed in between.
+"""Cycle error: the difference between F(G(x)) and x, also with perturbed G(x).
 
 Paper      Chu, Zhmoginov, Sandler, CycleGAN, a master of steganography, 2017: a generator may hide its source
-           in its translation as a faint pattern that is not visible. What is hidden is lost when the
+           in its translation as a faint, invisible pattern. The hidden information is lost when the
            translation is stored.
 Perturbed  clean: as a tensor; 8-bit: rounded, as in a PNG; JPEG-90; noise: σ = 3 of 255 levels, the same for
            all.
 Error      the mean |F(G(x)) − x| in levels of 255, and PSNR in dB.
-Ratio      perturbation ratio, clean error / noisy error: about 1 if F uses what is visible; near 0 if it
+Ratio      perturbation ratio, clean error / noisy error: about 1 if F uses visible content; near 0 if it
            reads a hidden message.
 """
 
@@ -43,7 +43,7 @@ class Cycle(NamedTuple):
 
 @torch.no_grad()
 def cycle(there: Translator, back: Translator, source: UInt8[np.ndarray, "h w 3"], device: torch.device) -> Cycle:
-    """Translate an image there and back, its translation left alone or perturbed in between."""
+    """Translate an image there and back, with its translation unchanged and perturbed in between."""
     translated = there.translate(from_bytes(source).to(device))
     error, signal = {}, {}
     for name in PERTURBATIONS:

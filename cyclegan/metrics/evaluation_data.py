@@ -1,5 +1,4 @@
-"""Images that translations are measured against, with the networks and features that several metrics
-share."""
+"""Images that translations are measured against, with networks and features shared by several metrics."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # of Gram distances
 
 
 class Network(Protocol):
-    """Pretrained network that a metric uses, with a description that its numbers are compared by."""
+    """Pretrained network used by a metric, with a description that is part of the measurement's id."""
 
     @property
     def described(self) -> str:
@@ -32,7 +31,7 @@ class Network(Protocol):
 
     @property
     def resize(self) -> str:
-        """Size and kernel that images are resized with; "none" where they are not."""
+        """Size and kernel of resizing; "none" if images are not resized."""
         ...
 
 
@@ -84,16 +83,16 @@ class EvaluationData:
         return self._networks[name]
 
     def features(self, name: str, pictures: Pictures) -> Float[np.ndarray, "n d"]:
-        """Features of an extractor."""
+        """Compute the features of an extractor."""
         extractor = self.network(name)
         return self.once(f"features of {name}", pictures, lambda: extractor.features(pictures, self.device))
 
     def once(self, key: Hashable, pictures: Pictures, compute: Callable[[], Found]) -> Found:
-        """Compute something of a list of images; the same list is not computed twice under one key."""
+        """Compute a result for a list of images; a second call with the same list and key reuses it."""
         if (key, id(pictures)) not in self._found:
             self._found[key, id(pictures)] = (
                 pictures,
                 compute(),
-            )  # the list is kept, so that its id stays its own
+            )  # the list is kept alive, so that its id is not reused
         found: Found = self._found[key, id(pictures)][1]
         return found

@@ -1,14 +1,14 @@
-"""Networks whose features tell how near two sets of images are, by name; none is ever replaced by another.
+"""Feature extractors for distances between two sets of images, by name; none is ever replaced by another.
 
 inception   Inception v3 of the first GAN papers, 2048 numbers an image; the network of torch-fidelity.
-vgg         the mean over positions of relu4_1 of AdaIN's VGG-19, 512 numbers: texture and parts, little of
-            objects. Gatys and AdaIN minimize losses in its features, so it does not rank them.
+vgg         the mean over positions of relu4_1 of AdaIN's VGG-19, 512 numbers: texture and parts, little about
+            objects. Gatys and AdaIN minimize losses in its features, so do not rank them by it.
 squeezenet  the mean over positions of the last layer of SqueezeNet 1.1, 512 numbers, scaled to a mean square
-            of 1 for each picture, as KID's kernel expects: small, for tests and first impressions.
-dinov2      the class token of DINOv2's ViT-L/14, 1024 numbers: what Stein et al. 2023 recommend in
-            Inception's place. They round the resized pictures to 8 bits; here they are not.
+            of 1 for each image, as KID's kernel expects: small, for tests and quick checks.
+dinov2      the class token of DINOv2's ViT-L/14, 1024 numbers: recommended by Stein et al. 2023 in place of
+            Inception. They round the resized images to 8 bits; here they are not rounded.
 Resizing    bicubic, antialiased, on floating-point channels, to the size the network was trained on;
-            inception's is then rounded to 8 bits, which is what torch-fidelity's network takes.
+            for inception, the result is then rounded to 8 bits, as torch-fidelity's network expects.
 """
 
 import io
@@ -32,26 +32,26 @@ from cyclegan.protocols import Images
 
 @dataclass(frozen=True, kw_only=True)
 class Extractor:
-    """Network as a function of images, with a description that its numbers are compared by."""
+    """Network as a function of images, with a description that is part of the measurement's id."""
 
     name: str
     sha256: str
-    size: int  # px of the square that pictures are resized to
+    size: int  # px of the square that images are resized to
     embed: Callable[[Images], Float[Tensor, "n d"]]
 
     @property
     def described(self) -> str:
-        """Name and SHA-256, as they stand in the id of a number."""
+        """Name and SHA-256, as written in the id of a number."""
         return f"{self.name} {self.sha256[:12]}"
 
     @property
     def resize(self) -> str:
-        """Kernel and size of resizing, as they stand in the id of a number."""
+        """Kernel and size of resizing, as written in the id of a number."""
         return f"bicubic, antialiased, to {self.size}×{self.size}"
 
     @torch.no_grad()
     def features(self, pictures: Iterable[np.ndarray], device: torch.device) -> Float[np.ndarray, "n d"]:
-        """Features of images, uint8 (h, w, 3), of any sizes."""
+        """Compute features of images, uint8 (h, w, 3), of any sizes."""
         found = [self.embed(self._resized(from_bytes(picture).to(device))).cpu().double() for picture in pictures]
         return torch.cat(found).numpy()
 
@@ -62,16 +62,20 @@ class Extractor:
 
 
 def load_extractor(name: str, device: torch.device) -> Extractor:
-    """Load the extractor of a name. Raises WeightsMissingError if its weights are not on this machine or
-    fetched."""
+    """Load the extractor of a name.
+
+    Raises WeightsMissingError if its weights are neither on this machine nor fetched.
+    """
     if name not in EXTRACTORS:
         raise UserError(f"extractor: '{name}' is not one of {', '.join(EXTRACTORS)}")
     return EXTRACTORS[name](device)
 
 
 def _inception(device: torch.device) -> Extractor:
-    """Inception v3, whose weights are read by our own parser, which executes nothing, and not by
-    torch-fidelity's."""
+    """Load Inception v3.
+
+    Its weights are read by our own parser, which executes no code, and not by torch-fidelity's.
+    """
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     weights = load_weights("inception")

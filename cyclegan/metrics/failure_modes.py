@@ -1,24 +1,23 @@
-"""Failure modes of generators and discriminators: numbers that show them, and thresholds.
+"""Failure modes of generators and discriminators: numbers that detect them, and thresholds.
 
-change        mean |translation − source| in levels of 255; next to nothing means that nothing is learned.
-luma          mean over pictures of Spearman's correlation of luma with the source; clearly negative means
-              that light and dark have changed places. About 0: another picture.
-inversion     the share of pictures where it is negative.
-diversity     mean distance between two translations / mean distance between their sources, of RGB reduced to
-              32×32; near 0 means that all pictures become one.
-distinct      the share of translations that differ from all others by more than 1e-3 of the range, likewise
-              reduced.
+change        mean |translation − source| in levels of 255; near 0 means that nothing is learned.
+luma          mean over images of Spearman's correlation of luma with the source; clearly negative means
+              that light and dark are exchanged. About 0: an unrelated image.
+inversion     the share of images with a negative correlation.
+diversity     mean distance between two translations / mean distance between their sources, for RGB reduced to
+              32×32; near 0 means that all translations collapse to one.
+distinct      the share of translations that differ from all others by more than 1e-3 of the range, reduced in
+              the same way.
 checkerboard  power of luma at the frequencies 1/4 and 1/2 of the pixel grid over that of their neighbors: the
-              median over pictures, of the worst frequency. About 1 for photographs and paintings, 3 for
-              generators that look well, hundreds where stride and kernel of an up-sampling do not fit.
-copying       the share of translations that are nearly a picture that was trained on
-              (cyclegan.data.duplicates).
-saturation    of a discriminator: how far its scores of real and translated pictures lie apart, 1 where it is
-              always right, and then tells the generator nothing.
-overfit       of a discriminator: how much of what it sees between pictures of its training and translations
-              it does not see in real pictures that are new to it (r_v of Karras et al. 2020, Eq. 1): 0 where
-              it has learned what is real, 1 where it has learned its pictures by heart. 0, too, where it
-              hardly tells anything apart.
+              median over images, of the worst frequency. About 1 for photographs and paintings, 3 for
+              generators with good results, hundreds if stride and kernel of an up-sampling do not match.
+copying       the share of translations that are nearly a training image (cyclegan.data.duplicates).
+saturation    of a discriminator: the difference between its scores of real and translated images; at 1 it is
+              always right and gives the generator no signal.
+overfit       of a discriminator: the part of the score difference between training images and translations
+              that is missing for new real images (r_v of Karras et al. 2020, Eq. 1): 0 if it has learned
+              real images in general, 1 if it has memorized its training images. Also 0 if it hardly
+              distinguishes anything.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +34,7 @@ from cyclegan.metrics.structure import luma_correlation, to_luma
 Pictures = Sequence[UInt8[np.ndarray, "_ _ 3"]]
 
 BOX = Image.Resampling.BOX
-SIDE = 32  # px of what diversity looks at
+SIDE = 32  # px of the reduced images for diversity
 DISTINCT = 1e-3  # of the range
 GRID = [
     (0, 1),
@@ -49,17 +48,17 @@ GRID = [
     (2, 2),
 ]  # quarters of the sampling frequency
 AROUND = np.array([-5, -4, -3, -2, 2, 3, 4, 5])  # the neighbors of a frequency
-TELLS_APART = 0.2  # difference of mean scores below which they are noise
-ROUNDING = 1 / 12  # levels²: the power that rounding to 8 bits has anyway
+TELLS_APART = 0.2  # differences of mean scores below this are noise
+ROUNDING = 1 / 12  # levels²: the power of rounding to 8 bits
 
 
 def overfit(trained: float, held_out: float, fake: float) -> float:
-    """Overfitting of a discriminator, by its mean scores of training, held-out and translated images."""
+    """Compute the overfitting of a discriminator, given mean scores of training, held-out and fake images."""
     return (trained - held_out) / (trained - fake) if trained - fake > TELLS_APART else 0.0
 
 
 class FailureMode(NamedTuple):
-    """Threshold of a number beyond which training fails, and what that means."""
+    """Threshold of a number beyond which training fails, with its meaning."""
 
     title: str
     when: Callable[[float], bool]
@@ -106,9 +105,9 @@ FAILURE_MODES = {
 
 
 def measure_failure_modes(sources: Pictures, translations: Pictures, trained: Pictures = ()) -> dict[str, float]:
-    """Measure all modes but saturation and overfit; `copying` only where training images are given.
+    """Measure all modes except saturation and overfit; `copying` only if training images are given.
 
-    Diversity needs two pictures or more, and translations of the sizes of their sources.
+    Diversity needs two images or more, and translations of the same sizes as their sources.
     """
     correlations = np.array(list(map(luma_correlation, translations, sources)))
     found = {
@@ -127,7 +126,10 @@ def measure_failure_modes(sources: Pictures, translations: Pictures, trained: Pi
 
 
 def failures(found: Mapping[str, float], remedies: Mapping[str, str]) -> dict[str, str]:
-    """Failure modes by title -> the number, what it means, and what helps with the method, if it says so."""
+    """Map the title of each failure mode to the number, its meaning, and the remedy for the method.
+
+    The remedy is left out if the method gives none.
+    """
     modes = {name: FAILURE_MODES[name] for name in found if name in FAILURE_MODES}
     failed = {name: mode for name, mode in modes.items() if mode.when(found[name])}
     return {
@@ -137,24 +139,30 @@ def failures(found: Mapping[str, float], remedies: Mapping[str, str]) -> dict[st
 
 
 def diversity(translations: Pictures, sources: Pictures) -> float:
-    """Ratio of mean distances of translations and of sources; 1: as different as the sources are."""
+    """Compute mean distance of translations / mean distance of sources.
+
+    A value of 1 means that translations are as different as the sources.
+    """
     return float(pdist(_small(translations)).mean() / max(pdist(_small(sources)).mean(), 1e-12))
 
 
 def distinct(translations: Pictures) -> float:
-    """Share of translations that differ from all others."""
+    """Compute the share of translations that differ from all others."""
     small = _small(translations)
     distances = squareform(pdist(small, "cityblock")) / small.shape[1] + np.diag([np.inf] * len(small))
     return float((distances.min(axis=1) > 255 * DISTINCT).mean())
 
 
 def copying(translations: Pictures, trained: Pictures) -> float:
-    """Share of translations that are nearly training images."""
+    """Compute the share of translations that are nearly training images."""
     return float(((shapes(translations) @ shapes(trained).T).max(axis=1) > NEAR).mean())
 
 
 def checkerboard(translations: Pictures) -> float:
-    """Power at the pixel grid over that beside it, of images with 16 pixels a side or more."""
+    """Compute the power at the frequencies of the pixel grid over that at neighboring frequencies.
+
+    Images need 16 pixels a side or more.
+    """
     return float(np.median([_grid_power(picture) for picture in translations], axis=0).max())
 
 
@@ -164,7 +172,10 @@ def _small(pictures: Pictures) -> Float[np.ndarray, "n pixels"]:
 
 
 def _grid_power(picture: UInt8[np.ndarray, "_ _ 3"]) -> Float[np.ndarray, " frequencies"]:
-    """Ratio of powers at each frequency of the grid, under a Hann window; sides are cut to multiples of 8."""
+    """Compute the power ratio at each frequency of the grid, under a Hann window.
+
+    Sides are cut to multiples of 8.
+    """
     h, w = (size - size % 8 for size in picture.shape[:2])
     luma = to_luma(picture[:h, :w])
     window = np.outer(np.hanning(h + 1)[:h], np.hanning(w + 1)[:w])

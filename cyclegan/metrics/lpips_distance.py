@@ -1,6 +1,6 @@
 """LPIPS of 8-bit images: see cyclegan.networks.lpips.
 
-Images     uint8 (h, w, 3) of equal size, at least 32 pixels a side, as they are: no resizing.
+Images     uint8 (h, w, 3) of equal size, at least 32 pixels a side, without resizing.
 """
 
 import numpy as np
@@ -24,5 +24,5 @@ class LpipsDistance:
 
     @torch.no_grad()
     def __call__(self, picture: UInt8[np.ndarray, "h w 3"], other: UInt8[np.ndarray, "h w 3"]) -> float:
-        """Distance of two images; smaller is nearer."""
+        """Compute the distance of two images; smaller means more similar."""
         return float(self.network(*(from_bytes(each).to(self.device) for each in (picture, other))))

@@ -1,6 +1,6 @@
-"""Metrics of a whole set of translations, as functions of (translations, data) -> a value with its interval,
-or one value for each image.
+"""Metrics of a whole set of translations: functions of (translations, data).
 
+Returned   a value with its interval, or one value for each image.
 Intervals  95 %: of KID and patch-SWD by the jackknife over the images of both sets, of means over images by
            the bootstrap. FID, precision and recall have none: for few images their bias is larger than their
            spread.
@@ -27,30 +27,30 @@ NAN = (float("nan"), None, None)
 
 
 def measure_patch_swd(pictures: Pictures, data: EvaluationData) -> Raw:
-    """Sliced Wasserstein distance of patches to those of the references."""
+    """Compute the sliced Wasserstein distance of patches to those of the references."""
     references = data.once("patches", data.references, lambda: patches.project(data.references))
     return patches.swd_interval(patches.project(pictures), references)
 
 
 def measure_kid(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
-    """KID in the features of an extractor; NaN for a single image."""
+    """Compute KID in the features of an extractor; NaN for a single image."""
     sets = _features(pictures, data, network)
     return distribution.kid_interval(*sets) if min(map(len, sets)) > 1 else NAN
 
 
 def measure_fid(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
-    """FID in the features of an extractor; NaN for a single image."""
+    """Compute FID in the features of an extractor; NaN for a single image."""
     sets = _features(pictures, data, network)
     return (distribution.fid(*sets), None, None) if min(map(len, sets)) > 1 else NAN
 
 
 def measure_precision(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
-    """Precision in the features of an extractor; NaN for three images or fewer."""
+    """Compute precision in the features of an extractor; NaN for three images or fewer."""
     return _shares(pictures, data, network)[0], None, None
 
 
 def measure_recall(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
-    """Recall in the features of an extractor; NaN for three images or fewer."""
+    """Compute recall in the features of an extractor; NaN for three images or fewer."""
     return _shares(pictures, data, network)[1], None, None
 
 
@@ -66,41 +66,41 @@ def _shares(pictures: Pictures, data: EvaluationData, network: str) -> tuple[flo
 
 
 def measure_ms_ssim(pictures: Pictures, data: EvaluationData) -> Raw:
-    """MS-SSIM to the sources, at as many scales as the smallest of them allows."""
+    """Compute MS-SSIM to the sources, at as many scales as the smallest of them allows."""
     scales = scales_of(data)
     return np.array([structure.ms_ssim(*pair, scales) for pair in zip(pictures, data.sources, strict=True)])
 
 
 def scales_of(data: EvaluationData) -> int:
-    """Scales of MS-SSIM that all sources allow."""
+    """Return the number of scales of MS-SSIM that all sources allow."""
     return min(map(structure.scales_for, data.sources))
 
 
 def measure_lpips(pictures: Pictures, data: EvaluationData, network: str) -> Raw:
-    """LPIPS to the sources."""
+    """Compute LPIPS to the sources."""
     distance = data.network(network)
     return np.array([distance(*pair) for pair in zip(pictures, data.sources, strict=True)])
 
 
 def measure_structure(pictures: Pictures, data: EvaluationData) -> Raw:
-    """Distance of the self-similarities of translation and source."""
+    """Compute the distance between the self-similarities of translation and source."""
     vgg, pairs = data.network("structure").features, zip(pictures, data.sources, strict=True)
     return np.array([structure.structure_distance(vgg, *pair, data.device) for pair in pairs])
 
 
 def measure_failure_mode(pictures: Pictures, data: EvaluationData, name: str) -> Raw:
-    """One of the numbers of cyclegan.metrics.failure_modes; NaN where it cannot be told."""
+    """Compute one of the numbers of cyclegan.metrics.failure_modes; NaN if it is undefined."""
     found = data.once("failure modes", pictures, lambda: measure_failure_modes(data.sources, pictures, data.trained))
     return found.get(name, NAN[0]), None, None
 
 
 def measure_gram(pictures: Pictures, data: EvaluationData) -> Raw:
-    """Distance of Gram matrices from the mean ones of the references."""
+    """Compute the distance of Gram matrices from the mean Gram matrices of the references."""
     return _style_distances(pictures, data)[0]
 
 
 def measure_perceptual(pictures: Pictures, data: EvaluationData) -> Raw:
-    """Distance of deep features from those of the source."""
+    """Compute the distance of deep features from those of the source."""
     return _style_distances(pictures, data)[1]
 
 
@@ -129,6 +129,6 @@ def _mean_grams(data: EvaluationData) -> list[Tensor]:
 
 @torch.no_grad()
 def _style(vgg: VGGFeatures, picture: Picture, device: torch.device) -> tuple[list[Tensor], Float[Tensor, "1 c h w"]]:
-    """(Gram matrices, features of the deepest tap)."""
+    """Return (Gram matrices, features of the deepest layer)."""
     taps = vgg(from_bytes(picture).to(device))
     return [gram_matrix(features)[0] for features in taps.values()], taps[STYLE_LAYERS[-1]]

@@ -1,15 +1,15 @@
-"""Table of all metrics, by name: what each needs, how it is computed, how it is written down. A new one is a
-function and a line.
+"""Table of all metrics, by name: their inputs, computation and formatting.
 
-Tables     truth          Is it the right translation? Each translation beside the truth, at full size,
-                          without borders.
-           realism        Does it look like the target? Distances of all translations, as a set, from real
+A new metric is a function and a line.
+
+Tables     truth          Correctness: each translation compared with the truth, at full size, without
+                          borders.
+           realism        Similarity to the target: distances of all translations, as a set, from real
                           images.
-           content        Is the content kept? Each translation beside its source. Leaving the source as it is
-                          is perfect here, so these mean something only beside realism.
-           failure modes  Does it fail? cyclegan.metrics.failure_modes says from where on a number is a
-                          failure.
-           optimized      Losses of Gatys and AdaIN: printed, never ranked by.
+           content        Kept content: each translation compared with its source. The unchanged source is
+                          perfect here, so these numbers are meaningful only together with realism.
+           failure modes  Failures: cyclegan.metrics.failure_modes defines the thresholds.
+           optimized      Losses of Gatys and AdaIN: printed, never used to rank.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,22 +32,25 @@ FAILURE_MODE = "see cyclegan.metrics.failure_modes"
 
 
 class Metric(NamedTuple):
-    """Metric, with either `score` or `measure`, and how it is written down."""
+    """Metric, with either `score` or `measure`, and its formatting."""
 
-    needs: Needs  # what the translations are compared with
+    needs: Needs  # images that the translations are compared with
     table: Table
     title: str
     better: Better
     digits: int
     how: str | Callable[[EvaluationData], str]  # how it is measured, in words
-    score: Score | None = None  # of (translation, truth or source); mean over images
-    measure: Callable[[Pictures, EvaluationData], Raw] | None = None  # of all translations
+    score: Score | None = None  # function of (translation, truth or source); mean over images
+    measure: Callable[[Pictures, EvaluationData], Raw] | None = None  # function of all translations
     weights: str | None = None  # key of NETWORKS: the pretrained network that it uses
     network: str = "none"  # name and SHA-256 of that network, once it is loaded
     resize: str = "none"
 
     def resolved(self, data: EvaluationData) -> "Metric":
-        """Fill in how it is measured on these data. Raises WeightsMissingError if its network is not here."""
+        """Fill in the description of the measurement on these data.
+
+        Raises WeightsMissingError if the network is not on this machine.
+        """
         network = data.network(self.weights) if self.weights else None
         found = self._replace(network=network.described, resize=network.resize) if network else self
         return found if isinstance(found.how, str) else found._replace(how=found.how(data))
@@ -62,7 +65,7 @@ def _of_source(title: str, better: Better, digits: int, how: str, score: Score) 
 
 
 def _of_features(network: str, title: str) -> dict[str, Metric]:
-    """KID, FID, precision and recall in the features of an extractor."""
+    """Build KID, FID, precision and recall in the features of an extractor."""
     described: dict[str, tuple[str, Better, int, str, Callable[..., Raw]]] = {
         "kid": ("KID", "lower", 4, distribution.KID_PROTOCOL, measures.measure_kid),
         "fid": ("FID", "lower", 1, distribution.FID_PROTOCOL, measures.measure_fid),
@@ -176,7 +179,10 @@ WITHOUT_WEIGHTS = [name for name, metric in METRICS.items() if metric.weights is
 
 
 def select(names: Sequence[str] | None) -> dict[str, Metric]:
-    """Metrics of these names in the order of the table; None: all. Raises UserError for an unknown name."""
+    """Select metrics by name, in the order of the table; None selects all.
+
+    Raises UserError for an unknown name.
+    """
     unknown = set(names or ()) - set(METRICS)
     if unknown:
         raise UserError(f"metrics: '{min(unknown)}' is not one of {', '.join(METRICS)}")

@@ -196,7 +196,7 @@ def unknown_settings(text: str, config: type[MethodConfig]) -> list[str]:
     unknown = []
     for word in WORDS.findall(text):
         keys = word.split(".")
-        known = has(roots[keys[0]], keys[1:]) if keys[0] in roots else has([method], keys)
+        known = has(roots[keys[0]], keys[1:]) if keys[0] in roots else has([method, *roots["training"]], keys)
         if not known:
             unknown.append(word)
     return unknown

@@ -37,7 +37,7 @@ def meets(monkeypatch) -> Callable[[Exception], int]:
         def fail() -> int:
             raise error
 
-        monkeypatch.setattr(data, "list_domains", fail)
+        monkeypatch.setattr(data, "list_data", fail)
         return main(["data", "list"])
 
     return run

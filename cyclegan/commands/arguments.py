@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cyclegan.errors import expanded
-from cyclegan.images.find import skipped_below
 
 
 def positive(text: str) -> int:
@@ -30,5 +29,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
 def print_skipped(places: Iterable[Path], arrays: bool = False) -> None:
     """Print one line on the files below folders that are not read, if there are any."""
+    from cyclegan.images.find import skipped_below
+
     if line := skipped_below(places, arrays):
         print(line, file=sys.stderr)

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cyclegan.config import load
-from cyclegan.data.cards import find_domain, list_domains, locate
 from cyclegan.errors import UserError, expanded
 
 
@@ -16,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions of `cyclegan data`."""
     actions = parser.add_subparsers(required=True, metavar="action")
     listing = actions.add_parser("list", help="list all domains and where their images are")
-    listing.set_defaults(run=lambda _: _print(list_domains()))
+    listing.set_defaults(run=lambda _: list_data())
     fetch = actions.add_parser("fetch", help="download or make the data set of a domain")
     fetch.add_argument("domain", help="photo2monet")
     fetch.set_defaults(run=lambda given: fetch_data(given.domain))
@@ -27,8 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.set_defaults(run=lambda given: check_data(given.targets))
 
 
+def list_data() -> int:
+    """Print all domains, their numbers of images and where they are."""
+    from cyclegan.data.cards import list_domains
+
+    return _print(list_domains())
+
+
 def fetch_data(name: str) -> int:
     """Download, or make, the data set of a domain."""
+    from cyclegan.data.cards import find_domain
     from cyclegan.data.fetch import obtain
 
     return _print(f"{name}: in {obtain(find_domain(name))}")
@@ -49,6 +55,8 @@ def check_data(targets: Sequence[str]) -> int:
 
 def _of_experiment(path: Path) -> tuple[list[Path], list[Any]]:
     """Folders and pixel formats of the two sides of an experiment."""
+    from cyclegan.config import load
+    from cyclegan.data.cards import find_domain, locate
     from cyclegan.data.data_config import SidesConfig
     from cyclegan.data.splits import find_splits, formats_of
     from cyclegan.experiment import Experiment
@@ -66,6 +74,8 @@ def _of_experiment(path: Path) -> tuple[list[Path], list[Any]]:
 
 def _folder_or_domain(name: str) -> Path:
     """The folder of that name, else that of the domain; what looks like a path is never taken for a domain."""
+    from cyclegan.data.cards import find_domain, locate
+
     folder = expanded(name)
     if folder.is_dir():
         return folder

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cyclegan.commands.arguments import add_overrides
-from cyclegan.config import dump, load
 from cyclegan.errors import UserError, enough_memory, expanded
 
 
@@ -18,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def show(path: Path, overrides: Sequence[str]) -> int:
     """Print settings as YAML, and a forecast as comments."""
+    from cyclegan.config import dump, load
     from cyclegan.experiment import Experiment
 
     experiment = load(path / "config.yaml" if path.is_dir() else path, Experiment, overrides)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclegan.commands.arguments import add_overrides, folder
-from cyclegan.config import dump, load
 from cyclegan.errors import UserError, enough_memory, expanded, printable
 
 if TYPE_CHECKING:
@@ -42,6 +41,7 @@ def run(given: argparse.Namespace) -> int:
 
 def train(path: Path, overrides: Sequence[str]) -> Path:
     """Train the experiment of a file, or continue it; returns the folder of the run."""
+    from cyclegan.config import dump, load
     from cyclegan.experiment import RUNS, Experiment, complete
 
     experiment = load(path, Experiment, overrides)
@@ -127,6 +127,7 @@ def _announce(experiment: "Experiment", dataset: "Dataset", method: Any, run: "R
 
 def metadata(experiment: "Experiment", dataset: "Dataset", method: Any) -> dict[str, Any]:
     """Build the description of a run's releases; see cyclegan.release."""
+    from cyclegan.config import dump
     from cyclegan.protocols import Translates
     from cyclegan.release import describe
     from cyclegan.training.provenance import commit

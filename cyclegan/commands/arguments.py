@@ -1,4 +1,4 @@
-"""Types of arguments that several commands share, and lines that they print alike."""
+"""Argument types and printed lines that several commands share."""
 
 import argparse
 import sys
@@ -17,7 +17,10 @@ def positive(text: str) -> int:
 
 
 def folder(text: str) -> Path:
-    """Parse the name of a folder; an empty one, as of an unset variable, would be the current folder."""
+    """Parse the name of a folder; refuse an empty one, as of an unset variable.
+
+    An empty name would mean the current folder.
+    """
     if not text:
         raise argparse.ArgumentTypeError("is empty; name a folder of images")
     return expanded(text)
@@ -29,6 +32,6 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
 
 def print_skipped(places: Iterable[Path], arrays: bool = False) -> None:
-    """Print one line on the files below folders that are not read, if there are any."""
+    """Print one line on the files below these folders that are not read, if there are any."""
     if line := skipped_below(places, arrays):
         print(line, file=sys.stderr)

@@ -48,7 +48,7 @@ def check_data(targets: Sequence[str]) -> int:
 
 
 def _of_experiment(path: Path) -> tuple[list[Path], list[Any]]:
-    """Folders and pixel formats of the two sides of an experiment."""
+    """Return the folders and pixel formats of the two sides of an experiment."""
     from cyclegan.data.data_config import SidesConfig
     from cyclegan.data.splits import find_splits, formats_of
     from cyclegan.experiment import Experiment
@@ -65,7 +65,7 @@ def _of_experiment(path: Path) -> tuple[list[Path], list[Any]]:
 
 
 def _folder_or_domain(name: str) -> Path:
-    """The folder of that name, else that of the domain; what looks like a path is never taken for a domain."""
+    """Return the folder of that name, else the folder of that domain; a path is never taken for a domain."""
     folder = expanded(name)
     if folder.is_dir():
         return folder

@@ -1,7 +1,7 @@
-"""Command line: `cyclegan COMMAND`. PyTorch is imported only by commands that compute.
+"""Command line `cyclegan COMMAND`; PyTorch is imported only by commands that compute.
 
-Every mistake of the user, and whatever the system refuses, ends here as a line on stderr and an exit code (see
-cyclegan.errors). With CYCLEGAN_DEBUG=1 in the environment it ends with its traceback.
+Every mistake of the user, and every operation that the system refuses, ends here as a line on stderr and an
+exit code (see cyclegan.errors). With CYCLEGAN_DEBUG=1 in the environment it ends with its traceback.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from cyclegan.errors import StoppedError, UserError, refused
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; returns the exit code."""
+    """Run a command line and return the exit code."""
     _print_anything()
     options = parser().parse_args(arguments)
     try:
@@ -31,20 +31,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno is None:  # said by a library, and not by the system: a bug of ours
+        if error.errno is None:  # raised by a library, and not by the system: a bug of ours
             raise
         return _fail(refused(error))
 
 
 def _print_anything() -> None:
-    """Replace characters that the terminal, file or pipe cannot show (arrows in cp1252, names that are not UTF-8)."""
+    """Replace characters that the terminal, file or pipe cannot show.
+
+    Examples are arrows in cp1252 and names that are not UTF-8.
+    """
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # that of a notebook has none
+        if hasattr(stream, "reconfigure"):  # the stream of a notebook has none
             stream.reconfigure(errors="replace")
 
 
 def _fail(error: UserError) -> int:
-    """Say what is wrong, in one line; the exit code."""
+    """Print the error in one line and return its exit code."""
     if os.environ.get("CYCLEGAN_DEBUG", "0") != "0":
         raise error
     print(f"error: {error}", file=sys.stderr)

@@ -1,13 +1,16 @@
-"""Strict YAML → frozen dataclasses: a file either means exactly what it says, or one line tells what is wrong.
+"""Strict reading of YAML into frozen dataclasses: a file means exactly what it says.
 
-Types      bool, int, float, str, Path (~ is expanded), Literal, X | None, tuple[T, ...], tuple[T, T], dict[str, T],
-           dataclasses, and unions of these told apart by their `name: Literal[...]`. Defaults are the dataclasses'.
-           Annotated[Any, Variants(...)] is an open union: only the module of the given name is imported, after all
-           other keys of its mapping have been read.
-Errors     `file:line:column: dotted.path: what is wrong`, or `--set a.b=c: a.b: what is wrong`. What is not YAML comes
-           first, then the first mistake in file order; what a mapping lacks comes after what is wrong in it.
-Differs    from PyYAML: 2e-4 and 1e3 are floats; no, yes, on, off, 08 and .nan are text; a key given twice, an alias, an
-           anchor, a merge key and a tag are refused.
+Any other file is refused with one line that reports what is wrong.
+
+Types      bool, int, float, str, Path (~ is expanded), Literal, X | None, tuple[T, ...], tuple[T, T],
+           dict[str, T], dataclasses, and unions of these told apart by their `name: Literal[...]`. Defaults
+           are the dataclasses'. Annotated[Any, Variants(...)] is an open union: only the module of the given
+           name is imported, after all other keys of its mapping have been read.
+Errors     `file:line:column: dotted.path: what is wrong`, or `--set a.b=c: a.b: what is wrong`. Text that is
+           not YAML is reported first, then the first mistake in file order; keys that a mapping lacks come
+           after the mistakes in it.
+Differs    from PyYAML: 2e-4 and 1e3 are floats; no, yes, on, off, 08 and .nan are text; a key given twice, an
+           alias, an anchor, a merge key and a tag are refused.
 """
 
 import dataclasses
@@ -50,22 +53,22 @@ EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str
 
 @dataclasses.dataclass(frozen=True)
 class Variants:
-    """An open union of dataclasses, told apart by `name`; the first is the default."""
+    """Open union of dataclasses, told apart by `name`; the first is the default."""
 
     table: dict[str, str]  # name -> "module:dataclass"
 
     def __getitem__(self, name: str) -> Any:
-        """The dataclass of a name; imports its module."""
+        """Return the dataclass of a name; this imports its module."""
         module, _, attribute = self.table[name].partition(":")
         return getattr(import_module(module), attribute)
 
     def default(self) -> Any:
-        """The first, with its own defaults."""
+        """Return the first dataclass, with its own defaults."""
         return self[next(iter(self.table))]()
 
 
 def load(path: Path, kind: type[T] | types.UnionType | Variants, overrides: Sequence[str] = ()) -> T:
-    """The dataclass a YAML file describes, one of variants if need be, changed by `a.b=c` overrides."""
+    """Read the dataclass, or the variant, that a YAML file describes, changed by `a.b=c` overrides."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1).decode(errors="surrogateescape")  # refused with its place by _compose
@@ -78,7 +81,7 @@ def load(path: Path, kind: type[T] | types.UnionType | Variants, overrides: Sequ
 
 
 def parse(text: str, kind: type[T] | types.UnionType | Variants, name: str, overrides: Sequence[str] = ()) -> T:
-    """The dataclass a YAML text describes; `name` stands for the file in messages."""
+    """Read the dataclass that a YAML text describes; `name` stands for the file in messages."""
     root = _mapping(_compose(text, name), ())
     for override in overrides:
         _override(root, override)
@@ -86,19 +89,22 @@ def parse(text: str, kind: type[T] | types.UnionType | Variants, name: str, over
 
 
 def dump(value: Any) -> str:
-    """The YAML text that spells out every field of a dataclass; `parse` gives an equal dataclass back."""
+    """Write every field of a dataclass as YAML text; `parse` gives an equal dataclass back."""
     return yaml.dump(dataclasses.asdict(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf)
 
 
 def difference(old: str, new: str, name: str = "old") -> list[str]:
-    """What changed between two dumped dataclasses: `training.steps: 100 → 200`; `name` is the file of the old one."""
+    """List the changes between two dumped dataclasses: `training.steps: 100 → 200`.
+
+    `name` is the file of the old one.
+    """
     before, after = dict(_leaves(_compose(old, name))), dict(_leaves(_compose(new, "new")))
     changed = [path for path in before | after if before.get(path) != after.get(path)]
     return [f"{path}: {before.get(path, 'absent')} → {after.get(path, 'absent')}" for path in changed]
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes by our own rules for unquoted scalars and refuses what makes YAML surprising or dangerous."""
+    """Loader with our own rules for unquoted scalars; it refuses surprising or dangerous features of YAML."""
 
     def __init__(self, text: str, name: str, path: Sequence[str]) -> None:
         super().__init__(text)
@@ -106,7 +112,10 @@ class _Loader(yaml.SafeLoader):
         self.path = list(path)  # of the node being composed; the root and a key have no name
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """`index` is the key in a mapping, the position in a list, None for the root and for keys."""
+        """Compose one node.
+
+        `index` is the key in a mapping, the position in a list, None for the root and for keys.
+        """
         key = index.value if isinstance(index, yaml.Node) else index
         self.path.append(str(key) if isinstance(key, str | int) else "")
         event: Any = self.peek_event()
@@ -122,7 +131,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that we, or YAML 1.1, would read as something else."""
+    """Dumper that quotes every text that we, or YAML 1.1, would read as something else."""
 
 
 _Loader.yaml_implicit_resolvers = {}  # none of YAML 1.1's
@@ -134,7 +143,7 @@ for _tag, _pattern in UNQUOTED.items():
 
 
 def _compose(text: str, name: str, path: Sequence[str] = ()) -> yaml.Node:
-    """The nodes of a YAML text."""
+    """Parse a YAML text into nodes."""
     if len(text.encode(errors="replace")) > MAX_BYTES:
         _refuse(_end_of("", name), path, f"larger than {MAX_BYTES:,} bytes; this is no settings file")
     bad = _Loader.NON_PRINTABLE.search(text)
@@ -150,7 +159,7 @@ def _compose(text: str, name: str, path: Sequence[str] = ()) -> yaml.Node:
 
 
 def _override(root: yaml.Node, override: str) -> None:
-    """`--set a.b=c`: the nodes of c go where a.b leads."""
+    """Apply `--set a.b=c`: put the nodes of c at a.b."""
     dotted, equals, text = override.partition("=")
     path, start = dotted.split("."), _end_of("", f"--set {override}")
     if not equals or not all(path) or len(path) > MAX_DEPTH:
@@ -161,7 +170,7 @@ def _override(root: yaml.Node, override: str) -> None:
 
 
 def _splice(node: yaml.Node | None, keys: Sequence[str], value: yaml.Node, path: Sequence[str]) -> yaml.Node:
-    """The node with the value put where the keys lead, through new mappings if need be."""
+    """Return the node with the value put where the keys lead, through new mappings if need be."""
     if not keys:
         return value
     (key, *rest), mark = keys, value.start_mark
@@ -180,14 +189,17 @@ def _splice(node: yaml.Node | None, keys: Sequence[str], value: yaml.Node, path:
 
 
 def _children(node: yaml.Node) -> list[tuple[str, yaml.Node]]:
-    """What is in a mapping or a list by its key or position; nothing is in a scalar."""
+    """List the items of a mapping or a list by key or position; a scalar has none."""
     if isinstance(node, yaml.SequenceNode):
         return [(str(i), item) for i, item in enumerate(node.value)]
     return [(str(key.value), item) for key, item in node.value] if isinstance(node, yaml.MappingNode) else []
 
 
 def _build(node: yaml.Node, kind: Any, path: Sequence[str], default: Any = None) -> Any:
-    """The node as a value of the type; a partly given dataclass takes the rest from the default it replaces."""
+    """Convert a node to a value of the type.
+
+    A partly given dataclass takes the rest from the default it replaces.
+    """
     origin, arguments = get_origin(kind), get_args(kind)
     if isinstance(kind, Variants):
         return _variant(node, kind, path, default)
@@ -230,7 +242,7 @@ def _is_open(kind: Any) -> bool:
 
 
 def _open_last(entries: Iterator[tuple[str, yaml.Node]], kinds: dict[str, Any]) -> Iterator[tuple[str, yaml.Node]]:
-    """Entries in file order, those of open unions last: their modules may take seconds to import."""
+    """Yield entries in file order, those of open unions last: their modules may take seconds to import."""
     waiting = []
     for key, item in entries:
         if _is_open(kinds[key]):
@@ -241,7 +253,7 @@ def _open_last(entries: Iterator[tuple[str, yaml.Node]], kinds: dict[str, Any]) 
 
 
 def _entries(node: yaml.Node, path: Sequence[str], known: dict | None = None) -> Iterator[tuple[str, yaml.Node]]:
-    """The keys and values of a mapping in file order: every key is text, given once, and one of the known."""
+    """Yield the keys and values of a mapping in file order; every key must be text, given once and known."""
     lines: dict[str, int] = {}
     for key, item in _mapping(node, path).value:
         if key.tag == MERGE:
@@ -260,7 +272,7 @@ def _entries(node: yaml.Node, path: Sequence[str], known: dict | None = None) ->
 
 
 def _renamed(key: yaml.Node, path: Sequence[str], known: dict | None) -> yaml.Node:
-    """The key under its present name; one line says that the name has changed."""
+    """Return the key under its present name; if the name has changed, print one line about it."""
     new = RENAMED.get(key.value)
     if known is None or new not in known or key.value in known:
         return key
@@ -276,7 +288,7 @@ def _mapping(node: yaml.Node, path: Sequence[str]) -> yaml.MappingNode:
 
 
 def _union(node: yaml.Node, kinds: Sequence[Any], path: Sequence[str], default: Any) -> Any:
-    """X | None, or dataclasses told apart by their name."""
+    """Convert a node to X | None, or to one of several dataclasses told apart by their name."""
     if types.NoneType in kinds and node.tag == NULL:
         return None
     kinds = [kind for kind in kinds if kind is not types.NoneType]
@@ -291,7 +303,7 @@ def _union(node: yaml.Node, kinds: Sequence[Any], path: Sequence[str], default: 
 
 
 def _variant(node: yaml.Node, variants: Variants, path: Sequence[str], default: Any) -> Any:
-    """The dataclass of the given name, else of the default's, else the first."""
+    """Convert a node to the dataclass of the given name, else of the default's name, else to the first."""
     first = getattr(default, "name", next(iter(variants.table)))
     given = [item for key, item in _children(_mapping(node, path)) if key == "name"]
     name = _literal(given[0], list(variants.table), (*path, "name")) if given else first
@@ -326,7 +338,7 @@ def _scalar(node: yaml.Node, kind: Any, path: Sequence[str]) -> Any:
 
 
 def _value(node: yaml.Node, path: Sequence[str]) -> Any:
-    """A scalar as Python has it; what is in a list or mapping is left as nodes."""
+    """Return a scalar as a Python value; the content of a list or mapping is left as nodes."""
     if node.tag in (NULL, BOOL):
         return node.value == "true" if node.tag == BOOL else None
     if node.tag not in (INT, FLOAT):
@@ -338,7 +350,7 @@ def _value(node: yaml.Node, path: Sequence[str]) -> Any:
 
 
 def _leaves(node: yaml.Node, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Every scalar and empty collection below a node, by its dotted path."""
+    """Yield every scalar and empty collection below a node, with its dotted path."""
     if not _children(node):
         yield ".".join(path), _show(node, MAX_BYTES)
     for key, item in _children(node):
@@ -352,7 +364,7 @@ def _show(node: yaml.Node, length: int = 60) -> str:
 
 
 def _short(text: str, length: int = 100) -> str:
-    """The text on one line, without control characters."""
+    """Shorten a text to one line without control characters."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:length]) + "…" * (len(text) > length)
 
 

@@ -1,4 +1,4 @@
-"""Which device computes, and in which precision."""
+"""Choice of the device that computes, and of its precision."""
 
 import torch
 
@@ -8,9 +8,12 @@ PRECISIONS = ("float32", "bfloat16", "auto")
 
 
 def choose_device(name: str | torch.device, key: str = "device") -> torch.device:
-    """Device of a name: auto (the first of CUDA, Apple's MPS and the CPU that is here), cpu, cuda, cuda:1 or mps.
+    """Choose a device by name: auto, cpu, cuda, cuda:1 or mps.
 
-    Raises UserError for any other name and for a device that is not here; `key` is the setting that names it.
+    auto is the first available of CUDA, Apple's MPS and the CPU.
+
+    Raises UserError for any other name and for a device that is not available; `key` is the setting that
+    names it.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -42,9 +45,9 @@ def _require_cuda(device: torch.device, key: str) -> None:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 where the device multiplies in it, float32 elsewhere. Weights and losses stay in float32.
+    """Choose a data type by name: `auto` is bfloat16 where the device multiplies in it, float32 elsewhere.
 
-    Raises UserError for a name that is not in PRECISIONS.
+    Weights and losses stay in float32. Raises UserError for a name that is not in PRECISIONS.
     """
     if name not in PRECISIONS:
         raise UserError(f"precision: '{name}' is unknown; use float32, bfloat16 or auto")
@@ -62,5 +65,5 @@ def _cpu_has_bfloat16() -> bool:
 
 
 def autocast(dtype: torch.dtype, device: torch.device) -> torch.autocast:
-    """The context a training step runs in."""
+    """Return the context that a training step runs in."""
     return torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)

@@ -1,8 +1,8 @@
-"""What the rest of the library may assume of a method: a few small structural types, no base class.
+"""Interfaces through which the rest of the library uses a method: small structural types, no base class.
 
-Training, evaluation, comparison and export know only these. What turns images into images is a `Translator`. A method
-that learns is `Trainable`; one that has learned to translate to targets `Translates`; one that is guided by example
-images `Stylizes`. The others are optional.
+Training, evaluation, comparison and export know only these. A `Translator` turns images into images. A method
+that learns is `Trainable`; one that has learned to translate to targets `Translates`; one that is guided by
+example images `Stylizes`. The others are optional.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Images: TypeAlias = Float[Tensor, "n 3 h w"]  # RGB in [-1, 1]
-AnyImages: TypeAlias = Float[Tensor, "n _ h w"]  # of any kind of picture, in [-1, 1]: 1, 3 or more channels
+AnyImages: TypeAlias = Float[Tensor, "n _ h w"]  # images of any kind, in [-1, 1]: 1, 3 or more channels
 Masks: TypeAlias = Float[Tensor, "_ _ _"]  # (styles, h, w) in 0 … 1
 Losses: TypeAlias = dict[str, Tensor]  # name -> weighted scalar, still on the graph
 Minimize: TypeAlias = Callable[[str, Losses], None]  # minimize("generators", losses): one optimizer step
@@ -20,39 +20,42 @@ Minimize: TypeAlias = Callable[[str, Losses], None]  # minimize("generators", lo
 
 @runtime_checkable
 class Translator(Protocol):
-    """Maps images to images of the same size and device. All that evaluation and comparison ever see."""
+    """Map from images to images of the same size and device; evaluation and comparison use nothing else."""
 
     def translate(self, images: AnyImages) -> AnyImages:
-        """(n, c, h, w) in [-1, 1] → (n, c', h, w), for any h and w ≥ 1; both have 3 channels, but for other kinds."""
+        """Translate images (n, c, h, w) in [-1, 1] to (n, c', h, w), for any h and w ≥ 1.
+
+        Both have 3 channels, except for other kinds of images.
+        """
         ...
 
 
 @runtime_checkable
 class Translates(Protocol):
-    """Learned to translate to one or several targets."""
+    """Method that has learned to translate to one or several targets."""
 
     @property
     def translators(self) -> Mapping[str, Translator]:
-        """Name of a target -> what translates to it, the default first: {"monet": G, "photo": F}."""
+        """Translators by the name of their target, the default first: {"monet": G, "photo": F}."""
         ...
 
 
 @runtime_checkable
 class Mixes(Protocol):
-    """Translates to mixtures of its targets."""
+    """Method that can translate to mixtures of its targets."""
 
     def mixed(self, weights: Mapping[str, float], masks: Masks | None = None) -> Translator:
-        """A Translator to a mixture of targets.
+        """Return a translator to a mixture of targets.
 
-        weights  Target -> how much of it; only their ratios count.
-        masks    Instead, where each goes: (targets, h, w) in 0 … 1, in the order of `weights`.
+        weights  Target -> its share in the mixture; only the ratios count.
+        masks    Region of each target, instead: (targets, h, w) in 0 … 1, in the order of `weights`.
         """
         ...
 
 
 @runtime_checkable
 class Stylizes(Protocol):
-    """Translates to the style of example images; bind them to get a Translator."""
+    """Method that translates to the style of example images; bind them to get a Translator."""
 
     examples_are: Literal["mixed", "one set"]  # several styles to mix, or references of one style
 
@@ -62,64 +65,67 @@ class Stylizes(Protocol):
         weights: Sequence[float | int] | None = None,
         masks: Masks | None = None,
     ) -> Translator:
-        """A Translator to the style of the examples, each (1, c, hs, ws).
+        """Return a translator to the style of the examples, each (1, c, hs, ws).
 
-        weights  How much of each, where they are mixed; only their ratios count; by default they are equal.
-        masks    Instead, where each goes: (examples, h, w) in 0 … 1, stretched over the content.
+        weights  Share of each example in a mixture; only the ratios count; equal by default.
+        masks    Region of each example, instead: (examples, h, w) in 0 … 1, stretched over the content.
         """
         ...
 
     @property
     def pretrained(self) -> Mapping[str, str]:
-        """Weights of others that it uses: name, sha256 and more."""
+        """Weights by other authors that the method uses: name, sha256 and more."""
         ...
 
 
 @runtime_checkable
 class Enlarges(Protocol):
-    """Enlarges style images that are too small for it."""
+    """Method that enlarges style images that are too small for it."""
 
     def enlarged(self, style: Float[Tensor, "_ 3 _ _"]) -> Float[Tensor, "_ 3 _ _"]:
-        """The style itself if it is large enough, else a larger one."""
+        """Return the style itself if it is large enough, else a larger one."""
         ...
 
 
 @runtime_checkable
 class Charted(Protocol):
-    """Says which losses it may have, so that TensorBoard shows one chart a group whatever the settings."""
+    """Method that lists the losses it may have; TensorBoard shows one chart per group for all settings."""
 
     charts: Mapping[str, Sequence[str]]  # parameter group -> patterns of the names of its losses
 
 
 @runtime_checkable
 class Prepares(Protocol):
-    """Computes buffers from the style images once, before step 0, so that neither resume nor release needs them."""
+    """Method that computes buffers from the style images once, before step 0.
+
+    Neither a resumed run nor a release then needs the style images.
+    """
 
     def prepare(self, styles: Mapping[str, Images]) -> None:
-        """Style images by name, (1, 3, h, w) each."""
+        """Compute the buffers from style images by name, each (1, 3, h, w)."""
         ...
 
 
 @runtime_checkable
 class Scales(Protocol):
-    """A Translator with a strength of its own, other than a blend of pixels."""
+    """Translator with a strength of its own, other than a blend of pixels."""
 
     def scaled(self, strength: float) -> Translator:
-        """A Translator at a strength in 0 … 1, times its present one."""
+        """Return a translator at `strength`, in 0 … 1, times its present strength."""
         ...
 
 
 @runtime_checkable
 class Watchable(Protocol):
-    """A Translator that takes its time, and can be watched."""
+    """Translator that takes a long time and can report its progress."""
 
     def watched(self, watch: Callable[[Any], None], every: int) -> Translator:
-        """A Translator that shows its step, losses, image and time left every so many steps."""
+        """Return a translator that shows its step, losses, image and time left every so many steps."""
         ...
 
 
 class Preview(NamedTuple):
-    """Results of a method on held-out images: pictures to look at, and numbers that tell how training goes."""
+    """Results of a method on held-out images: images to view, and numbers that show how training goes."""
 
     pictures: Mapping[str, Mapping[str, AnyImages]]  # name of the sheet -> column title -> images: x_to_y -> {"x": …}
     scores: Mapping[str, tuple[float, float]] = {}  # discriminator -> mean probability of real, for real and for fake
@@ -129,26 +135,29 @@ class Preview(NamedTuple):
 
 @runtime_checkable
 class Trainable(Protocol):
-    """A method with parameters to learn. The training loop needs these and nothing more."""
+    """Method with parameters to learn; the training loop needs these members and nothing more."""
 
     def parameter_groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """Name -> the parameters of one optimizer."""
+        """Return the parameters of each optimizer, by the name of their group."""
         ...
 
     def networks(self) -> Mapping[str, nn.Module]:
-        """Networks that are averaged over the steps, sampled, released and loaded again."""
+        """Return the networks that are averaged over the steps, sampled, released and loaded again."""
         ...
 
     def training_step(self, batch: Any, minimize: Minimize) -> Losses:
-        """One iteration on a batch: call minimize for each group to be updated; return the losses to be logged."""
+        """Run one iteration on a batch and return the losses to be logged.
+
+        Calls minimize for each group to be updated.
+        """
         ...
 
     def preview(self, batch: Any) -> Preview:
-        """Pictures and scores of a held-out batch; changes no state."""
+        """Return images and scores of a held-out batch; no state changes."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything a resumed run needs, buffers of past fakes included."""
+        """Return everything that a resumed run needs, buffers of past fakes included."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> Any:

@@ -1,8 +1,9 @@
-"""Description of a released model: what its file says of itself, format 2, and the reader of format 1.
+"""Description of a released model, stored in its file: format 2, and a reader of format 1.
 
-Format 2   format, library, commit, step, seed, ema · method: its settings as YAML · data: the kind of data · spec: the
-           DataSpec it was built for · targets: name -> {from, takes, gives}, with pixel formats · domain: name of the
-           data, or null · networks: names of those in the file; without it, all · training_images: name -> count.
+Format 2   format, library, commit, step, seed, ema · method: its settings as YAML · data: the kind of data ·
+           spec: the DataSpec it was built for · targets: name -> {from, takes, gives}, with pixel formats ·
+           domain: name of the data, or null · networks: names of those in the file; all, if absent ·
+           training_images: name -> count.
 Format 1   had the sides x and y and their pixel formats `kinds` instead of data, spec and targets.
 """
 
@@ -22,7 +23,7 @@ class BadDescriptionError(UserError):
 
 
 def describe(spec: DataSpec, targets: Iterable[str], **more: Any) -> dict[str, Any]:
-    """Build the description of a model for such data that translates to these targets."""
+    """Build the description of a model for data of this spec that translates to these targets."""
     return {
         "format": FORMAT,
         "library": __version__,
@@ -40,9 +41,10 @@ def _target(spec: DataSpec, target: str) -> dict[str, Any]:
 
 
 def read_description(about: Any, name: object) -> Mapping[str, Any]:
-    """Check a description and bring it to format 2; `name` stands for the file in messages.
+    """Check a description and convert it to format 2; `name` stands for the file in messages.
 
-    Raises UserError for what does not describe itself or is newer, BadDescriptionError for what lacks something.
+    Raises UserError for a file without a description or of a newer format, BadDescriptionError for an
+    incomplete description.
     """
     if not isinstance(about, Mapping) or "format" not in about:
         raise UserError(
@@ -60,7 +62,10 @@ def read_description(about: Any, name: object) -> Mapping[str, Any]:
 
 
 def read_spec(about: Mapping[str, Any]) -> DataSpec:
-    """The data that a described model was built for. Raises ValueError for a contradictory description."""
+    """Read the spec of the data that a model was built for.
+
+    Raises ValueError for a contradictory description.
+    """
     spec = spec_from_json(about["spec"])
     unknown = [target for target in about["targets"] if target not in spec.targets]
     if unknown:
@@ -69,7 +74,7 @@ def read_spec(about: Mapping[str, Any]) -> DataSpec:
 
 
 def _from_format_1(about: Mapping[str, Any], name: object) -> Mapping[str, Any]:
-    """Sides x and y become the targets y (from x) and x (from y), as far as the networks of the file go."""
+    """Convert sides x and y to the targets y (from x) and x (from y), if the file holds their networks."""
     lacking = [key for key in ("x", "y") if not isinstance(about.get(key), str)]
     if lacking:
         raise BadDescriptionError(f"{name}: its description lacks {', '.join(lacking)}; take another checkpoint")

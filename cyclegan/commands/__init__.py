@@ -1,1 +1,1 @@
-"""One file a sub-command: its arguments and what it does. PyTorch is imported only by those that compute."""
+"""Sub-commands, one file each: arguments and action. PyTorch is imported only by those that compute."""

@@ -1,4 +1,4 @@
-"""Types of arguments that several commands share, and lines that they print alike."""
+"""Argument types and printed lines that several commands share."""
 
 import argparse
 import sys
@@ -16,7 +16,10 @@ def positive(text: str) -> int:
 
 
 def folder(text: str) -> Path:
-    """Parse the name of a folder; an empty one, as of an unset variable, would be the current folder."""
+    """Parse the name of a folder; refuse an empty one, as of an unset variable.
+
+    An empty name would mean the current folder.
+    """
     if not text:
         raise argparse.ArgumentTypeError("is empty; name a folder of images")
     return expanded(text)

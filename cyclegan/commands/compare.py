@@ -1,6 +1,6 @@
-"""`cyclegan compare`: the same images through many translators; one image grid, one table.
+"""`cyclegan compare`: run the same images through many translators; one image grid, one table.
 
-Modules that are slow to import are imported by functions, so that --help needs none of them.
+Modules that are slow to import are imported inside functions, so that --help needs none of them.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def run(path: Path, overrides: Sequence[str]) -> int:
-    """Compare and write the report; translators that fail are named, and the others continue."""
+    """Compare and write the report; name the translators that fail, and continue with the others."""
     from cyclegan.config import dump, load
     from cyclegan.experiment import RUNS
     from cyclegan.training.provenance import environment
@@ -73,7 +73,7 @@ def compare(config: CompareConfig) -> "Comparison":
 
 
 def _entry(config: TranslatorConfig, images: Sequence[Path], device: str) -> "Entry":
-    """Build a translator; one that cannot be built stands in the table with its error."""
+    """Build a translator; one that cannot be built is listed in the table with its error."""
     from cyclegan.evaluation.comparison import Entry, Unavailable
 
     try:
@@ -107,7 +107,7 @@ def _build(config: TranslatorConfig, images: Sequence[Path], device: str) -> "En
 
 
 def _cost(loaded: "Loaded", path: Path, to: str | None = None) -> "Cost":
-    """Cost as far as the description of a release gives it; hours of training are in the log of the run."""
+    """Return the cost as far as a release describes it; hours of training come from the log of the run."""
     from cyclegan.evaluation.comparison import Cost
     from cyclegan.training.run import training_hours
 

@@ -1,6 +1,6 @@
 """`cyclegan evaluate`: score runs, a model, or a folder of translations that any program made.
 
-Modules that are slow to import are imported by functions, so that --help needs none of them.
+Modules that are slow to import are imported inside functions, so that --help needs none of them.
 """
 
 import argparse
@@ -66,8 +66,7 @@ def evaluate_run(
     metrics: Sequence[str] | None = None,
     fetch: bool = False,
 ) -> dict[str, float]:
-    """Score the newest weights of a run, and its best ones on validation; returns the scores of the
-    newest."""
+    """Score the newest weights of a run and its best ones on validation; return the scores of the newest."""
     from cyclegan.config import load
     from cyclegan.data.dataset import open_dataset
     from cyclegan.experiment import Experiment
@@ -141,7 +140,7 @@ def _task(options: argparse.Namespace) -> "Task":
 
 
 def _versions(folder: Path, method: str) -> dict[str, "Loaded"]:
-    """Title -> weights of a run, the newest first."""
+    """Return the weights of a run by title, the newest first."""
     from cyclegan.model.load import load as load_model
 
     last = load_model(folder)
@@ -166,7 +165,7 @@ def _evaluate_versions(versions: Mapping[str, "Loaded"], task: "Task", options: 
 
 
 def _candidate(loaded: "Loaded", to: str) -> "Candidate":
-    """Translator to a target, or the method if it takes style images."""
+    """Return the translator to a target, or the method if it takes style images."""
     loaded.require_rgb("an evaluation", to if loaded.stylizer is None else None)
     return loaded.stylizer or loaded.translator(to)
 
@@ -182,7 +181,7 @@ def _options(
 
 
 def _report(out: Path, results: Mapping[str, "Results"], provenance: Mapping[str, Any]) -> None:
-    """Print and write."""
+    """Print the results and write the report."""
     from cyclegan.evaluation.report import as_text, save_report
     from cyclegan.training.provenance import environment
 

@@ -1,4 +1,4 @@
-"""How this program was called, so that a command that it prints works as it is printed."""
+"""Command line that starts this program, so that commands that it prints work as printed."""
 
 import os
 import shutil
@@ -10,12 +10,12 @@ NAME = "cyclegan"
 
 
 def command(*arguments: object) -> str:
-    """This program with other arguments, as the shell that called it understands them."""
+    """Return a command that calls this program with other arguments, quoted for the shell."""
     return quoted(*_called(), *arguments)
 
 
 def _called() -> list[str]:
-    """`cyclegan`, `.venv/bin/cyclegan` where that is not on the PATH, or `python -m cyclegan`."""
+    """Return `cyclegan`, `.venv/bin/cyclegan` where that is not on the PATH, or `python -m cyclegan`."""
     folder, name = os.path.split(sys.argv[0])
     if name == "__main__.py" and os.path.basename(folder) == NAME:
         return [_shortest(sys.orig_argv[0]), "-m", NAME]
@@ -23,7 +23,10 @@ def _called() -> list[str]:
 
 
 def _shortest(program: str) -> str:
-    """Its name alone, if the shell finds this one by it. Links are not followed, as a venv's python is one."""
+    """Return the bare name of a program if the shell finds this one by it, else its path.
+
+    Links are not followed, because a venv's python is a link.
+    """
     name = os.path.basename(program)
     found = shutil.which(name)
     return name if found and os.path.abspath(found) == os.path.abspath(program) else program

@@ -1,4 +1,7 @@
-"""`cyclegan show`: print the resolved settings of an experiment or a run, and what training it takes on this device."""
+"""`cyclegan show`: print the resolved settings of an experiment or a run, and a forecast of its training.
+
+The forecast is for this device.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -32,7 +35,7 @@ def show(path: Path, overrides: Sequence[str]) -> int:
         device = choose_device(experiment.training.device, "training.device")
         with only_what_is_here():
             method = experiment.method.build(experiment.data.spec).to(device)
-    except UserError as error:  # it needs a device or weights that are not here; to show it is no reason to fetch them
+    except UserError as error:  # needs a device or weights that are not here; nothing is fetched for a forecast
         print(f"# no forecast: {error}")
         return 0
     remedy = experiment.method.remedies.get("memory", "take a device that has more")

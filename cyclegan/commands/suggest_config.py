@@ -1,6 +1,7 @@
-"""A recipe for two folders of pictures, chosen by how many they hold, how large they are and what computes.
+"""Recipe for two folders of images, chosen by their number, their size and the device.
 
-What differs between the recipes was measured on the embedded domain and on photo2monet: see experiments/README.md.
+The differences between the recipes were measured on the embedded domain and on photo2monet: see
+experiments/README.md.
 """
 
 from collections import Counter
@@ -17,16 +18,16 @@ from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
-FEW = 50  # pictures of a side below which the discriminators learn them by heart
+FEW = 50  # images of a side; discriminators memorize fewer than these
 ENOUGH_TO_VALIDATE = 50
-MOST_BAD = 0.25  # share of damaged pictures; the report has named them all
+MOST_BAD = 0.25  # share of damaged images; the report has named them all
 EPOCHS = 200  # of the larger side, as in the paper …
 STEPS = (40_000, 400_000)  # … within these bounds
 CPU_STEPS = 6_000  # about six minutes on two cores
 
 
 class Recipe(NamedTuple):
-    """What an experiment is made of, but for its name."""
+    """Settings of an experiment, except for its name."""
 
     method: CycleGANConfig
     data: UnpairedConfig
@@ -34,7 +35,10 @@ class Recipe(NamedTuple):
 
 
 def choose(report: Report, x: Path, y: Path, device: str) -> tuple[Recipe, list[str]]:
-    """Settings for the pictures of a report on two folders, and the reasons; `device` is cpu, cuda or mps."""
+    """Choose settings for the images of a report on two folders, and give the reasons.
+
+    `device` is cpu, cuda or mps.
+    """
     counts = [len(report.looks[str(side)]) for side in (x, y)]
     for side, count in zip((x, y), counts, strict=True):
         if count < 2:
@@ -54,13 +58,13 @@ def choose(report: Report, x: Path, y: Path, device: str) -> tuple[Recipe, list[
 
 
 def _guarded(method: CycleGANConfig) -> CycleGANConfig:
-    """Discriminators that take longer to learn few pictures by heart."""
+    """Return the method with discriminators that take longer to memorize few images."""
     discriminator = replace(method.discriminator, norm="spectral")
     return replace(method, discriminator=discriminator, augment=("translation", "cutout"), lambda_r1=0.1)
 
 
 def _small(folders: UnpairedConfig, side: int) -> tuple[Recipe, list[str]]:
-    """For a CPU: what photo2painting.yaml has, at the learning rate that photo2monet needed."""
+    """Recipe for a CPU: the settings of photo2painting.yaml, at the learning rate that photo2monet needed."""
     load_size = max(64, min(128, side))
     recipe = Recipe(
         method=CycleGANConfig(
@@ -81,7 +85,7 @@ def _small(folders: UnpairedConfig, side: int) -> tuple[Recipe, list[str]]:
 
 
 def _paper(folders: UnpairedConfig, side: int, count: int) -> tuple[Recipe, list[str]]:
-    """For a GPU: the paper's, at the size that the pictures have."""
+    """Recipe for a GPU: the settings of the paper, at the size of the images."""
     crop = 256 if side >= 256 else 128
     fewest, most = STEPS
     steps = min(max(EPOCHS * count, fewest), most)

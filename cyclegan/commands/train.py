@@ -1,4 +1,4 @@
-"""`cyclegan train`: say what will happen, train or continue, then score."""
+"""`cyclegan train`: print a forecast, train or continue, then score."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def train(path: Path, overrides: Sequence[str]) -> Path:
-    """Train the experiment of a file, or continue it; returns the folder of the run."""
+    """Train the experiment of a file, or continue it; return the folder of the run."""
     from cyclegan.config import dump, load
     from cyclegan.experiment import RUNS, Experiment, complete
 
@@ -72,7 +72,7 @@ def train(path: Path, overrides: Sequence[str]) -> Path:
 
 
 def require_processes(experiment: "Experiment", processes: int) -> None:
-    """Raise UserError for a method that several processes would not train as one does."""
+    """Raise UserError for a method that several processes would not train as one process does."""
     try:
         experiment.check(processes)
     except ValueError as error:
@@ -105,7 +105,7 @@ def _train(experiment: "Experiment", dataset: "Dataset", run: "Run", device: "to
 
 
 def _announce(experiment: "Experiment", dataset: "Dataset", method: Any, run: "Run", device: "torch.device") -> None:
-    """Print what is trained on what, and what it will take; refuse a disk without room for two checkpoints."""
+    """Print the method, the data and a forecast; refuse a disk without room for two checkpoints."""
     from cyclegan import distributed
     from cyclegan.training import loop
     from cyclegan.training.forecast import checkpoint_bytes, describe, forecast, require_room
@@ -121,7 +121,7 @@ def _announce(experiment: "Experiment", dataset: "Dataset", method: Any, run: "R
         lines.append(f"processes {distributed.size()}, which share every batch of {experiment.data.batch_size}; each:")
     for line in lines + forecast(method, first, experiment.training, device, done=done):
         run.say(line)
-    if distributed.rank() == 0 and done < experiment.training.steps:  # one goes only when the next is there
+    if distributed.rank() == 0 and done < experiment.training.steps:  # a save needs room for one more
         require_room(run.folder, 2 * checkpoint_bytes(method, first))
 
 
@@ -145,7 +145,7 @@ def metadata(experiment: "Experiment", dataset: "Dataset", method: Any) -> dict[
 
 
 def flat_settings(experiment: "Experiment") -> dict[str, bool | int | float | str]:
-    """Dotted names and values, for TensorBoard's table of hyper-parameters."""
+    """Return settings by dotted name, for TensorBoard's table of hyperparameters."""
 
     def walk(value: Any, name: str) -> Iterator[tuple[str, bool | int | float | str]]:
         if isinstance(value, dict):

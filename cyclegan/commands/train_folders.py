@@ -16,10 +16,10 @@ from cyclegan.training.atomic import replace_text
 
 
 def train_folders(x: Path, y: Path, overrides: Sequence[str]) -> int:
-    """Look at two folders of pictures, choose a recipe for them, show and save it; then train.
+    """Check two folders of images, choose a recipe for them, show and save it; then train.
 
-    A recipe chosen before is kept, so that the same command continues, also where the folders have moved. Of many
-    processes the first chooses.
+    An earlier recipe is kept, so that the same command continues, even if the folders have moved. With
+    several processes, the first chooses.
     """
     import torch
 
@@ -42,7 +42,7 @@ def train_folders(x: Path, y: Path, overrides: Sequence[str]) -> int:
 
 
 def _require_known(path: Path, x: Path, y: Path, overrides: Sequence[str]) -> None:
-    """Raise UserError if the recipe is for other folders and the run has no checkpoint, which tells its pictures."""
+    """Raise UserError if the recipe is for other folders and no checkpoint identifies the run's images."""
     from cyclegan.training.checkpoint import list_checkpoints
 
     recipe = load(path, Experiment, overrides)
@@ -54,13 +54,13 @@ def _require_known(path: Path, x: Path, y: Path, overrides: Sequence[str]) -> No
 
 
 def _is_for(recipe: Experiment, x: Path, y: Path) -> bool:
-    """True if a recipe names these folders, in whatever spelling."""
+    """Return True if a recipe names these folders, in any spelling."""
     pairs = ((recipe.data.x, x), (recipe.data.y, y))
     return all(named is not None and named.resolve() == given.resolve() for named, given in pairs)
 
 
 def _override(key: str, folder: Path) -> str:
-    """The text of a --set, whatever the folder is called."""
+    """Return the text of a --set for a folder of any name."""
     text = yaml.dump(str(folder), default_style='"', allow_unicode=True, width=math.inf)
     return f"{key}={text.strip()}"
 

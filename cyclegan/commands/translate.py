@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Translate, then name what failed. Returns exit code 2 if anything did."""
+    """Translate, then name the files that failed; return exit code 2 if any did."""
     from cyclegan.model.load import load
     from cyclegan.translate.video import translate_all
 
@@ -64,7 +64,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _targets(given: argparse.Namespace) -> tuple[str | None, dict[str, float]]:
-    """(the one target, or None for the default; the weights of several)."""
+    """Return the one target, or None for the default, and the weights of several targets."""
     if given.to is None or len(given.to) == 1:
         return (given.to[0] if given.to else None), {}
     for name, values in (("weights", given.weights), ("masks", given.masks)):

@@ -1,7 +1,8 @@
-"""Files that are whole or not there, the old or the new, whatever cuts the writing off: even a power cut.
+"""Atomic writing of files: a file is whole (old or new) or absent, even after a power cut.
 
-Windows opens no folder, flushes no file that is open for reading only, and renames nothing that another program, such
-as a virus scanner, holds open: folders are flushed where the system can, and a name is tried for a second.
+On Windows a folder cannot be opened, a file that is open only for reading cannot be flushed, and a file that
+another program, such as a virus scanner, holds open cannot be renamed. So folders are flushed only where the
+system can, and a rename is retried for a second.
 """
 
 import errno
@@ -20,7 +21,7 @@ PAUSES = (0.05, 0.1, 0.2, 0.3, 0.4)  # seconds between the attempts to rename wh
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives the name under which a file is to be written within this context; then it is flushed and gets its own."""
+    """Context that gives a temporary name to write to; at its end the file is flushed and renamed."""
     partial = path.with_name(path.name + PARTIAL)
     try:
         with naming(path):
@@ -35,7 +36,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a text in one go: the same bytes on every system, with escapes for parts of names that are no text."""
+    """Write a text atomically, with the same bytes on every system.
+
+    Bytes of file names that are not text are written as escapes.
+    """
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
@@ -60,7 +64,7 @@ def flush_folder(path: Path) -> None:
 
 
 def patiently(rename: Callable[[], object]) -> None:
-    """Rename, retried while another program holds open what is renamed or replaced."""
+    """Rename, and retry while another program holds open the file that is renamed or replaced."""
     for seconds in PAUSES:
         try:
             rename()

@@ -1,4 +1,4 @@
-"""What training asks of whoever judges it: it knows no metric itself, and keeps the best weights by the verdict."""
+"""Interface to the validation of a run, and its best weights; training itself knows no metric."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,29 +11,29 @@ from cyclegan.protocols import Preview
 from cyclegan.training.atomic import replacing
 from cyclegan.training.checkpoint import write_release
 
-PATIENCE = 2  # looks in a row at which something must be wrong before it is said
+PATIENCE = 2  # checks in a row that must find a symptom before it is reported
 
 
 class Verdict(NamedTuple):
-    """How a run does, by its averaged networks."""
+    """Result of one check of a run, made with its averaged networks."""
 
-    symptoms: Mapping[str, float]  # name -> number, beside those of the method
+    symptoms: Mapping[str, float]  # name -> number, besides those of the method
     alarms: Mapping[str, str]  # symptom -> what it means and what helps
     validation: Mapping[str, float]  # name -> distance from the targets that were kept aside; the sum chooses the best
 
 
 @runtime_checkable
 class Judge(Protocol):
-    """Looks at a run every so many steps."""
+    """Function that checks a run every so many steps."""
 
     def __call__(self, preview: Preview) -> Verdict:
-        """While the networks carry their averages."""
+        """Check the run; called while the networks carry their averaged weights."""
         ...
 
 
 @dataclass
 class Best:
-    """The averaged networks that have validated best so far, as a released file."""
+    """Averaged networks with the best validation so far, as a released file."""
 
     path: Path
     release: Mapping[str, Tensor]
@@ -42,7 +42,7 @@ class Best:
     step: int = 0
 
     def offer(self, validation: Mapping[str, float], step: int) -> bool:
-        """Keep the present averages if they are better than all before; says whether they are."""
+        """Keep the present averages if they validate better than all before; return True if they do."""
         distance = sum(validation.values())
         if not validation or (self.distance is not None and distance >= self.distance):
             return False
@@ -52,22 +52,22 @@ class Best:
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """How good they were, and when."""
+        """Return the best distance and its step."""
         return {"distance": self.distance, "step": self.step}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of state_dict."""
+        """Restore what state_dict returned."""
         self.distance, self.step = state["distance"], state["step"]
 
 
 @dataclass
 class Alarms:
-    """Says what is wrong when it has been wrong for a while, and once."""
+    """Alarms that have lasted for `PATIENCE` checks in a row, each reported once."""
 
-    since: dict[str, list[int]] = field(default_factory=dict)  # symptom -> the looks in a row that showed it
+    since: dict[str, list[int]] = field(default_factory=dict)  # symptom -> steps of the checks in a row that found it
 
     def heard(self, alarms: Mapping[str, str], step: int) -> Sequence[str]:
-        """The sentences to say at this look."""
+        """Return the sentences to report at this check."""
         self.since = {name: [*self.since.get(name, []), step] for name in alarms}
         due = [name for name, steps in self.since.items() if len(steps) == PATIENCE]
         return [f"{name}, since step {self.since[name][0]:,}: {alarms[name]}" for name in due]

@@ -1,12 +1,13 @@
-"""Checkpoints: folders that are whole or not there, describe themselves and lose nothing.
+"""Checkpoints: folders that are either complete or absent, describe themselves and lose no state.
 
-Folder     step-00001000/ holds state.safetensors (everything a resumed run needs), release.safetensors (the averaged
-           networks with a description in the metadata, all that translation needs) and manifest.json (bytes and
-           SHA-256 of both). A release is handed on alone, too, and so carries a SHA-256 of its own.
-Commit     Written to step-00001000.partial, each file flushed to the disk, the manifest last; then renamed. An older
-           checkpoint is removed only after that. A killed run leaves the previous checkpoint as it was.
-Reading    The newest folder whose manifest verifies; a damaged one is named and passed over. Tensors are read by
-           safetensors, the rest is JSON: nothing in a checkpoint can execute.
+Folder     step-00001000/ holds state.safetensors (everything a resumed run needs), release.safetensors (the
+           averaged networks with a description in the metadata, all that translation needs) and manifest.json
+           (bytes and SHA-256 of both). A release is also handed on alone, and so carries its own SHA-256.
+Commit     A checkpoint is written to step-00001000.partial; each file is flushed to the disk, the manifest
+           last; then the folder is renamed. An older checkpoint is removed only after that. A killed run
+           leaves the previous checkpoint as it was.
+Reading    The newest folder whose manifest verifies is read; a damaged one is named and skipped. Tensors are
+           read by safetensors, the rest is JSON: nothing in a checkpoint can execute.
 """
 
 import errno
@@ -28,30 +29,30 @@ from cyclegan import distributed
 from cyclegan.errors import NoSpaceError, NotFiniteError, UserError, enough_memory
 from cyclegan.training.atomic import PARTIAL, flush, flush_folder, patiently
 
-MANIFEST_BYTES = 10_000  # many times what a manifest has
+MANIFEST_BYTES = 10_000  # many times the size of a manifest
 YOUNGER = {"data"}  # parts that the checkpoints of older versions lack; these are given an empty state
-MESSAGE = 200  # characters of what another library says of a file
+MESSAGE = 200  # characters kept of an error of another library
 
 
 class DamagedError(UserError):
-    """A checkpoint that is not what was written; the message names the file and the damage."""
+    """A checkpoint that differs from what was written; the message names the file and the damage."""
 
 
 @runtime_checkable
 class Part(Protocol):
-    """Whatever has a state: a method, optimizers, averages, a counter."""
+    """Object with a state to save: a method, optimizers, averages, a counter."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Nested dictionaries and lists of tensors, numbers, strings and None."""
+        """Return the state as nested dictionaries and lists of tensors, numbers, strings and None."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> Any:
-        """The inverse."""
+        """Restore what state_dict returned."""
         ...
 
 
 class Checkpoint:
-    """The checkpoints of one run: `save` commits everything, `load_latest` brings it back."""
+    """Checkpoints of one run: `save` commits the state of all parts, `load_latest` restores it."""
 
     def __init__(self, folder: Path, keep: int, release: Mapping[str, Tensor], about: Mapping[str, Any], **parts: Part):
         self.folder = folder
@@ -76,7 +77,7 @@ class Checkpoint:
             flush(partial / "manifest.json")
             flush_folder(partial)
 
-            if final.exists():  # a damaged one of the same step, which the run has passed over
+            if final.exists():  # a damaged one of the same step, which the run has skipped
                 shutil.rmtree(final)
             patiently(lambda: partial.rename(final))
             flush_folder(self.folder)
@@ -92,7 +93,10 @@ class Checkpoint:
 
     @contextmanager
     def saved_on_error(self, step: int) -> Iterator[None]:
-        """Within this context, which changes nothing of the state, an error waits until the steps done are saved."""
+        """Context that saves the steps done so far before it passes on an error.
+
+        Its body must not change the state.
+        """
         try:
             yield
         except Exception:
@@ -101,10 +105,10 @@ class Checkpoint:
             raise
 
     def load_latest(self) -> list[DamagedError]:
-        """Restore the newest checkpoint that verifies, if any was ever saved; returns the damages passed over.
+        """Restore the newest checkpoint that verifies, if there is one; return the damage of those skipped.
 
-        Raises DamagedError if there are checkpoints and none is whole: starting anew would overwrite what can
-        perhaps be saved.
+        Raises DamagedError if there are checkpoints and none is whole: starting anew would overwrite data
+        that can perhaps be recovered.
         """
         newest, damages = newest_checkpoint(self.folder)
         if newest is None and damages:
@@ -132,7 +136,7 @@ class Checkpoint:
             ) from error
 
     def _prune(self, newest: Path) -> None:
-        """Remove all but the newest checkpoints; those of later steps were passed over as damaged and go, too."""
+        """Remove all but the newest checkpoints, and those of later steps, which were skipped as damaged."""
         every = list_checkpoints(self.folder)
         kept = [path for path in every if path <= newest][-self.keep :]
         for old in set(every) - set(kept):
@@ -140,18 +144,18 @@ class Checkpoint:
                 shutil.rmtree(old)
 
     def _clean(self) -> None:
-        """Remove what an interrupted save left behind."""
+        """Remove the folders that an interrupted save left behind."""
         for partial in self.folder.glob(f"step-*{PARTIAL}"):
             shutil.rmtree(partial)
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """Committed checkpoints, oldest first; whether they are whole is not looked at."""
+    """List the committed checkpoints, oldest first, without verifying them."""
     return sorted(path for path in folder.glob("step-*") if path.is_dir() and re.fullmatch(r"step-\d{8,}", path.name))
 
 
 def newest_checkpoint(folder: Path) -> tuple[Path | None, list[DamagedError]]:
-    """The newest checkpoint that verifies, and what was wrong with those passed over."""
+    """Find the newest checkpoint that verifies, and return it with the damage of those skipped."""
     damages = []
     for path in reversed(list_checkpoints(folder)):
         try:
@@ -164,7 +168,7 @@ def newest_checkpoint(folder: Path) -> tuple[Path | None, list[DamagedError]]:
 
 
 def verify(checkpoint: Path) -> None:
-    """Raise DamagedError unless every file of the manifest is there with its bytes."""
+    """Raise DamagedError unless every file of the manifest is there with its bytes and SHA-256."""
     manifest = checkpoint / "manifest.json"
     try:
         _require_file(manifest)
@@ -182,12 +186,12 @@ def verify(checkpoint: Path) -> None:
 
 
 def write_release(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Networks and what is to be known of them, in a file that can be handed on alone: it carries its own SHA-256."""
+    """Write networks and their description to a file that can be handed on alone, with its own SHA-256."""
     write_tensors(path, tensors, {"about": {**about, "sha256": _seal(tensors, about)}})
 
 
 def read_release(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], Any]:
-    """The inverse of write_release, its SHA-256 compared; older files carry none."""
+    """Read a file that write_release wrote, and compare its SHA-256; older files carry none."""
     tensors, metadata = read_tensors(path, device)
     about = metadata.get("about")
     if isinstance(about, dict) and "sha256" in about and about.pop("sha256") != _seal(tensors, about):
@@ -196,24 +200,25 @@ def read_release(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], An
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """One .safetensors file with JSON metadata, flushed to the disk. Refuses tensors that are not finite."""
+    """Write a .safetensors file with JSON metadata and flush it; refuse tensors that are not finite."""
     for name, tensor in tensors.items():
         if not _is_finite(tensor):
             raise NotFiniteError(f"{name}: holds NaN or infinity, so no checkpoint is written; the last one is good")
     said = {key: json.dumps(value) for key, value in metadata.items()}
     try:
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path, metadata=said)
-    except SafetensorError as error:  # it tells the number of the system's error in words
+    except SafetensorError as error:  # its text holds the number of the system's error
         number = re.search(r"os error (\d+)", str(error))
         raise OSError(int(number[1]) if number else errno.EIO, str(error), str(path)) from error
-    path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets nobody but the owner read
+    path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read
     flush(path)
 
 
 def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The inverse of write_tensors, which writes no NaN and no infinity either. The file is closed and free again.
+    """Read a file that write_tensors wrote; afterwards the file is closed and can be replaced.
 
-    Raises DamagedError for a file that is not what was written, NoSpaceError if the device has no room for it.
+    Raises DamagedError for a file that is not what was written, and for NaN or infinity, which write_tensors
+    never writes; NoSpaceError if the device has no room for it.
     """
     try:
         _require_file(path)
@@ -226,19 +231,19 @@ def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], di
         if not _is_finite(tensor):
             raise DamagedError(f"{path}: {_one_line(name)} holds NaN or infinity; take another checkpoint")
     with enough_memory(lambda: f"{path}: {device} has no memory for it; make room there, or use another device"):
-        # copied on the CPU, too: what stays mapped keeps the file open, and changes with it
+        # copied on the CPU, too: a mapped tensor keeps the file open, and changes with it
         return {name: tensor.to(device, copy=True) for name, tensor in mapped.items()}, metadata
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Bytes and SHA-256 of a file."""
+    """Return the number of bytes and the SHA-256 of a file."""
     _require_file(path)
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _seal(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
-    """SHA-256 over all that is said, and over name, type, shape and bytes of every tensor."""
+    """Compute the SHA-256 of the description and of the name, type, shape and bytes of every tensor."""
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
@@ -251,19 +256,22 @@ def _is_finite(tensor: Tensor) -> bool:
 
 
 def _require_file(path: Path) -> None:
-    """Of a pipe or a device, reading might never end."""
+    """Refuse a path that is not a regular file: reading from a pipe or a device might never end."""
     if path.exists() and not path.is_file():
         raise OSError(f"{path} is no file")
 
 
 def _one_line(error: object) -> str:
-    """What others say, which may be long, and hold whatever the file holds."""
+    """Shorten an error of another library, which may quote the file, to one printable line."""
     said = " ".join(str(error).split())
     return "".join(c if c.isprintable() else "?" for c in said[:MESSAGE]) or type(error).__name__
 
 
 def _strip(value: Any, at: tuple[str, ...], tensors: dict[str, Tensor]) -> Any:
-    """A copy of nested state in which every tensor is replaced by its name; JSON knows no number keys, so pairs."""
+    """Copy nested state with every tensor replaced by its name.
+
+    Mappings become lists of pairs, because JSON has no number keys.
+    """
     if isinstance(value, Tensor):
         name = ".".join(at)
         while name in tensors:  # a.b in c and b in c.a, or 0 and "0"
@@ -280,7 +288,7 @@ def _strip(value: Any, at: tuple[str, ...], tensors: dict[str, Tensor]) -> Any:
 
 
 def _fill(tree: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
-    """The inverse of _strip."""
+    """Restore nested state from the result of _strip."""
     ((kind, content),) = tree.items()
     if kind == "tensor":
         return tensors[content]

@@ -1,7 +1,8 @@
-"""Networks compiled by TorchInductor as a whole, where that is possible: a minute at the first step, then faster.
+"""Compilation of whole networks by TorchInductor, where possible: a minute at the first step, then faster.
 
-Whether it is possible is tried with something small on the device, and may still turn out when a network runs for the
-first time: then nothing has moved yet, and all networks go on as they are. One line says so.
+A small function is first compiled on the device to test whether compilation works. It may still fail when a
+network runs for the first time: no state has changed by then, and all networks continue uncompiled. One line
+reports it.
 """
 
 from collections.abc import Callable
@@ -15,10 +16,10 @@ from cyclegan.protocols import Trainable
 
 
 def compile_networks(method: Trainable, say: Callable[[str], None] = print, *, graphs: bool = False) -> bool:
-    """Compile every network of a method in place; without a compiler say so, and leave them as they are.
+    """Compile every network of a method in place; without a compiler, report it and change nothing.
 
-    graphs  On a GPU, record what a network launches as a CUDA graph and replay it: for small batches, where launching
-            takes longer than computing.
+    graphs  On a GPU, record the launches of a network as a CUDA graph and replay it: for small batches, where
+            launching takes longer than computing.
     """
     networks = _networks(method)
 
@@ -39,22 +40,22 @@ def compile_networks(method: Trainable, say: Callable[[str], None] = print, *, g
 
 
 def try_compiler(device: torch.device) -> None:
-    """Forward and backward of a convolution and what follows it: for these, a GPU has a compiler of its own.
+    """Compile and run a convolution and the operations after it, forward and backward.
 
-    Raises whatever it raises where there is none, or a wrong one.
+    A GPU uses a separate compiler for these. Raises any error of a compiler that is missing or wrong.
     """
     import torch._functorch.config as autograd
 
-    if hasattr(autograd, "force_non_lazy_backward_lowering"):  # else backward passes are compiled where they run,
-        autograd.force_non_lazy_backward_lowering = True  # too late to do without
+    if hasattr(autograd, "force_non_lazy_backward_lowering"):  # else backward passes are compiled when they run,
+        autograd.force_non_lazy_backward_lowering = True  # too late to fall back
     weight = torch.zeros(4, 3, 3, 3, device=device, requires_grad=True)
     slope = torch.compile(lambda images: conv2d(images, weight).tanh().sum())
     slope(torch.zeros(1, 3, 8, 8, device=device)).backward()
 
 
 def unless_it_fails(network: nn.Module, give_up: Callable[[Exception], None]) -> Callable[..., Tensor]:
-    """The compiled call of a network, or the plain one from when the compiler fails."""
-    from torch._dynamo.exc import TorchDynamoException  # whatever the compiler says; to load it takes seconds
+    """Return the compiled call of a network, which becomes the plain call once the compiler fails."""
+    from torch._dynamo.exc import TorchDynamoException  # any compiler error; importing it takes seconds
 
     compiled = network._compiled_call_impl
     assert compiled is not None
@@ -70,6 +71,6 @@ def unless_it_fails(network: nn.Module, give_up: Callable[[Exception], None]) ->
 
 
 def _networks(method: Trainable) -> list[nn.Module]:
-    """Those with parameters: translators and judges, no buffers of past images."""
+    """List the networks with parameters: translators and discriminators, but no buffers of past images."""
     assert isinstance(method, nn.Module)
     return [child for child in method.children() if any(True for _ in child.parameters())]

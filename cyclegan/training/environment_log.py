@@ -1,4 +1,7 @@
-"""environment.json: what each launch of a run ran on, wherever that changed; on a CPU the bits are a function of it."""
+"""Record of the environment of each launch of a run, environment.json, extended when the environment changes.
+
+On a CPU the bits of the weights are a function of it.
+"""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +14,10 @@ DECISIVE = ("torch", "threads")  # what the last digits on a CPU depend on
 
 
 def note_launch(path: Path, step: int, environment: Mapping[str, Any]) -> str | None:
-    """Add what this launch, from a step on, runs on, if that is new; a sentence if it decides on the last digits."""
+    """Add the environment of this launch, from a step on, if it differs from the last one.
+
+    Returns a sentence if the last digits of the results may change with it, else None.
+    """
     known = _launches(path) if step else []
     if not known or {**known[-1], "step": step} != {**environment, "step": step}:
         replace_text(path, json.dumps([*known, {"step": step, **environment}], indent=2) + "\n")
@@ -22,7 +28,7 @@ def note_launch(path: Path, step: int, environment: Mapping[str, Any]) -> str | 
 
 
 def _launches(path: Path) -> list[dict[str, Any]]:
-    """That of an older run is one launch, a damaged one tells nothing."""
+    """Read the launches; the file of an older run holds only one, and a damaged file counts as none."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

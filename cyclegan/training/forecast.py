@@ -1,4 +1,4 @@
-"""What a training is and what it will take, said before it starts, by rehearsed steps of a copy that is thrown away."""
+"""Description and forecast of a training before it starts, from steps of a copy that is then discarded."""
 
 import copy
 import shutil
@@ -26,13 +26,13 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-PATIENCE = 24 * 3600  # seconds: a training predicted to take longer is called hopeless on this device
+PATIENCE = 24 * 3600  # seconds: a longer forecast gives a warning, except on CUDA
 
 DESCRIBED = 180  # bytes of a checkpoint that tell name, type and place of a tensor
 
 
 class Rehearsal(NamedTuple):
-    """What one step costs."""
+    """Cost of one training step."""
 
     seconds: float
     flops: int  # of convolutions and matrix products, forward and backward; a multiplication and an addition are two
@@ -40,7 +40,7 @@ class Rehearsal(NamedTuple):
 
 
 class _Kept:
-    """The activations that autograd keeps: each once, weights and images aside."""
+    """Activations that autograd keeps, each counted once, without weights and input images."""
 
     def __init__(self, method: Trainable, batch: Any) -> None:
         assert isinstance(method, torch.nn.Module)
@@ -55,13 +55,13 @@ class _Kept:
         return tensor
 
     def free(self) -> None:
-        """The gradient has been taken."""
+        """Update the maximum and clear the count, after a gradient has been computed."""
         self.most = max(self.most, sum(self.now.values()))
         self.now.clear()
 
 
 class _Flops(TorchDispatchMode):
-    """Adds up what PyTorch knows of the cost of operations. (Its own counter cannot stand a gradient of a gradient.)"""
+    """Sum of the operation costs that PyTorch knows. (Its own counter fails on a gradient of a gradient.)"""
 
     total = 0
 
@@ -74,11 +74,12 @@ class _Flops(TorchDispatchMode):
 
 
 def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torch.device) -> Rehearsal:
-    """The cost of a training step, found with a copy of the method on a real batch.
+    """Measure the cost of a training step, with a copy of the method on a real batch.
 
-    A first step is only counted. Small steps are then repeated for a second and the fastest counts; a large one runs
-    once, and so does that of several processes, which exchange images in it and have to do equally many. It also shows,
-    before anything is written, whether the batch fits into memory. Nothing is compiled for it.
+    The first step is only counted. Small steps are then repeated for a second, and the fastest counts. A
+    large step runs once. With several processes the step also runs once, because they exchange images in it
+    and must all run equally many. The rehearsal also shows, before anything is written, whether the batch
+    fits into memory. Nothing is compiled for it.
     """
     copied = copy.deepcopy(method)
     recompute_blocks(copied, config.activation_checkpointing)
@@ -111,7 +112,7 @@ def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torc
 def describe(
     method: Trainable, batch: Any, config: TrainingConfig, device: torch.device, *, done: int = 0
 ) -> list[str]:
-    """What will happen, line by line: where, in which precision, to which networks, on which batches."""
+    """Describe the training, line by line: the device, the precision, the networks and the batches."""
     precision = str(choose_precision(config.precision, device)).removeprefix("torch.")
     networks = ", ".join(f"{name} {_count(net):,}" for name, net in method.networks().items())
     sizes = " + ".join(str((distributed.size() * len(field), *field.shape[1:])) for field in batch)
@@ -125,7 +126,10 @@ def describe(
 def forecast(
     method: Trainable, batch: Any, config: TrainingConfig, device: torch.device, *, done: int = 0
 ) -> list[str]:
-    """What it will take, by a rehearsal, line by line; with a warning where that would be days."""
+    """Forecast time, memory and disk from a rehearsal, line by line.
+
+    A warning is added where training would take days.
+    """
     before = memory_in_use(device)
     found = rehearse(method, batch, config, device)
     seconds = found.seconds * (config.steps - done)
@@ -145,7 +149,7 @@ def forecast(
 
 
 def memory_in_use(device: torch.device) -> int | None:
-    """Bytes that this process has needed so far at most: of the GPU, else of the machine; None if nobody knows."""
+    """Peak memory of this process so far, in bytes: on the GPU, else in main memory; None if unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if device.type != "cpu" or resource is None:
@@ -154,13 +158,16 @@ def memory_in_use(device: torch.device) -> int | None:
 
 
 def state_bytes(method: Trainable) -> int:
-    """What comes to the weights: gradients, two moments of Adam, the average and its copy in use."""
+    """Bytes needed besides the weights: gradients, two moments of Adam, the average and its copy in use."""
     learned = sum(parameter.numel() for owned in method.parameter_groups().values() for parameter in owned)
     return 4 * (3 * learned + 2 * sum(_count(network) for network in method.networks().values()))
 
 
 def checkpoint_bytes(method: Trainable, batch: Any) -> int:
-    """Approximate size of a checkpoint: weights, two moments of Adam, the average twice, and the buffered images."""
+    """Approximate size of a checkpoint in bytes.
+
+    The sum of weights, two moments of Adam, the average twice, and the buffered images.
+    """
     learned = [p.numel() for owned in method.parameter_groups().values() for p in owned]
     kept = [p.numel() for network in method.networks().values() for p in network.parameters()]
     assert isinstance(method, torch.nn.Module)
@@ -170,7 +177,7 @@ def checkpoint_bytes(method: Trainable, batch: Any) -> int:
 
 
 def require_room(folder: Path, needed: int) -> None:
-    """Raise NoSpaceError unless so many bytes are free on the disk of a folder."""
+    """Raise NoSpaceError unless `needed` bytes are free on the disk of a folder."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise NoSpaceError(
@@ -179,14 +186,14 @@ def require_room(folder: Path, needed: int) -> None:
 
 
 def device_name(device: torch.device) -> str:
-    """`CPU with 2 threads`, or the name of the GPU."""
+    """Name of the device: `CPU with 2 threads`, or the name of the GPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU with {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
 
 
 def duration(seconds: float) -> str:
-    """90 → `1.5 min`."""
+    """Format seconds with a unit: 90 → `1.5 min`."""
     for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 1.5 * length:
             return f"{seconds / length:.1f} {unit}"

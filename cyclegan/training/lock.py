@@ -1,7 +1,7 @@
-"""One process trains in a run folder at a time: two would write over each other's checkpoints.
+"""Lock of a run folder: one process trains in it at a time, as two would overwrite each other's checkpoints.
 
-The system holds the lock for as long as the process lives, so that no crash leaves one behind; the file says whose it
-is. Where a file system knows no locks, and on Windows, there is none.
+The system holds the lock for as long as the process lives, so that a crash leaves no lock behind; the file
+names its owner. There is no lock on Windows, nor on a file system without locks.
 """
 
 import os
@@ -21,9 +21,10 @@ except ImportError:  # Windows
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Within this context the folder, made where there is none, is ours alone.
+    """Lock a run folder for this process within this context; the folder is made if it is missing.
 
-    Raises UserError if it is not, and NoSpaceError if it can no longer be written to.
+    Raises UserError if another process holds the lock, and NoSpaceError if the folder can no longer be
+    written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

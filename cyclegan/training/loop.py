@@ -1,7 +1,8 @@
-"""The one training loop: it knows the protocol `Trainable` and nothing of any method.
+"""Training loop of all methods: it knows the protocol `Trainable` and nothing of any method.
 
-Everything is a function of the step: learning rate (but for a plateau's), seeds, batches, names of checkpoints. Run it
-again and it continues; on the CPU the weights are then bit-identical to those of a run that was never interrupted.
+Everything is a function of the step: learning rate (except that of a plateau schedule), seeds, batches, names
+of checkpoints. A second call continues the run; on the CPU the weights are then bit-identical to those of a
+run that was never interrupted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,14 +33,14 @@ NO_VERDICT = Verdict({}, {}, {})
 
 @runtime_checkable
 class Batches(Protocol):
-    """Batches addressed by step: named tuples of tensors."""
+    """Batches addressed by step, as named tuples of tensors."""
 
     def batch_at(self, step: int) -> Any:
-        """A function of the step alone."""
+        """Return the batch of a step, which depends on the step alone."""
         ...
 
     def names_at(self, step: int) -> Mapping[str, Sequence[str]]:
-        """Where its images come from, by field: what to look at if they spoil the training."""
+        """Return the files of a step's images, by field, to be inspected if they spoil the training."""
         ...
 
 
@@ -56,7 +57,10 @@ def train(
     judge: Judge | None = None,
     **more: Part,
 ) -> None:
-    """Train any method: schedule, step, report, sample, judge, save. Run it again to resume; `more` is saved, too."""
+    """Train any method: set the learning rate, step, report, sample, validate and save.
+
+    A second call resumes the run. The states in `more` are saved, too.
+    """
     precision = choose_precision(config.precision, device)
     optimizers = Optimizers(method.parameter_groups(), config.optimizer, config.accumulate)
     in_parts = Parts(config.accumulate, config.cuda_graphs)
@@ -99,7 +103,7 @@ def train(
                 for sentence in alarms.heard(verdict.alarms, progress.step):
                     run.raise_alarm(progress.step, sentence)
                 schedule.hear(verdict.validation, best.offer(verdict.validation, progress.step))
-            # looked at once: what comes while saving waits for the next step
+            # read only once: a signal that comes while saving waits for the next step
             stopping = distributed.largest(stop.signal_number or 0, device)
             if writes and (progress.step % config.save_every == 0 or last or stopping):
                 checkpoint.save(progress.step)
@@ -108,15 +112,18 @@ def train(
 
 
 def count_images(batch: Any) -> int:
-    """Number of images of a batch, over all fields and processes; whole numbers are no images."""
+    """Number of images of a batch, over all fields and processes; integer tensors do not count as images."""
     return distributed.size() * sum(len(field) for field in batch if field.is_floating_point())
 
 
 def _charts(method: Trainable, optimizers: Optimizers) -> Mapping[str, Sequence[str]]:
-    """Patterns of the losses of each chart: those of the method, or the names that its optimizers have seen."""
+    """Return the name patterns of the losses in each chart.
+
+    They are those of the method, or the names that its optimizers have seen.
+    """
     return method.charts if isinstance(method, Charted) else optimizers.terms
 
 
 def to(batch: Any, device: torch.device) -> Any:
-    """A batch on another device."""
+    """Move a batch to another device."""
     return type(batch)(*(tensor.to(device, non_blocking=True) for tensor in batch))

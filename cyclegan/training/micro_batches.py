@@ -1,4 +1,4 @@
-"""One step of training on one batch: whole or in parts, and with more or less kept for the gradient."""
+"""One training step on one batch: whole or in parts, and with more or less kept for the gradient."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,22 +12,23 @@ from cyclegan.protocols import Losses, Minimize, Trainable
 
 
 class Parts:
-    """A batch in so many parts, one after the other: the gradient of the whole in a part of the memory.
+    """Training step on a batch in parts, one after the other: the gradient of the whole batch in less memory.
 
-    All norms but batch norms, which `Experiment` refuses here, and all losses treat every image by itself, so that the
-    average of the parts' gradients is the gradient of the whole, but for rounding. Each of several processes has its
-    share of every part, which comes in that order (`distributed.share_in_parts`). Two things differ: random draws, as
-    of past fakes and of dropout, come in another order; and what counts rounds (`r1_every`, `ramp`) takes every part
-    for one: such a penalty comes more often and on fewer images, such a ramp ends sooner.
+    All losses, and all norms except batch norms, which `Experiment` refuses here, treat every image by
+    itself. So the average of the parts' gradients is the gradient of the whole, except for rounding. Each of
+    several processes has its share of every part, and its images come in that order
+    (`distributed.share_in_parts`). Two things differ. Random draws, such as those of past fakes and of
+    dropout, come in another order. Settings that count steps (`r1_every`, `ramp`) count every part as one:
+    such a penalty comes more often and on fewer images, and such a ramp ends sooner.
     """
 
     def __init__(self, count: int, graphs: bool = False) -> None:
-        """`graphs`: the networks run as CUDA graphs."""
+        """Set the number of parts; `graphs` tells whether the networks run as CUDA graphs."""
         self.count = count
         self.graphs = graphs
 
     def step(self, method: Trainable, batch: Any, minimize: Minimize) -> Losses:
-        """The method's step on every part; `minimize` hears from each. Returns the means of the losses."""
+        """Run the method's step on every part, each with its calls of `minimize`; return the mean losses."""
         if self.graphs:
             torch.compiler.cudagraph_mark_step_begin()  # the memory of the last step may be used again
         if self.count == 1:
@@ -45,7 +46,7 @@ class Parts:
 
 
 def recompute_blocks(method: Trainable, recompute: bool) -> None:
-    """Whether residual blocks keep only their inputs, and are computed a second time for the gradient."""
+    """Set whether residual blocks keep only their inputs and are computed a second time for the gradient."""
     assert isinstance(method, nn.Module)
     blocks = [module for module in method.modules() if hasattr(module, "recompute")]
     if recompute and not blocks:

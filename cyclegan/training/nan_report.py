@@ -1,4 +1,4 @@
-"""What a training leaves to whoever has to find out why something was no longer finite: not-finite.json."""
+"""Report on a loss or weight that is no longer finite, not-finite.json, for finding the cause."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,12 +18,12 @@ from cyclegan.protocols import Trainable
 def postmortem(
     folder: Path, step: int, method: Trainable, pictures: Callable[[int], Mapping[str, Sequence[str]]]
 ) -> Iterator[None]:
-    """Within this context, in which a step is done, a NotFiniteError is written down before it goes on.
+    """Context of one training step that writes a report on a NotFiniteError before passing it on.
 
-    Of several processes all get to know it, and the first writes.
+    With several processes the error occurs in all of them, and the first writes.
 
-    step      The step, as a number of steps done before.
-    pictures  The files that the batch of a step was read from.
+    step      Number of steps done before this one.
+    pictures  Function that returns the files that the batch of a step was read from.
     """
     try:
         yield
@@ -35,7 +35,7 @@ def postmortem(
 
 
 def _not_finite(method: Trainable) -> dict[str, Any]:
-    """Which weights, and which gradients, by name."""
+    """Names of the weights and of the gradients that are not finite."""
     assert isinstance(method, nn.Module)
     named = dict(method.named_parameters())
     gradients = {name: parameter.grad for name, parameter in named.items() if parameter.grad is not None}

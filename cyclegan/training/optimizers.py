@@ -1,7 +1,7 @@
-"""One Adam per parameter group; `minimize` is the only verb a method needs.
+"""One Adam optimizer per parameter group; a method calls only `minimize`.
 
-Checks for finite numbers and whatever else belongs to a step of gradient descent stay in here, so that no method's
-file mentions them.
+Checks for finite numbers, and everything else that belongs to a step of gradient descent, are kept here, so
+that no method contains them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from cyclegan.training.training_config import OptimizerConfig
 
 
 class Optimizers:
-    """The optimizers of all parameter groups."""
+    """Optimizers of all parameter groups."""
 
     def __init__(
         self,
@@ -26,7 +26,11 @@ class Optimizers:
         config: OptimizerConfig,
         micro_batches: int = 1,
     ) -> None:
-        """`micro_batches`: calls of `minimize` per update of a group, whose gradients are averaged."""
+        """Build the optimizers.
+
+        `micro_batches` is the number of calls of `minimize` per update of a group; their gradients are
+        averaged.
+        """
         self.config = config
         self.micro_batches = micro_batches
         self.parameters = {group: list(parameters) for group, parameters in groups.items()}
@@ -44,10 +48,10 @@ class Optimizers:
         self.terms: dict[str, list[str]] = {}  # names of the losses of each group
 
     def minimize(self, group: str, losses: Losses) -> None:
-        """Update one parameter group by the gradient of the sum of its losses; no other gradient is touched.
+        """Update one parameter group by the gradient of the sum of its losses; no other gradient changes.
 
-        Raises NotFiniteError before the update if a loss, a gradient or a weight is NaN or infinite. Several processes
-        compare means over all, so that they come to the same result.
+        Raises NotFiniteError before the update if a loss, a gradient or a weight is NaN or infinite. Several
+        processes compare means over all of them, so that they come to the same result.
         """
         refuse_not_finite(distributed.averaged(losses))
         self.terms[group] = list(losses)
@@ -64,7 +68,10 @@ class Optimizers:
         self.adam[group].step()
 
     def _refuse_not_finite(self, group: str) -> None:
-        """Check the norm of all gradients and weights; each by itself only if that is not finite."""
+        """Raise NotFiniteError unless the norm of all gradients and weights is finite.
+
+        Each gradient is checked by itself only if that norm is not finite.
+        """
         weights = self.parameters[group]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         if torch.isfinite(get_total_norm([*gradients, *weights])):
@@ -74,10 +81,12 @@ class Optimizers:
         raise NotFiniteError(f"{what} of {group}: no longer finite; try a lower learning rate")
 
     def set_learning_rates(self, step: int, factor: float) -> float:
-        """Set the learning rates of a step, a share of the configured ones; returns that without lr_factors.
+        """Set the learning rates of a step to `factor` times the configured ones.
 
-        With `update_every` n, a group is updated in the last of n steps only: n updates of a critic for one of the
-        generator (n_critic of Arjovsky et al. 2017, Algorithm 1), each on a batch of its own.
+        Returns the rate without lr_factors.
+
+        With `update_every` n, a group is updated only in the last of every n steps: n updates of a critic for
+        one of the generator (n_critic of Arjovsky et al. 2017, Algorithm 1), each on a batch of its own.
         """
         self.skipped = {group for group, count in self.config.update_every.items() if (step + 1) % count}
         for group, adam in self.adam.items():
@@ -86,7 +95,7 @@ class Optimizers:
         return factor * self.config.lr
 
     def state_dict(self) -> dict[str, Any]:
-        """Both moments of every group."""
+        """Return both moments of every group."""
         return {group: adam.state_dict() for group, adam in self.adam.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -96,7 +105,10 @@ class Optimizers:
 
 
 def refuse_not_finite(losses: Losses) -> None:
-    """One look at the sum, as it is not finite if a term is not; the terms are looked at only then."""
+    """Raise NotFiniteError unless the sum of the losses is finite.
+
+    A sum with a term that is not finite is not finite either, so single terms are checked only then.
+    """
     if not torch.isfinite(sum(losses.values())):  # type: ignore[arg-type]
         bad = ", ".join(f"{name} = {value.item()}" for name, value in losses.items() if not torch.isfinite(value))
         raise NotFiniteError(f"{bad or 'the sum of the losses'}: no longer finite; try a lower learning rate")

@@ -1,4 +1,4 @@
-"""Where a number or a picture comes from: versions, machine and commit."""
+"""Provenance of a number or an image: versions, machine and commit."""
 
 import platform
 import subprocess
@@ -10,8 +10,11 @@ from cyclegan import __version__
 
 
 def environment() -> dict[str, Any]:
-    """Versions, commit and threads, kept with the run: on the CPU its bits are a function of all of them."""
-    import torch  # what starts without it asks for nothing of this
+    """Return versions, commit and threads, kept with the run.
+
+    On the CPU the bits of a run are a function of all of them.
+    """
+    import torch  # imported here: programs that do not load PyTorch do not call this
 
     packages = ("torch", "torchvision", "numpy", "scikit-image", "pillow", "safetensors")
     return {
@@ -25,7 +28,7 @@ def environment() -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The commit of the code, with a + if files were changed since; None outside a git checkout."""
+    """Return the commit of the code, with a + if files have changed since; None outside a git checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=12"]
     try:
         return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.strip()

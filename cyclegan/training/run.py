@@ -1,17 +1,17 @@
-"""The run folder: everything that a run leaves behind, and what it says while it runs.
+"""Run folder: all files that a run writes, and all lines that it prints.
 
 runs/<domain>/<name>/
     lock               held by the process that trains here: see cyclegan.training.lock
-    config.yaml        the resolved settings; a run with settings of other consequences is refused this folder
+    config.yaml        the resolved settings; others that would change the results are refused
     environment.json   versions, commit, threads: see cyclegan.training.environment_log
     log.jsonl          one line for each logged step
     events.out.…       TensorBoard
-    samples/           the same held-out pictures every time: step-00001000-x_to_y.png
+    samples/           the same held-out images every time: step-00001000-x_to_y.png
     checkpoints/       see cyclegan.training.checkpoint
-    left-out.txt       the pictures that could not be read, if they are to be skipped, and why
-    best.safetensors   the networks that validated best, where pictures were kept aside for that
-    not-finite.json    only if something was no longer finite: at which step, what, and from which pictures
-    evaluation/        what the test pictures say, written at the end
+    left-out.txt       the images that could not be read, if they are to be skipped, and why
+    best.safetensors   the networks that validated best, where images were kept aside for validation
+    not-finite.json    only if something was no longer finite: at which step, what, and from which images
+    evaluation/        the scores on the test images, written at the end
 """
 
 import json
@@ -37,19 +37,19 @@ from cyclegan.training.checkpoint import list_checkpoints
 from cyclegan.training.environment_log import note_launch
 from cyclegan.training.forecast import duration, memory_in_use
 
-OPERATIONAL = (  # how a run is carried out; what comes of it does not depend on them, so they may change on the way
+OPERATIONAL = (  # how a run is carried out; its results do not depend on these, so they may change on the way
     *("data.workers", "data.cache_mb", "data.cache_folder", "data.timeout"),
     *("training.device", "training.activation_checkpointing", "training.keep_checkpoints"),
     *("training.log_every", "training.sample_every", "training.save_every"),
 )
-PLACES = ("data.x", "data.y")  # where the pictures lie: whether they are the same ones is told by the checkpoints
+PLACES = ("data.x", "data.y")  # folders of images; the checkpoints tell whether the images are the same
 MEASURED = 20  # steps after which the forecast is corrected
 
 
 class Run:
-    """A folder opened for one training."""
+    """Folder opened for one training."""
 
-    moved: Sequence[str] = ()  # settings that name another folder of pictures than before
+    moved: Sequence[str] = ()  # settings that name another folder of images than before
 
     def __init__(
         self,
@@ -58,7 +58,10 @@ class Run:
         environment: Mapping[str, Any],
         completed: Callable[[str], str] = str,
     ) -> None:
-        """`completed` adds to the settings of an older run those that are younger, at their defaults."""
+        """Open the folder.
+
+        `completed` adds newer settings, at their defaults, to the settings of an older run.
+        """
         self.folder = folder
         self.checkpoints = folder / "checkpoints"
         self._claim(config, completed)
@@ -68,10 +71,10 @@ class Run:
         self.config = config
 
     def _claim(self, config: str, completed: Callable[[str], str]) -> None:
-        """Write the settings, unless a run is here whose outcome they would change.
+        """Write the settings, unless the folder holds a run whose results they would change.
 
-        Where they name other folders of pictures and there is a checkpoint, they are written by `recording`, once it
-        is known that the pictures are the same.
+        If they name other folders of images and there is a checkpoint, `recording` writes them once it is
+        known that the images are the same.
         """
         path = self.folder / "config.yaml"
         begun = path.read_bytes().decode(errors="surrogateescape") if path.exists() else config
@@ -79,7 +82,7 @@ class Run:
         changes = {change.partition(":")[0]: change for change in found}
         operational = set(OPERATIONAL)
         if "\n  schedule: plateau\n" in config:
-            operational.remove("training.sample_every")  # its looks decide on the learning rate
+            operational.remove("training.sample_every")  # its validations decide the learning rate
         decisive = [change for key, change in changes.items() if key not in operational.union(PLACES)]
         if decisive:
             listed = "\n".join(f"  {change}" for change in decisive)
@@ -94,18 +97,18 @@ class Run:
             replace_text(path, config)
 
     def steps_done(self) -> int:
-        """By the name of the newest checkpoint; whether it is whole is not looked at."""
+        """Return the number of steps done, from the name of the newest checkpoint, which is not verified."""
         committed = list_checkpoints(self.checkpoints)
         return int(committed[-1].name.removeprefix("step-")) if committed else 0
 
     @contextmanager
     def recording(self, step: int, steps: int, device: torch.device) -> Iterator[None]:
-        """Continue the records at a step, dropping what was written after it by a run that was cut off."""
+        """Continue the records at a step; drop those that an interrupted run wrote after it."""
         self.steps, self.device = steps, device
         if self.moved:
             self.say(f"moved     {', '.join(self.moved)}: the same pictures, by name and size")
             replace_text(self.folder / "config.yaml", self.config)
-        self.laid_out = self._trim_log(step) > 0  # the layout comes with the first line
+        self.laid_out = self._trim_log(step) > 0  # the layout is written with the first line
         if step == 0:
             for old in self.folder.glob("events.out.tfevents.*"):
                 old.unlink()
@@ -116,10 +119,10 @@ class Run:
         elif step < steps:
             self.say(f"continuing after step {step:,}")
         self.bar = tqdm(total=steps, initial=step, unit="step", disable=None, dynamic_ncols=True)
-        self.judged = 0.0  # seconds spent on looking at the run since it was launched
+        self.judged = 0.0  # seconds spent on checking the run since this launch
         self._tick(step)
         self.begun, self.looked = time.perf_counter(), False
-        self.first = (step + 1, self.begun)  # step that was the first to be done here, and when; it warms up
+        self.first = (step + 1, self.begun)  # first step of this launch, and when it was done; it warms up
         try:
             yield
         finally:
@@ -131,7 +134,7 @@ class Run:
         self.images = 0  # since the last line of the log
 
     def _trim_log(self, step: int) -> int:
-        """Keep the lines up to a step and return how many; a line that was cut off in the middle goes too."""
+        """Keep the log lines up to a step and return their number; an incomplete line is dropped, too."""
         path = self.folder / "log.jsonl"
         kept = [line + "\n" for line, record in _records(path) if record["step"] <= step]
         replace_text(path, "".join(kept))
@@ -139,14 +142,14 @@ class Run:
 
     @contextmanager
     def waiting_for_data(self) -> Iterator[None]:
-        """Counts the time spent in this context."""
+        """Count the time spent in this context as waiting for data."""
         start = time.perf_counter()
         yield
         self.waited += time.perf_counter() - start
 
     @contextmanager
     def judging(self) -> Iterator[None]:
-        """Likewise: a share that `log` tells, so that one sees what looking at the run costs it."""
+        """Count the time spent in this context as checking the run; `log` reports its share of the time."""
         start = time.perf_counter()
         yield
         seconds = time.perf_counter() - start
@@ -170,7 +173,7 @@ class Run:
             self.say(f"measured  over {done} steps: about {duration(left)} for the rest{used}")
 
     def log(self, step: int, losses: Losses, learning_rate: float, charts: Mapping[str, Sequence[str]]) -> None:
-        """Losses, speed and time left: to the screen, to log.jsonl and to TensorBoard."""
+        """Write losses, speed and time left to the screen, to log.jsonl and to TensorBoard."""
         seconds, steps = time.perf_counter() - self.since, step - self.since_step
         loss = {name: value.item() for name, value in losses.items()}
         speed = {
@@ -196,16 +199,17 @@ class Run:
         self._tick(step)
 
     def _lay_out(self, charts: Mapping[str, Sequence[str]]) -> None:
-        """Lay out TensorBoard's custom page: a chart for the losses of each parameter group, and one for the scores.
+        """Lay out TensorBoard's custom page: charts of the losses of each parameter group, and of the scores.
 
-        TensorBoard joins the pages of several runs by charts that are equal: they must not depend on the settings.
+        TensorBoard merges the pages of several runs where their charts are equal, so the charts must not
+        depend on the settings.
         """
         lines = {title: ["Multiline", [f"loss/{name}$" for name in names]] for title, names in charts.items()}
         self.board.add_custom_scalars({"training": lines | {"scores": ["Multiline", ["scores/.*"]]}})
         self.laid_out = True
 
     def save_samples(self, step: int, preview: Preview, verdict: Verdict) -> None:
-        """The held-out pictures of every direction, to samples/ and TensorBoard, and how the run does."""
+        """Write the held-out images of every direction to samples/ and TensorBoard, with the scores."""
         for direction, columns in preview.pictures.items():
             sheet = grid(list(columns.values()))
             write(self.folder / "samples" / f"step-{step:08d}-{direction}.png", sheet)
@@ -221,7 +225,7 @@ class Run:
         self.board.flush()
 
     def leave_out(self, bad: Sequence[str]) -> None:
-        """Say and note which pictures are skipped: a line each, with the reason."""
+        """Print and record which images are skipped, one line each, with the reason."""
         path = self.folder / "left-out.txt"
         path.unlink(missing_ok=True)
         if bad:
@@ -229,18 +233,21 @@ class Run:
             replace_text(path, printable("".join(f"{line}\n" for line in bad)))
 
     def raise_alarm(self, step: int, sentence: str) -> None:
-        """To the screen and TensorBoard."""
+        """Write an alarm to the screen and to TensorBoard."""
         self.say(f"alarm     {sentence}")
         self.board.add_text("alarms", sentence, step)
         self.board.flush()
 
     def say(self, line: str) -> None:
-        """A line on standard output, above the progress bar where there is one."""
+        """Print a line on standard output, above the progress bar where there is one."""
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
 
     def add_hyperparameters(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
-        """TensorBoard's hyper-parameter page: the settings of the run beside its final scores, only the last ones."""
+        """Write TensorBoard's hyperparameter page: the settings of the run and its final scores.
+
+        The scores of an earlier evaluation are removed.
+        """
         for old in self.folder.glob("events.out.tfevents.*.scores"):
             old.unlink()
         tagged = {f"score/{name}": value for name, value in scores.items()}
@@ -252,7 +259,7 @@ class Run:
 
 
 class SilentRun(Run):
-    """The same for a process that is not the first: it trains, and says and writes nothing."""
+    """Run of a process that is not the first: it trains, but prints and writes nothing."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -260,29 +267,29 @@ class SilentRun(Run):
 
     @contextmanager
     def recording(self, step: int, steps: int, device: torch.device) -> Iterator[None]:
-        """Nothing is recorded."""
+        """Record nothing."""
         yield
 
     @contextmanager
     def waiting_for_data(self) -> Iterator[None]:
-        """Nothing is counted."""
+        """Count nothing."""
         yield
 
     def advance(self, step: int, images: int) -> None:
-        """Nothing is shown."""
+        """Show nothing."""
 
     def log(self, step: int, losses: Losses, learning_rate: float, charts: Mapping[str, Sequence[str]]) -> None:
-        """Nothing is written."""
+        """Write nothing."""
 
     def leave_out(self, bad: Sequence[str]) -> None:
-        """Nothing is written."""
+        """Write nothing."""
 
     def say(self, line: str) -> None:
-        """Nothing is said."""
+        """Print nothing."""
 
 
 def training_hours(folder: Path) -> float | None:
-    """How long the logged steps of a run took, pauses not counted; None where there is no log."""
+    """Return the hours that the logged steps of a run took, without pauses; None where there is no log."""
     seconds, done = 0.0, 0
     for _, record in _records(folder / "log.jsonl"):
         seconds += (record["step"] - done) / record["speed"]["steps_per_second"]
@@ -291,7 +298,7 @@ def training_hours(folder: Path) -> float | None:
 
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The lines of a log and what they say, without those that were cut off in the middle or damaged."""
+    """Yield the lines of a log and their records, without lines that are incomplete or damaged."""
     for line in path.read_bytes().decode(errors="replace").split("\n") if path.exists() else []:
         try:
             record = json.loads(line)

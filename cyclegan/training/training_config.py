@@ -1,4 +1,4 @@
-"""How a method is trained, with CycleGAN's values as defaults (Zhu et al. 2017, Sec. 7.1); free of PyTorch."""
+"""Settings of training, with CycleGAN's values as defaults (Zhu et al. 2017, Sec. 7.1); free of PyTorch."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """Adam."""
+    """Settings of the Adam optimizers."""
 
     lr: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
@@ -26,7 +26,10 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """One unit of time: the step, one batch of each side. An epoch of the paper is max(|X|, |Y|) / batch_size steps."""
+    """Settings of training; the unit of time is the step, one batch of each side.
+
+    An epoch of the paper is max(|X|, |Y|) / batch_size steps.
+    """
 
     steps: int
     optimizer: OptimizerConfig = OptimizerConfig()

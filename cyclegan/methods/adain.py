@@ -3,7 +3,7 @@
 Paper      Huang, Belongie, ICCV 2017, arXiv:1703.06868.
 Idea       The style of an image is the mean and the deviation of each channel of its features: exchange them,
            decode.
-Computes   t = AdaIN(f(c), f(s)),  T(c, s) = g(t);  f: VGG-19 up to relu4_1, frozen; g: the decoder (Eqs. 9, 10)
+Computes   t = AdaIN(f(c), f(s)),  T(c, s) = g(t);  f: VGG-19 to relu4_1, frozen; g: the decoder (Eqs. 9, 10)
            T(c, s, α) = g((1 − α) f(c) + α t)                                                   (Eq. 14)
            T(c, s₁…s_K, w) = g(Σ_k w_k AdaIN(f(c), f(s_k)))                                     (Eq. 15)
 Objective  L = L_c + λ L_s, see cyclegan.losses.adain_losses; only g learns.                       (Eq. 11)

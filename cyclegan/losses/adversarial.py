@@ -1,17 +1,18 @@
-"""Adversarial losses: for each a pair, of scores of real and fake patches.
+"""Adversarial losses: for each a pair of functions of the scores of real and fake patches.
 
 lsgan          Mao et al. 2017, Eq. 9, as CycleGAN uses it (Zhu et al. 2017, Sec. 4): real is 1, fake is 0.
-minimax        Goodfellow et al. 2014, Eq. 1, D = σ(score): the generator minimizes E[log(1 − D(G(x)))], which is flat
-               where the discriminator is sure of its fakes.
-nonsaturating  the same discriminator; the generator minimizes −E[log D(G(x))] instead (there, Sec. 3). This, and not
-               minimax, is what most code calls `vanilla`: binary cross-entropy with the label "real" for the generator.
-hinge          Lim and Ye 2017; Miyato et al. 2018, Eqs. 16 and 17: margins of 1 either way.
+minimax        Goodfellow et al. 2014, Eq. 1, D = σ(score): the generator minimizes E[log(1 − D(G(x)))], which
+               is flat where the discriminator is certain that images are fake.
+nonsaturating  the same discriminator; the generator minimizes −E[log D(G(x))] instead (there, Sec. 3). This,
+               and not minimax, is what most code calls `vanilla`: binary cross-entropy with the label "real"
+               for the generator.
+hinge          Lim and Ye 2017; Miyato et al. 2018, Eqs. 16 and 17: margins of 1 on both sides.
 wgan-gp        Gulrajani et al. 2017, Eq. 3: a critic without labels, which needs `gradient_penalty` of
-               cyclegan.losses.regularization. Its five updates of the critic for one of the generator are set by
-               `training.optimizer.update_every`.
+               cyclegan.losses.regularization. Its five updates of the critic for one of the generator are set
+               by `training.optimizer.update_every`.
 
-Every loss is a mean over patches: the loss is applied patch by patch, then averaged. Logarithms of σ are computed as
-−log σ(s) = softplus(−s), which neither overflows nor loses digits.
+Every loss is a mean over patches: the loss is applied patch by patch, then averaged. Logarithms of σ are
+computed as −log σ(s) = softplus(−s), which neither overflows nor loses digits.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,42 +29,42 @@ Scalar: TypeAlias = Float[Tensor, ""]
 
 
 def lsgan_generator(fake: PatchScores) -> Scalar:
-    """E[(D(G(x)) − 1)²]: the generator wants its fakes scored 1."""
+    """Compute E[(D(G(x)) − 1)²]: fakes should be scored 1."""
     return (fake - 1).square().mean()
 
 
 def lsgan_discriminator(real: PatchScores, fake: PatchScores) -> Scalar:
-    """E[(D(y) − 1)²] + E[D(G(x))²]: reals scored 1, fakes scored 0."""
+    """Compute E[(D(y) − 1)²] + E[D(G(x))²]: reals should be scored 1, fakes 0."""
     return (real - 1).square().mean() + fake.square().mean()
 
 
 def minimax_generator(fake: PatchScores) -> Scalar:
-    """E[log(1 − σ(D(G(x))))], which has no lower bound."""
+    """Compute E[log(1 − σ(D(G(x))))], which has no lower bound."""
     return -softplus(fake).mean()
 
 
 def nonsaturating_generator(fake: PatchScores) -> Scalar:
-    """−E[log σ(D(G(x)))]: steepest where the discriminator is sure of its fakes."""
+    """Compute −E[log σ(D(G(x)))], steepest where the discriminator is certain that images are fake."""
     return softplus(-fake).mean()
 
 
 def logistic_discriminator(real: PatchScores, fake: PatchScores) -> Scalar:
-    """−E[log σ(D(y))] − E[log(1 − σ(D(G(x))))]: of minimax and of nonsaturating."""
+    """Compute −E[log σ(D(y))] − E[log(1 − σ(D(G(x))))], the loss of minimax and of nonsaturating."""
     return softplus(-real).mean() + softplus(fake).mean()
 
 
 def hinge_discriminator(real: PatchScores, fake: PatchScores) -> Scalar:
-    """E[max(0, 1 − D(y))] + E[max(0, 1 + D(G(x)))]: what lies beyond its margin does not count."""
+    """Compute E[max(0, 1 − D(y))] + E[max(0, 1 + D(G(x)))]: scores beyond their margin do not count."""
     return relu(1 - real).mean() + relu(1 + fake).mean()
 
 
 def wgan_generator(fake: PatchScores) -> Scalar:
-    """−E[D(G(x))]: of hinge and of wgan-gp."""
+    """Compute −E[D(G(x))], the loss of hinge and of wgan-gp."""
     return -fake.mean()
 
 
 def wgan_discriminator(real: PatchScores, fake: PatchScores) -> Scalar:
-    """E[D(G(x))] − E[D(y)]: with slopes of at most 1, the negative of the Wasserstein distance."""
+    """Compute E[D(G(x))] − E[D(y)]: with slopes of at most 1, the negative of the Wasserstein distance."""
     return fake.mean() - real.mean()
 
 
@@ -76,7 +77,7 @@ def _from_margins(scores: PatchScores) -> PatchScores:
 
 
 class GANLoss(NamedTuple):
-    """Losses of generator and discriminator, and how scores are read as probabilities."""
+    """Losses of generator and discriminator, and the function that reads scores as probabilities."""
 
     generator: Callable[[Tensor], Tensor]  # of fakes
     discriminator: Callable[[Tensor, Tensor], Tensor]  # of reals and fakes
@@ -94,7 +95,7 @@ GAN_LOSSES = {
 
 
 def read_scores(scores: Scores, probability_real: Callable[[Tensor], Tensor] | None) -> dict[str, dict[str, Any]]:
-    """Mean scores of a Preview, by discriminator, of real and of fake images.
+    """Return mean scores for a Preview, by discriminator, of real and of fake images.
 
     Probabilities are its `scores`; those of a critic, which have no scale, are `numbers` only.
     """

@@ -1,4 +1,7 @@
-"""One file per paper: docstring, settings, class. The table holds strings: only the named method is imported."""
+"""Methods, one file per paper: docstring, settings, class.
+
+The table holds strings, so that only the named method is imported.
+"""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -29,12 +32,13 @@ class MethodConfig(Protocol):
     remedies: ClassVar[Mapping[str, str]]  # failure mode, or "memory" -> what helps with this method
 
     def check(self, spec: "DataSpec", training: "TrainingConfig", processes: int = 1) -> None:
-        """Raise ValueError for data, training or a number of processes that this method cannot do with."""
+        """Raise ValueError for data, training or a number of processes that this method cannot work with."""
         ...
 
     def build(self, spec: "DataSpec", train: bool = True) -> Any:
-        """The method for such data, with fresh weights; see cyclegan.protocols for what it may be.
+        """Build the method for such data, with fresh weights; cyclegan.protocols lists what it may provide.
 
-        train  False: released weights follow, and nothing is trained: no loss networks, no buffers.
+        train  False: released weights will be loaded and nothing is trained, so loss networks and buffers are
+               left out.
         """
         ...

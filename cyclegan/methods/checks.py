@@ -1,6 +1,6 @@
-"""Checks that methods share: do settings of networks, data and training fit each other?
+"""Checks, shared by the methods, that settings of networks, data and training fit each other.
 
-Each raises ValueError with the section and the key first, and the remedy.
+Each raises ValueError with a message that begins with the section and the key and includes the remedy.
 """
 
 from cyclegan.data.spec import DataSpec
@@ -26,7 +26,7 @@ def check_crop(spec: DataSpec, stride: int, smallest: int) -> None:
 
 
 def check_rgb(spec: DataSpec, method: str) -> None:
-    """Refuse images other than 8-bit RGB for a method that looks at them through VGG."""
+    """Refuse images other than 8-bit RGB for a method that computes features with VGG."""
     channels = spec.channels()
     if set(channels) != {3}:
         counts = " and ".join(map(str, channels))
@@ -34,7 +34,10 @@ def check_rgb(spec: DataSpec, method: str) -> None:
 
 
 def check_batches(training: TrainingConfig, processes: int, *networks: NetworkConfig) -> None:
-    """Refuse what is not defined where images of a batch depend on each other, or on common random draws."""
+    """Refuse settings that are undefined where the images of a batch depend on each other.
+
+    They depend on each other by batch norms, and by the common random draws of dropout.
+    """
     if any(network.norm == "batch" for network in networks):
         for name, off in (("accumulate", 1), ("activation_checkpointing", False)):
             if getattr(training, name) != off:
@@ -60,7 +63,7 @@ def check_recompute(training: TrainingConfig, generator: GeneratorConfig | UnetC
 
 
 def check_schedule(spec: DataSpec, training: TrainingConfig, validates: bool = True) -> None:
-    """Refuse a schedule that follows validation where nothing is validated; some methods never are."""
+    """Refuse a schedule that follows validation where nothing is validated; some methods never validate."""
     if training.schedule != "plateau":
         return
     if not validates or spec.kind not in VALIDATED:

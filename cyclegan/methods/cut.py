@@ -1,17 +1,21 @@
-"""CUT: one-sided unpaired translation, which keeps the content by contrasting patches instead of closing a cycle.
+"""CUT: one-sided unpaired translation, which keeps the content by contrasting patches instead of by a cycle.
 
 Paper      Park, Efros, Zhang, Zhu, Contrastive learning for unpaired image-to-image translation, ECCV 2020.
-Idea       A patch of G(x) should be more like the patch of x at its place than like the other patches of x, in what
-           the first half of G itself sees.
-Objective  L(G, D, H) = L_GAN(G, D, X, Y) + λ_X L_PatchNCE(G, H, X) + λ_Y L_PatchNCE(G, H, Y)            (Eq. 5)
-           L_GAN is Eq. 1 in its least-squares form, L_PatchNCE Eq. 3; the last term, on G(y) and y, is the identity
-           loss of CycleGAN in other words. CUT: λ_X = λ_Y = 1. FastCUT: λ_X = 10, λ_Y = 0, and `flip`.
-Images     float32 (n, c, h, w) in [−1, 1], c = 3 unless data say otherwise; h and w multiples of the stride (4).
-Patches    256 places of each of: the image, every down-sampling of G, its first residual block and the middle one,
-           which is the fifth of nine. Negatives are the other places of the same image.
-Differs    from the paper: L_PatchNCE is the mean over layers and places, as in the authors' code, not their sum.
-           From the authors' code: there with λ_Y the sum of both NCE terms is halved, here it is Eq. 5; features of a
-           down-sampling are looked at after its norm and ReLU, not before; the average of the weights is kept.
+Idea       A patch of G(x) should be more similar to the patch of x at the same position than to the other
+           patches of x, in features of the first half of G itself.
+Objective  L(G, D, H) = L_GAN(G, D, X, Y) + λ_X L_PatchNCE(G, H, X) + λ_Y L_PatchNCE(G, H, Y)        (Eq. 5)
+           L_GAN is Eq. 1 in its least-squares form, L_PatchNCE is Eq. 3. The last term, on G(y) and y, has
+           the purpose of CycleGAN's identity loss. CUT: λ_X = λ_Y = 1. FastCUT: λ_X = 10, λ_Y = 0, and
+           `flip`.
+Images     float32 (n, c, h, w) in [−1, 1], c = 3 unless data say otherwise; h and w multiples of the stride
+           (4).
+Patches    256 positions of each of: the image, every down-sampling of G, its first residual block and the
+           middle one, which is the fifth of nine. Negatives are the other positions of the same image.
+Differs    from the paper: L_PatchNCE is the mean over layers and positions, as in the authors' code, not
+           their sum.
+           From the authors' code: there the sum of both NCE terms is halved when λ_Y is used, here it is Eq.
+           5; features of a down-sampling are taken after its norm and ReLU, not before; the average of the
+           weights is kept.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,7 +41,7 @@ from cyclegan.training.training_config import TrainingConfig
 
 @dataclass(frozen=True, kw_only=True)
 class CUTConfig:
-    """CUT (Park et al. 2020); FastCUT has lambda_nce 10, lambda_identity 0 and flip true."""
+    """Settings of CUT (Park et al. 2020); FastCUT has lambda_nce 10, lambda_identity 0 and flip true."""
 
     learns_from: ClassVar = ("unpaired",)
     remedies: ClassVar = {
@@ -59,7 +63,7 @@ class CUTConfig:
     patches: int = 256  # places of each layer that are compared
     head_width: int = 256  # of the MLPs H
     temperature: float = 0.07  # τ
-    flip: bool = False  # mirror x at random and what is seen of G(x) back: flip-equivariance, of FastCUT
+    flip: bool = False  # mirror x at random, and the features of G(x) back: FastCUT's flip-equivariance
 
     def __post_init__(self) -> None:
         at_least(0, self, "lambda_nce", "lambda_identity")
@@ -74,7 +78,7 @@ class CUTConfig:
     def check(self, spec: DataSpec, training: TrainingConfig, processes: int = 1) -> None:
         """Raise ValueError for crops, channels, training or processes that do not fit."""
         x, y = spec.channels("x", "y")
-        if x != y:  # the encoder of G looks at both sides
+        if x != y:  # the encoder of G is applied to both sides
             raise ValueError(
                 f"data: {x} and {y} channels differ; cut takes the same for both, cyclegan does not need it"
             )
@@ -84,12 +88,12 @@ class CUTConfig:
         check_schedule(spec, training)
 
     def build(self, spec: DataSpec, train: bool = True) -> "CUT":
-        """Generator, discriminator and heads, untrained."""
+        """Build generator, discriminator and heads, untrained."""
         return CUT(self, spec)
 
 
 class CUT(nn.Module):
-    """G: X → Y, judged by D; H projects what the encoder of G sees."""
+    """Generator G: X → Y, discriminator D, and heads H, which project features of the encoder of G."""
 
     charts: ClassVar = {"generator": ["gan", "nce_."], "discriminator": ["D"]}  # losses it may have
 
@@ -104,20 +108,20 @@ class CUT(nn.Module):
         self.H = nn.ModuleList(PatchHead(channels, config.head_width) for channels in self.G.channels_seen)
 
     def parameter_groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """The generator with the heads, and the discriminator."""
+        """Return the parameters of the generator with the heads, and of the discriminator."""
         return {"generator": chain(self.G.parameters(), self.H.parameters()), "discriminator": self.D.parameters()}
 
     def networks(self) -> Mapping[str, nn.Module]:
-        """The generator, which is released."""
+        """Return the generator, which is released."""
         return {"G": self.G}
 
     @property
     def translators(self) -> Mapping[str, NetworkTranslator]:
-        """G to the name of Y."""
+        """Translators by the name of their target: G for Y."""
         return {self.spec.names["y"]: NetworkTranslator(self.G, self.G.stride, self.G.smallest)}
 
     def training_step(self, batch: UnpairedBatch, minimize: Minimize) -> Losses:
-        """One iteration of Eq. (5): update the discriminator, then generator and heads."""
+        """Minimize Eq. (5) once: update the discriminator, then generator and heads."""
         x, y = batch
         lambda_x, lambda_y = self.config.lambda_nce, self.config.lambda_identity
         mirrored = self.config.flip and bool(torch.rand(()) < 0.5)
@@ -136,7 +140,10 @@ class CUT(nn.Module):
         return generator | discriminator
 
     def patch_nce(self, translated: AnyImages, source: AnyImages, mirrored: bool = False) -> Tensor:
-        """L_PatchNCE, the mean over layers; a mirrored translation is compared with what lies at the mirrored place."""
+        """Compute L_PatchNCE, the mean over layers.
+
+        mirrored  Compare a mirrored translation with the source at the mirrored positions.
+        """
         queries = [features.flip(3) if mirrored else features for features in self.G.encode(translated)]
         with torch.no_grad():
             keys = self.G.encode(source)
@@ -148,7 +155,7 @@ class CUT(nn.Module):
 
     @torch.no_grad()
     def preview(self, batch: UnpairedBatch) -> Preview:
-        """The translation, G of targets, and the scores of the discriminator."""
+        """Return the translation, G of targets, and the scores of the discriminator."""
         x, y = batch
         translate = self.translators[self.spec.names["y"]].translate
         fake = translate(x)

@@ -1,18 +1,19 @@
 """CycleGAN: unpaired image-to-image translation with cycle-consistent adversarial networks.
 
 Paper      Zhu, Park, Isola, Efros, ICCV 2017, arXiv:1703.10593.
-Idea       Learn G: X → Y without pairs; ask F: Y → X to bring every image back.
+Idea       Learn G: X → Y without pairs; require F: Y → X to map every translation back to its source.
 Objective  L(G, F, D_X, D_Y) = L_GAN(G, D_Y, X, Y) + L_GAN(F, D_X, Y, X) + λ L_cyc(G, F)     (Eq. 3)
            L_cyc(G, F)       = E‖F(G(x)) − x‖₁ + E‖G(F(y)) − y‖₁                              (Eq. 2)
            L_GAN in the least-squares form of Sec. 4; L_identity of Sec. 5.2, weighted ½ λ.
-Images     float32 (n, c, h, w) in [−1, 1], c = 3 unless data say otherwise; h and w multiples of the stride (4).
-Differs    from the paper: the identity loss is on for every domain, as in the authors' code (the paper names it for
-           paintings and flowers); other games than least squares (losses/adversarial.py), other cycle
-           distances than L1, weights that change, the penalties, DiffAugment, spectral norm and the generator's `ends`
-           and `start` are ours and off by default.
-           From the authors' code: every side walks through shuffled passes of its own (there, Y is drawn with
-           replacement); an epoch is a number of steps; an exponential average of both generators is kept and used
-           for samples, evaluation and release (the raw weights stay in the checkpoint).
+Images     float32 (n, c, h, w) in [−1, 1], c = 3 unless data say otherwise; h and w multiples of the stride
+           (4).
+Differs    from the paper: the identity loss is on for every domain, as in the authors' code (the paper names
+           it for paintings and flowers). Options of ours, off by default: adversarial losses other than least
+           squares (losses/adversarial.py), cycle distances other than L1, weights that change, the penalties,
+           DiffAugment, spectral norm and the generator's `ends` and `start`.
+           From the authors' code: every side iterates over shuffled passes of its own (there, Y is drawn with
+           replacement); an epoch is a number of steps; an exponential average of both generators is kept and
+           used for samples, evaluation and release (the raw weights stay in the checkpoint).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -53,7 +54,7 @@ FINALS = ("lambda_cycle_final", "lambda_identity_final")
 
 @dataclass(frozen=True, kw_only=True)
 class CycleGANConfig:
-    """Settings, with the paper's values as defaults."""
+    """Settings of CycleGAN, with the paper's values as defaults."""
 
     learns_from: ClassVar = ("unpaired",)
     remedies: ClassVar = {
@@ -74,8 +75,8 @@ class CycleGANConfig:
     cycle: Literal["l1", "lpips", "ms-ssim"] = "l1"  # how far F(G(x)) is from x; lpips: L1 + LPIPS
     lambda_cycle: float = 10.0  # λ of Eq. (3)
     lambda_identity: float = 0.5  # times λ; 0 switches the term off (Sec. 5.2)
-    lambda_cycle_final: float | None = None  # where λ goes in the rounds of `ramp`; not in the paper
-    lambda_identity_final: float | None = None  # likewise; 0 switches the term off then
+    lambda_cycle_final: float | None = None  # value that λ reaches in the rounds of `ramp`; not in the paper
+    lambda_identity_final: float | None = None  # the same for lambda_identity; 0 switches the term off then
     ramp: tuple[int, int] | None = None  # rounds between which they change linearly; [n, n]: at once, after n rounds
     lambda_gp: float | None = None  # WGAN-GP's penalty on the discriminators; null: 10 for wgan-gp, 0 for the others
     lambda_r1: float = 0.0  # R1 penalty on the discriminators; not in the paper
@@ -101,7 +102,7 @@ class CycleGANConfig:
             raise ValueError("ramp: must be two numbers of rounds, the first at least 0 and not above the second")
 
     def weights_in(self, played: SupportsInt) -> tuple[float, float]:
-        """λ, and the weight of the identity loss, when so many rounds have been played."""
+        """Return λ and the weight of the identity loss after this number of rounds."""
         cycle, identity = self.lambda_cycle, self.lambda_identity
         if self.ramp is not None:
             (begin, end), now = self.ramp, int(played)
@@ -112,7 +113,7 @@ class CycleGANConfig:
 
     @property
     def gradient_penalty(self) -> float:
-        """λ of WGAN-GP, with its paper's value where nothing is said."""
+        """Weight λ of WGAN-GP's penalty; its paper's value where lambda_gp is not set."""
         if self.lambda_gp is not None:
             return self.lambda_gp
         return 10.0 if self.gan == "wgan-gp" else 0.0
@@ -136,12 +137,12 @@ class CycleGANConfig:
         check_schedule(spec, training)
 
     def build(self, spec: DataSpec, train: bool = True) -> "CycleGAN":
-        """Both generators and both discriminators, untrained."""
+        """Build both generators and both discriminators, untrained."""
         return CycleGAN(self, spec, train)
 
 
 class CycleGAN(nn.Module):
-    """G: X → Y and F: Y → X, judged by D_Y and D_X, held together by the cycle."""
+    """Generators G: X → Y and F: Y → X with their discriminators D_Y and D_X, coupled by the cycle loss."""
 
     charts: ClassVar = {  # parameter group -> patterns of the losses it may have, whatever the settings
         "generators": ["gan_.", "cycle_.", "identity_."],
@@ -165,14 +166,14 @@ class CycleGAN(nn.Module):
         self.register_buffer("round", torch.zeros((), dtype=torch.int64))
 
     def parameter_groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """Generators and discriminators; each group has its own optimizer."""
+        """Return the parameters of generators and discriminators; each group has its own optimizer."""
         return {
             "generators": chain(self.G.parameters(), self.F.parameters()),
             "discriminators": chain(self.D_X.parameters(), self.D_Y.parameters()),
         }
 
     def networks(self) -> Mapping[str, nn.Module]:
-        """The generators, which are released."""
+        """Return the generators, which are released."""
         return {"G": self.G, "F": self.F}
 
     @property
@@ -187,11 +188,11 @@ class CycleGAN(nn.Module):
 
     @property
     def translators(self) -> Mapping[str, NetworkTranslator]:
-        """G to the name of Y, F to that of X."""
+        """Translators by the name of their target: G for Y, F for X."""
         return {self.spec.names["y"]: self.x_to_y, self.spec.names["x"]: self.y_to_x}
 
     def training_step(self, batch: UnpairedBatch, minimize: Minimize) -> Losses:
-        """One iteration of Eq. (3): update the generators, then the discriminators."""
+        """Minimize Eq. (3) once: update the generators, then the discriminators."""
         x, y = batch
         D_X, D_Y = self._augmented(self.D_X), self._augmented(self.D_Y)
         cycle, identity = self.config.weights_in(self.round)  # λ and, by default, ½ λ
@@ -219,16 +220,16 @@ class CycleGAN(nn.Module):
         return generators | discriminators
 
     def _augmented(self, discriminator: nn.Module) -> Judge:
-        """A discriminator of augmented images: whatever it is shown, each time anew."""
+        """Return a discriminator that augments every batch of images first, with new draws each time."""
         return lambda images: discriminator(augment(images, self.config.augment))
 
     def _penalties(self, side: str, discriminator: Judge, real: AnyImages, past: AnyImages) -> Losses:
-        """On the slopes of a discriminator."""
+        """Compute the penalties on the gradients of a discriminator."""
         config = self.config
         found: Losses = {}
         if config.lambda_r1 and int(self.round) % config.r1_every == 0:
             found[f"r1_{side}"] = config.lambda_r1 * config.r1_every * r1_penalty(discriminator, real)
-        if config.gradient_penalty:  # halved like the game it belongs to
+        if config.gradient_penalty:  # halved like the adversarial loss that it belongs to
             found[f"gp_{side}"] = (
                 0.5 * config.gradient_penalty * gradient_penalty(discriminator, interpolate(real, past))
             )
@@ -236,7 +237,7 @@ class CycleGAN(nn.Module):
 
     @torch.no_grad()
     def preview(self, batch: UnpairedBatch) -> Preview:
-        """Both directions of the cycle, the identity, and the scores of the discriminators."""
+        """Return both directions of the cycle, the identity, and the scores of the discriminators."""
         x, y = batch
         G, F = self.x_to_y.translate, self.y_to_x.translate
         fake_y, fake_x = G(x), F(y)
@@ -244,20 +245,23 @@ class CycleGAN(nn.Module):
             "x_to_y": {"x": x, "G(x)": fake_y, "F(G(x))": F(fake_y)},
             "y_to_x": {"y": y, "F(y)": fake_x, "G(F(y))": G(fake_x)},
         }
-        if x.shape[1] == y.shape[1]:  # else there is no identity
+        if x.shape[1] == y.shape[1]:  # otherwise there is no identity loss
             pictures["x_to_y"]["F(x)"], pictures["y_to_x"]["G(y)"] = F(x), G(y)
         scores = self._scores(x, y, fake_x, fake_y)
         translations = {"G(x)": (x, fake_y), "F(y)": (y, fake_x)}
         return Preview(pictures, **read_scores(scores, self.gan.probability_real), translations=translations)
 
     def _scores(self, x: AnyImages, y: AnyImages, fake_x: AnyImages, fake_y: AnyImages) -> Scores:
-        """Scores of real and of translated images."""
+        """Compute the scores of real and of translated images."""
         with evaluating(self):  # in training mode a spectral norm would refine its vectors, which are state
             return {"D_X": (self.D_X(x), self.D_X(fake_x)), "D_Y": (self.D_Y(y), self.D_Y(fake_y))}
 
 
 def _distance(name: str) -> Distance:
-    """Of a reconstruction; LPIPS stays outside of the method's state, as it never changes."""
+    """Return the distance of a reconstruction.
+
+    LPIPS is not part of the method's state, as it never changes.
+    """
     if name != "lpips":
         return {"l1": reconstruction, "ms-ssim": structural_reconstruction}[name]
     lpips = Lpips()

@@ -1,21 +1,24 @@
 """pix2pix: image-to-image translation with conditional adversarial networks, learned from pairs.
 
 Paper      Isola, Zhu, Zhou, Efros, CVPR 2017, arXiv:1611.07004.
-Idea       Learn G: X → Y from pairs (x, y); D sees the pair, so that G(x) must not only look like Y but fit its x.
+Idea       Learn G: X → Y from pairs (x, y); D receives the pair, so that G(x) must not only resemble Y but
+           also fit its x.
 Objective  G* = arg min_G max_D L_cGAN(G, D) + λ L_L1(G)                                             (Eq. 4)
            L_cGAN(G, D) = E[log D(x, y)] + E[log(1 − D(x, G(x)))]                                  (Eq. 1)
            L_L1(G)      = E‖y − G(x)‖₁, a mean over pixels here, λ = 100                            (Eq. 3)
            G minimizes −log D(x, G(x)) instead of log(1 − D(x, G(x)))                               (Sec. 3.3)
 Noise      dropout of G, in tests as well (Sec. 3.1); its draws are the same for every image and every call.
-Tests      as published, with the batch statistics of the one image (Sec. 3.3). With `norm: instance` in G the two are
-           the same at batch 1, and larger batches are safe: the robust choice. `test_time: eval` gives running
-           statistics and no dropout, with which published code gives poor images at batch 1.
+Tests      as published, with the batch statistics of the one image (Sec. 3.3). With `norm: instance` in G,
+           statistics in training and in tests are the same at batch 1, and larger batches are safe: the
+           robust choice. `test_time: eval` gives running statistics and no dropout, with which published code
+           gives poor images at batch 1.
 Images     x (n, c_x, h, w) and y (n, c_y, h, w), float32 in [−1, 1]; h and w multiples of 2^downsamplings.
-Presets    PyTorch (default): discriminator_weight 0.5, no bias before a batch norm, learning rate constant, then linear
-           to 0. Torch: discriminator_weight 1, `bias: always` in both networks, learning rate constant.
-Differs    from the Torch code: G's update sees D after D's update, by a new forward pass; there D's output of before is
-           propagated back through the updated weights. From both: an exponential average of G is kept and used for
-           samples, evaluation and release.
+Presets    PyTorch (default): discriminator_weight 0.5, no bias before a batch norm, learning rate constant,
+           then linear to 0. Torch: discriminator_weight 1, `bias: always` in both networks, learning rate
+           constant.
+Differs    from the Torch code: G's update uses the updated D, by a new forward pass; there, D's earlier
+           output is propagated back through the updated weights. From both: an exponential average of G is
+           kept and used for samples, evaluation and release.
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,7 +42,7 @@ from cyclegan.training.training_config import TrainingConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Pix2PixConfig:
-    """Settings, with the paper's values as defaults."""
+    """Settings of pix2pix, with the paper's values as defaults."""
 
     learns_from: ClassVar = ("paired",)
     remedies: ClassVar = {
@@ -75,12 +78,12 @@ class Pix2PixConfig:
         check_schedule(spec, training)
 
     def build(self, spec: DataSpec, train: bool = True) -> "Pix2Pix":
-        """Generator and conditional discriminator, untrained."""
+        """Build generator and conditional discriminator, untrained."""
         return Pix2Pix(self, spec)
 
 
 class Pix2Pix(nn.Module):
-    """G: X → Y, and D, which scores pairs."""
+    """Generator G: X → Y and discriminator D, which scores pairs."""
 
     charts: ClassVar = {"generator": ["l1", "gan"], "discriminator": ["D"]}  # losses it may have
 
@@ -94,22 +97,22 @@ class Pix2Pix(nn.Module):
         self.D = build_discriminator(config.discriminator, c_x + c_y)
 
     def parameter_groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """Generator and discriminator."""
+        """Return the parameters of generator and discriminator."""
         return {"generator": self.G.parameters(), "discriminator": self.D.parameters()}
 
     def networks(self) -> Mapping[str, nn.Module]:
-        """The generator, which is released."""
+        """Return the generator, which is released."""
         return {"G": self.G}
 
     @property
     def translators(self) -> Mapping[str, NetworkTranslator]:
-        """G to the name of Y."""
+        """Translators by the name of their target: G for Y."""
         published = self.config.test_time == "train"
         local = not isinstance(self.config.generator, UnetConfig)  # the innermost layer of a U-Net sees all of an image
         return {self.target: NetworkTranslator(self.G, self.G.stride, self.G.smallest, local, published)}
 
     def training_step(self, batch: PairedBatch, minimize: Minimize) -> Losses:
-        """One iteration of Eq. (4): update the discriminator, then the generator."""
+        """Minimize Eq. (4) once: update the discriminator, then the generator."""
         x, y = batch
         config = self.config
 
@@ -127,12 +130,12 @@ class Pix2Pix(nn.Module):
         return generator | discriminator
 
     def scores(self, x: AnyImages, y: AnyImages) -> Tensor:
-        """D(x, y): one score per patch of a pair."""
+        """Compute D(x, y): one score per patch of a pair."""
         return self.D(torch.cat([x, y], dim=1))
 
     @torch.no_grad()
     def preview(self, batch: PairedBatch) -> Preview:
-        """Source, translation, truth, and the scores of the discriminator."""
+        """Return source, translation, truth, and the scores of the discriminator."""
         x, y = batch
         fake = self.translators[self.target].translate(x)
         with evaluating(self):  # in training mode batch norms would update their statistics, which are state

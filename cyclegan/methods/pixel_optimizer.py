@@ -1,13 +1,15 @@
-"""Moves the pixels of one image downhill, from a coarse size to fine ones: what of Gatys is optimization alone.
+"""Optimization of the pixels of one image, from a coarse size to fine ones, for the method of Gatys.
 
-Optimizers  L-BFGS with a strong Wolfe line search, its image not clamped on the way, which would spoil the curvature;
-            it starts anew at every size, its history being one of other pixels. A step is one evaluation.
-            Adam, clamped to [-1, 1] after every step; at the next size its moments are those of the last, resized, and
-            the result is the average of its iterates, which is free of speckle.
-Scale       Both see the objective times pixels / (its value at the very start): a pixel's slope then has one magnitude
-            whatever the network, the weights and the size, and Adam's moments remain true from one size to the next.
-            No loss is below 0, so the scale is positive; where the value starts at 0, as with the content as style,
-            nothing moves, and the first value above 0 sets the scale.
+Optimizers  L-BFGS with a strong Wolfe line search. The image is not clamped between steps, which would
+            invalidate the curvature estimate; L-BFGS restarts at every size, because its history belongs to
+            other pixels. A step is one evaluation.
+            Adam, clamped to [-1, 1] after every step; at the next size its moments are those of the last,
+            resized, and the result is the average of its iterates, which is free of speckle.
+Scale       Both minimize the objective times pixels / (its value at the very start). The gradient of a pixel
+            then has the same magnitude for every network, weighting and size, and Adam's moments remain valid
+            from one size to the next. No loss is below 0, so the scale is positive; where the value starts at
+            0, as with the content as style, the image stays as it is, and the first value above 0 sets the
+            scale.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,7 +34,7 @@ HISTORY = 20  # pairs of steps and slopes that L-BFGS remembers
 
 
 class Glance(NamedTuple):
-    """What a watcher of the descent sees."""
+    """State of the optimization that is passed to a watcher."""
 
     step: int  # of `steps`, over all sizes
     steps: int
@@ -45,14 +47,17 @@ Watch: TypeAlias = Callable[[Glance], None]
 
 
 def resize(images: Images, size: Size) -> Float[Tensor, "n 3 _ _"]:
-    """Bicubic, antialiased; the same images if the size is theirs."""
+    """Resize bicubically with antialiasing; return the images themselves if they have this size."""
     if images.shape[-2:] == size:
         return images
     return interpolate(images, size, mode="bicubic", antialias=True).clamp(-1, 1)
 
 
 def pyramid(size: Size, smallest: int | None) -> list[Size]:
-    """Sizes that end in this one, each √2 times the one before, the first with a longer side of `smallest` or more."""
+    """Return sizes that end in this one, each √2 times the one before.
+
+    The longer side of the first size is `smallest` or more.
+    """
     sizes, factor = [size], 0.5**0.5
     while smallest and max(size) * factor >= smallest:
         sizes.append((max(1, round(size[0] * factor)), max(1, round(size[1] * factor))))
@@ -61,24 +66,27 @@ def pyramid(size: Size, smallest: int | None) -> list[Size]:
 
 
 class LBFGS:
-    """Follows the curvature it has seen."""
+    """L-BFGS, which estimates the curvature from the previous steps."""
 
     def minimize(self, image: Images, evaluate: Evaluate, steps: int) -> Images:
-        """The image where the last line search ended."""
+        """Minimize the objective; return the image where the last line search ended."""
         limits: dict[str, Any] = {"max_iter": steps, "max_eval": steps, "tolerance_grad": 0, "tolerance_change": 0}
         torch.optim.LBFGS([image], history_size=HISTORY, line_search_fn="strong_wolfe", **limits).step(evaluate)
         return image.detach().clamp(-1, 1)
 
 
 class Adam:
-    """Follows the average slope, which it carries from size to size."""
+    """Adam, which keeps its moments from one size to the next."""
 
     def __init__(self, learning_rate: float, averaging: float) -> None:
         self.learning_rate, self.averaging = learning_rate, averaging
         self.moments: dict[str, Tensor] = {}
 
     def minimize(self, image: Images, evaluate: Evaluate, steps: int) -> Images:
-        """The exponential average of the iterates, free of the zero it started from."""
+        """Minimize the objective; return the exponential average of the iterates.
+
+        The average is corrected for its start at zero.
+        """
         optimizer = torch.optim.Adam([image], self.learning_rate, betas=(0.9, 0.99))
         optimizer.state[image] = {name: _at_size_of(image, moment) for name, moment in self.moments.items()}
         total = torch.zeros_like(image)
@@ -92,12 +100,12 @@ class Adam:
 
 
 def _at_size_of(image: Images, moment: Tensor) -> Tensor:
-    """A moment between its neighbors, so that the second one stays positive; the count of steps as it is."""
+    """Resize a moment bilinearly, so that the second one stays positive; return the step count unchanged."""
     return interpolate(moment, image.shape[-2:], mode="bilinear") if moment.dim() else moment
 
 
 class Descent:
-    """Minimizes objectives of growing size, one after the other."""
+    """Minimization of objectives of growing size, one after the other."""
 
     def __init__(self, optimizer: "LBFGS | Adam", steps: Mapping[Size, int], watch: Watch | None, every: int) -> None:
         self.optimizer = optimizer
@@ -106,7 +114,7 @@ class Descent:
         self.value_at_start = 0.0
 
     def run(self, objective: Objective, image: Images) -> Images:
-        """Where the steps of this size lead."""
+        """Run the steps of this size and return the resulting image."""
         image = image.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
         steps = self.steps[image.shape[2], image.shape[3]]
         end = self.report.step + steps
@@ -116,7 +124,7 @@ class Descent:
             value = self._scaled(torch.stack(list(losses.values())).sum(), image)
             image.grad = None
             value.backward()
-            if self.report.step < end:  # a line search may look a little beyond
+            if self.report.step < end:  # a line search may evaluate a little beyond the limit
                 self.report.count(losses, image)
             return value.detach()
 
@@ -132,12 +140,12 @@ class Descent:
 
 
 def _above_rounding(value: float) -> float:
-    """The value, which is never below 0, or 0 where it is no more than rounding."""
+    """Return the value, which is never below 0, or 0 where it is no more than rounding."""
     return value if value > LEAST else 0.0
 
 
 class Report:
-    """Counts the steps, draws a bar on a terminal and calls the watcher every so often."""
+    """Step counter that draws a progress bar on a terminal and calls the watcher every `every` steps."""
 
     def __init__(self, steps: Mapping[Size, int], watch: Watch | None, every: int) -> None:
         self.steps, self.watch, self.every = sum(steps.values()), watch, every
@@ -147,7 +155,10 @@ class Report:
         self.bar = tqdm(total=self.steps, disable=None, leave=False, bar_format=form)
 
     def count(self, losses: Losses, image: Images) -> None:
-        """One step is done; reading the losses waits for the device, so it is done only where somebody looks."""
+        """Count one step.
+
+        Reading the losses waits for the device, so it is done only if the bar or the watcher shows them.
+        """
         self.step += 1
         self.pixels_done += image.shape[2] * image.shape[3]
         is_due = self.watch is not None and self.step % self.every == 0
@@ -160,12 +171,15 @@ class Report:
         self.bar.update()
 
     def skip_to(self, step: int) -> None:
-        """An optimizer that has arrived takes no more steps."""
+        """Advance the bar when an optimizer has converged and takes no more steps."""
         self.bar.update(step - self.step)
         self.step = step
 
     def _glance(self, losses: Losses, image: Images) -> Glance:
-        """The time left counts pixels: a step at twice the side takes four times as long."""
+        """Return the state of the moment.
+
+        The time left is estimated by pixels: a step at twice the side takes four times as long.
+        """
         left = (perf_counter() - self.began) * (self.pixels / self.pixels_done - 1)
         values = {name: loss.item() for name, loss in losses.items()}
         return Glance(self.step, self.steps, values, image.detach().clamp(-1, 1), left)

@@ -1,4 +1,4 @@
-"""The networks of their settings."""
+"""Construction of networks from their settings."""
 
 from typing import Any
 
@@ -11,21 +11,24 @@ from cyclegan.networks.unet import UnetGenerator
 def build_generator(
     config: GeneratorConfig | UnetConfig, in_channels: int = 3, out_channels: int = 3
 ) -> ResnetGenerator | UnetGenerator:
-    """An untrained one."""
+    """Build the untrained generator that the settings describe."""
     if isinstance(config, UnetConfig):
         return UnetGenerator(in_channels=in_channels, out_channels=out_channels, **_options(config, "name"))
     return build_resnet(config, in_channels, out_channels)
 
 
 def build_resnet(config: GeneratorConfig, in_channels: int = 3, out_channels: int = 3) -> ResnetGenerator:
-    """Likewise, of the kind whose insides CUT compares."""
+    """Build an untrained residual generator, the kind whose features CUT compares."""
     return ResnetGenerator(in_channels=in_channels, out_channels=out_channels, **_options(config, "name"))
 
 
 def build_discriminator(
     config: DiscriminatorConfig, in_channels: int = 3
 ) -> PatchDiscriminator | MultiscaleDiscriminator:
-    """An untrained one; that of a single scale is as it always was, for the checkpoints that hold one."""
+    """Build an untrained discriminator.
+
+    One with a single scale is a plain PatchDiscriminator, so that its older checkpoints load.
+    """
     options = {"in_channels": in_channels, **_options(config, "scales")}
     if config.scales == 1:
         return PatchDiscriminator(**options)

@@ -1,8 +1,9 @@
-"""A generator that translates and learns nothing any more: in fewer digits where the device has them, channels last.
+"""Copies of a generator for inference: in lower precision where the device supports it, channels last.
 
-Instance norms become group norms of one channel each: the same numbers, and the order of channels is kept, which the
-native instance norm changes back at every layer. In training this order must not be combined with native instance
-norms: on the CPU their gradients are then wrong for a single image, silently (see tests/networks/test_frozen.py).
+Instance norms become group norms with one channel per group. The results are the same, and the channels-last
+memory format is kept, which the native instance norm would undo at every layer. In training, channels last
+must not be combined with native instance norms: on the CPU their gradients are then silently wrong for a
+single image (see tests/networks/test_frozen.py).
 """
 
 from copy import deepcopy
@@ -14,7 +15,10 @@ from cyclegan.networks.layers import GroupNorm
 
 
 def frozen(network: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """A copy of a network on its device, whose layers compute in `dtype`; images go in and come out as they are."""
+    """Return a frozen copy of a network on its device, whose layers compute in `dtype`.
+
+    Images keep their own dtype at the input and the output.
+    """
     copied = deepcopy(network).eval().requires_grad_(False)
     for parent in list(copied.modules()):
         for name, child in list(parent.named_children()):

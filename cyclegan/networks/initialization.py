@@ -1,4 +1,4 @@
-"""What the weights of generators and discriminators start from."""
+"""Initial weights of generators and discriminators."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,11 +19,13 @@ NORMS = ("instance", "batch", "layer", "group")
 
 
 def initialize_(network: nn.Module, norm: str, init: str = "normal", *, zero_last: bool = False) -> None:
-    """Weights of all convolutions by one of LAWS, biases 0; scales of batch norms from N(1, 0.02²), as in pix2pix.
+    """Initialize all convolutions by one of LAWS, with biases 0.
 
-    Without norms nothing rescales features of weights as small as `normal`: there all but the last convolution get
-    He's variance instead, and by every law residual branches start at a tenth, so that the sum does not grow with
-    depth.
+    Scales of batch norms are drawn from N(1, 0.02²), as in pix2pix.
+
+    Without norms no layer rescales features, and weights as small as those of `normal` would shrink them: all
+    convolutions but the last then get He's variance instead. Without norms, whatever the law, the last
+    convolution of each residual branch is also multiplied by 0.1, so that the sum does not grow with depth.
     """
     *inner, last = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
     branch_ends = {block.body[5] for block in network.modules() if isinstance(block, ResnetBlock)}
@@ -46,5 +48,5 @@ def initialize_(network: nn.Module, norm: str, init: str = "normal", *, zero_las
 
 @torch.no_grad()
 def _make_pixels_alike_(weight: torch.Tensor) -> None:
-    """ICNR: the four channels that become 2×2 pixels start as one, so that no checkerboard is there to unlearn."""
+    """Apply ICNR: give the four channels of each 2×2 pixels equal weights, which avoids a checkerboard."""
     weight.copy_(weight[::4].repeat_interleave(4, dim=0))

@@ -1,6 +1,6 @@
-"""What generators and discriminators are made by, with CycleGAN's values as defaults; free of PyTorch.
+"""Settings of generators and discriminators, with CycleGAN's values as defaults; free of PyTorch.
 
-The networks themselves take plain numbers; methods/players.py gives them these.
+The networks themselves take plain numbers; networks/build.py passes them the values of these settings.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ Upsampling = Literal["transposed", "resize", "shuffle", "blur", "resize_zeros", 
 
 
 def at_least(bound: int, settings: object, *names: str) -> None:
-    """Raise ValueError that names the first field below the bound."""
+    """Raise ValueError with the name of the first field below the bound."""
     for name in names:
         if getattr(settings, name) < bound:
             raise ValueError(f"{name}: must be at least {bound}")
 
 
 def at_most(bound: int, settings: object, *names: str) -> None:
-    """Likewise above it."""
+    """Raise ValueError with the name of the first field above the bound."""
     for name in names:
         if getattr(settings, name) > bound:
             raise ValueError(f"{name}: must be at most {bound}")
@@ -28,7 +28,7 @@ def at_most(bound: int, settings: object, *names: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig:
-    """ResnetGenerator (Sec. 7.2)."""
+    """Settings of ResnetGenerator (CycleGAN, Sec. 7.2)."""
 
     name: Literal["resnet"] = "resnet"
     base_channels: int = 64  # width after the first layer, c7s1-64
@@ -54,18 +54,18 @@ class GeneratorConfig:
 
     @property
     def stride(self) -> int:
-        """Pixels of which the sides of an image must be a multiple."""
+        """Number of pixels of which the sides of an image must be a multiple."""
         return 2**self.downsamplings
 
     @property
     def smallest(self) -> int:
-        """Pixels of the smallest side."""
+        """Length in pixels of the smallest side."""
         return 2 * self.stride
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnetConfig:
-    """UnetGenerator (Isola et al. 2017)."""
+    """Settings of UnetGenerator (Isola et al. 2017)."""
 
     name: Literal["unet"] = "unet"
     base_channels: int = 64
@@ -87,22 +87,22 @@ class UnetConfig:
 
     @property
     def stride(self) -> int:
-        """Pixels of which the sides of an image must be a multiple."""
+        """Number of pixels of which the sides of an image must be a multiple."""
         return 2**self.downsamplings
 
     @property
     def smallest(self) -> int:
-        """Pixels of the smallest side."""
+        """Length in pixels of the smallest side."""
         return self.stride
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorConfig:
-    """PatchDiscriminator (Sec. 7.2), or several of them."""
+    """Settings of PatchDiscriminator (CycleGAN, Sec. 7.2), or of one per scale."""
 
     base_channels: int = 64
     layers: int = 3  # 70×70 patches; 0: pixels
-    scales: int = 1  # pix2pixHD: 3, each judging a copy of half the size of the one before
+    scales: int = 1  # pix2pixHD: 3, each scoring a copy of half the size of the one before
     norm: Literal["instance", "batch", "layer", "group", "spectral", "none"] = "instance"
     init: Init = "normal"
     bias: Literal["auto", "always"] = "auto"  # of convolutions; auto: none before a batch norm
@@ -115,5 +115,8 @@ class DiscriminatorConfig:
 
     @property
     def smallest(self) -> int:
-        """Pixels of a side that give a grid of 1×1 scores; of pixels 2×2, as a norm wants more than one."""
+        """Length in pixels of a side that gives a grid of 1×1 scores.
+
+        Without layers the grid is 2×2, because a norm needs more than one value.
+        """
         return (3 * 2**self.layers if self.layers else 2) * 2 ** (self.scales - 1)

@@ -1,4 +1,4 @@
-"""Which files of weights there are that others have trained: names, SHA-256, where they come from, licences."""
+"""Sources of pretrained weights: file names, SHA-256, URLs and licences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Weights by name: the files that hold them, the best first; the URL is that of the first."""
+    """Files that hold the same weights, the preferred one first; the URL is that of the first."""
 
     files: Mapping[str, str]  # name -> SHA-256, or as many of its first digits as have been published
     url: str

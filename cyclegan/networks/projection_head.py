@@ -1,4 +1,4 @@
-"""PatchHead: H_l of CUT, which takes features at some places into the space where patches are compared.
+"""PatchHead: H_l of CUT, which projects features at some positions into the space where patches are compared.
 
 Paper      Park et al. 2020, Sec. 3: an MLP of two layers with 256 units.
 Features   (n, c, h, w), places of h · w → (n, places, width), of length 1, float32 also under autocast.
@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 
 class PatchHead(nn.Module):
-    """Linear, ReLU, linear; weights from N(0, 0.02²), as in the authors' code."""
+    """MLP of linear, ReLU, linear; weights from N(0, 0.02²), as in the authors' code."""
 
     def __init__(self, channels: int, width: int = 256) -> None:
         super().__init__()
@@ -24,6 +24,6 @@ class PatchHead(nn.Module):
     def forward(
         self, features: Float[Tensor, "n c h w"], places: Int[Tensor, " places"]
     ) -> Float[Tensor, "n places width"]:
-        """One vector for each place, counted row by row."""
+        """Return one vector for each place; places are numbered row by row."""
         vectors = self.layers(features.flatten(2)[:, :, places].mT)
         return normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)), dim=2)

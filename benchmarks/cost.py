@@ -16,6 +16,7 @@ from paired import LEAST, Row, Table, Variant, between, finish, read_clocks, row
 from peaks import fastest, fits, flops
 from step import Library
 
+from cyclegan.data.spec import DataSpec
 from cyclegan.device import choose_precision
 from cyclegan.evaluation.timing import give_back, peak
 from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
@@ -37,7 +38,7 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
     width = dict(base_channels=4) if quick else {}
     torch.manual_seed(0)
     config = CycleGANConfig(generator=generator, discriminator=DiscriminatorConfig(**width), buffer_size=0)
-    method = CycleGAN(config).to(device)
+    method = config.build(DataSpec()).to(device)
     sides = [size >> i for i in range(int(math.log2(size // SMALLEST)) + 1)][::-1]
     known = sides[len(sides) // 2]  # of the smallest, weights in bfloat16 would be most
     kept = _activations(method, known, device)

@@ -24,7 +24,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from cyclegan.data.cached_images import Pictures, Room
+from cyclegan.data.crops import read_images
 from cyclegan.data.data_config import UnpairedConfig
+from cyclegan.data.stream import Stream
 from cyclegan.data.unpaired import Unpaired
 
 SIZES = (256,)
@@ -89,7 +91,9 @@ def _compared(folder: Path, size: int, rounds: int, least: float) -> list[Row]:
 
 
 def _batches(x: list[Path], y: list[Path], config: UnpairedConfig) -> Iterator[object]:
-    batches = Unpaired(x, y, replace(config, workers=WORKERS), seed=0)
+    config, room = replace(config, workers=WORKERS), Room(config.cache_mb * 2**20)
+    source = Unpaired([read_images(paths, config, room) for paths in (x, y)], config, seed=0)
+    batches = Stream(source, config)
     step = 0
     while True:
         yield batches.batch_at(step)

@@ -24,6 +24,7 @@ from plain import generator as plain_generator
 from torch import Tensor
 
 from cyclegan.data.batches import UnpairedBatch
+from cyclegan.data.spec import DataSpec
 from cyclegan.device import autocast, choose_precision
 from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
 from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
@@ -47,7 +48,8 @@ def run(
     torch.manual_seed(0)
     width = dict(base_channels=4) if quick else {}
     generator = GeneratorConfig(**width, blocks=1) if quick else GeneratorConfig()
-    method = CycleGAN(CycleGANConfig(generator=generator, discriminator=DiscriminatorConfig(**width))).to(device)
+    config = CycleGANConfig(generator=generator, discriminator=DiscriminatorConfig(**width))
+    method = config.build(DataSpec()).to(device)
     plain = Step(partial(plain_generator, 4, 1), partial(plain_discriminator, 4)) if quick else Step()
     x, y = (photograph(name, size, device) for name in (CONTENT, STYLE))
     found = variants(method, plain, x, y, compiled=not quick)

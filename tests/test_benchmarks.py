@@ -7,6 +7,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from building import build
 import torch
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -143,14 +144,15 @@ def test_the_cost_of_a_step_is_that_of_its_rehearsal():
     import cost
     from material import CONTENT, STYLE, photograph
 
-    from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
+    from cyclegan.data.batches import UnpairedBatch
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
     from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
     from cyclegan.training.forecast import rehearse
     from cyclegan.training.training_config import TrainingConfig
 
     generator, discriminator = GeneratorConfig(base_channels=4, blocks=1), DiscriminatorConfig(base_channels=4)
-    method = CycleGAN(CycleGANConfig(generator=generator, discriminator=discriminator, buffer_size=0))
-    batch = method.Batch(*(photograph(name, 96, CPU) for name in (CONTENT, STYLE)))
+    method = build(CycleGANConfig(generator=generator, discriminator=discriminator, buffer_size=0))
+    batch = UnpairedBatch(*(photograph(name, 96, CPU) for name in (CONTENT, STYLE)))
     row = cost._measured("two", method, 96, 2, CPU)
     assert row.flops == 2 * rehearse(method, batch, TrainingConfig(steps=1), CPU).flops
     assert row.share > 0

@@ -76,7 +76,7 @@ def test_programs_are_read_in_an_encoding_that_is_named():
 def test_what_only_posix_has_is_imported_where_its_absence_is_handled():
     handled = {id(node) for _, tried in nodes() if isinstance(tried, ast.Try) for node in tried.body}
     imports = [(name, node) for name, node in nodes() if isinstance(node, ast.Import) and is_posix(node)]
-    assert {name for name, _ in imports} == {"training/lock.py", "training/plan.py"}
+    assert {name for name, _ in imports} == {"training/lock.py", "training/forecast.py"}
     assert not [name for name, node in imports if id(node) not in handled]
 
 

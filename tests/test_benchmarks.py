@@ -7,8 +7,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from building import build
 import torch
+from building import build
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 CPU = torch.device("cpu")
@@ -145,7 +145,7 @@ def test_the_cost_of_a_step_is_that_of_its_rehearsal():
     from material import CONTENT, STYLE, photograph
 
     from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
+    from cyclegan.methods.cyclegan import CycleGANConfig
     from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
     from cyclegan.training.forecast import rehearse
     from cyclegan.training.training_config import TrainingConfig

@@ -7,7 +7,6 @@ Library    its Objective under its Descent. Both minimize one loss, that of Gram
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 from material import CONTENT, STYLE, at_hand, photograph
@@ -85,7 +84,7 @@ class Ours:
     def descend(self, image: Images, steps: int) -> Images:
         """The image after these steps of Adam."""
         size = image.shape[2], image.shape[3]
-        return Descent(replace(self.config, steps=steps), [size], None, 1).run(self.objective, image)
+        return Descent(self.method._optimizer(), {size: steps}, None, 1).run(self.objective, image)
 
 
 def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> Table:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from cyclegan.config import dump, parse
 from cyclegan.data.data_config import DATA
-from cyclegan.errors import ConfigError
+from cyclegan.data.spec import DataSpec
+from cyclegan.errors import ConfigError, UserError
 from cyclegan.methods import METHODS
 from cyclegan.training.training_config import TrainingConfig
 
@@ -38,7 +39,13 @@ class Experiment:
             raise ValueError(
                 f"data: {self.method.name} learns from {' or '.join(kinds)} data, not from {self.data.name}"
             )
-        self.method.check(self.data.spec, self.training, processes)
+        self.method.check(self._spec(), self.training, processes)
+
+    def _spec(self) -> DataSpec:
+        try:
+            return self.data.spec
+        except UserError as error:  # an unknown domain
+            raise ValueError(f"data: {error}") from error
 
 
 def complete(text: str) -> str:

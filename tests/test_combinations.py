@@ -184,7 +184,10 @@ WORDS = re.compile(r"\b(?:[a-z][a-z0-9_]*\.)*[a-z][a-z0-9]*_[a-z0-9_]+\b|\b(?:[a
 
 
 def unknown_settings(text: str, config: type[MethodConfig]) -> list[str]:
-    """Settings that a text names, by a dot or an underscore, and that no experiment of the method has."""
+    """Settings that a text names, by a dot or an underscore, and that no experiment of the method has.
+
+    Those without a section are of the method, or of the section that the text begins with.
+    """
     method = config()
     data = [DATA[kind] for kind in config.learns_from]
     roots = {"method": [method], "training": [TrainingConfig(steps=1)], "data": data}
@@ -193,10 +196,11 @@ def unknown_settings(text: str, config: type[MethodConfig]) -> list[str]:
         found = [owner for owner in owners if hasattr(owner, keys[0]) or keys[0] in _fields(owner)]
         return bool(found) and (len(keys) == 1 or has([getattr(owner, keys[0]) for owner in found], keys[1:]))
 
+    near = [method, *roots.get(text.partition(":")[0], [])]
     unknown = []
     for word in WORDS.findall(text):
         keys = word.split(".")
-        known = has(roots[keys[0]], keys[1:]) if keys[0] in roots else has([method, *roots["training"]], keys)
+        known = has(roots[keys[0]], keys[1:]) if keys[0] in roots else has(near, keys)
         if not known:
             unknown.append(word)
     return unknown

@@ -139,7 +139,7 @@ def test_the_controls_of_a_method_are_reached(example, capsys):
 def test_a_translator_of_domains_takes_no_example(run, example, capsys):
     out = str(example.parent / "out")
     assert main(["translate", str(run), str(example), "--style", str(example), "--out", out]) == 2
-    assert "takes no example" in _only_line(capsys.readouterr().err)
+    assert "takes no style image" in _only_line(capsys.readouterr().err)
 
 
 def test_gatys_cannot_be_trained(example, capsys):
@@ -205,7 +205,7 @@ WRONG = {  # 20 kinds of mistakes, and a word of the answer
     "method: {generator: 3}": "method.generator",
     "training: {steps: 0}": "training.steps",
     "training: {steps: 5, optimizer: {betas: [0.5]}}": "training.optimizer.betas",
-    "training: {steps: 5, keep: 1}": "training.keep_checkpoints",
+    "training: {steps: 5, keep_checkpoints: 1}": "training.keep_checkpoints",
     "training: {log_every: 5}": "training.steps",
     "data: {domain: photo2painting, crop_size: 300}": "crop_size",
     "data: {domain: photo2painting, load_size: null, crop_size: 50}": "a multiple of 4",

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from building import spec_of
 from PIL import Image
 
 from cyclegan.config import dump
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.model.model import Loaded
 from cyclegan.protocols import Images
+from cyclegan.release import describe
 from cyclegan.serve.middleware import Hosts
 from cyclegan.serve.server import Server, listen
 from cyclegan.serve.service import Studio
@@ -32,9 +34,10 @@ class Does:
 
 
 def model(to_painting: Callable[[Images], Images] = torch.neg) -> Loaded:
-    about = {"method": dump(CycleGANConfig()), "x": "photo", "y": "painting", "step": 7, "domain": "photo2painting"}
-    translators = {"photo": Does(lambda images: images), "painting": Does(to_painting)}
-    return Loaded(about=about, networks={}, translators=translators, pretrained={}, damages=())
+    spec = spec_of()
+    about = describe(spec, ["painting", "photo"], method=dump(CycleGANConfig()), step=7, domain="photo2painting")
+    translators = {"painting": Does(to_painting), "photo": Does(lambda images: images)}
+    return Loaded(about=about, spec=spec, networks={}, translators=translators, pretrained={}, damages=())
 
 
 def studio(loaded: Loaded | None = None, **others: object) -> Studio:

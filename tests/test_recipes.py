@@ -173,7 +173,7 @@ def elsewhere(place: Path) -> list[str]:
 
 
 def test_folders_that_have_moved_are_trained_on_further(place, capsys, monkeypatch):
-    monkeypatch.setattr("cyclegan.experiment.score", lambda *_, **__: {})
+    monkeypatch.setattr("cyclegan.commands.evaluate.evaluate_run", lambda *_, **__: {})
     assert train() == 0
     arguments = elsewhere(place)
     capsys.readouterr()

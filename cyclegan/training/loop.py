@@ -57,10 +57,7 @@ def train(
     judge: Judge | None = None,
     **more: Part,
 ) -> None:
-    """Train any method: set the learning rate, step, report, sample, validate and save.
-
-    A second call resumes the run. The states in `more` are saved, too.
-    """
+    """Train any method, or resume its run; the states in `more` are saved, too."""
     precision = choose_precision(config.precision, device)
     optimizers = Optimizers(method.parameter_groups(), config.optimizer, config.accumulate)
     in_parts = Parts(config.accumulate, config.cuda_graphs)

@@ -12,8 +12,8 @@ from box import save_30, two_saved
 from folders import two_sides
 from windows import become_windows, held_open
 
-from cyclegan import experiment
 from cyclegan.cli import main
+from cyclegan.commands import evaluate
 from cyclegan.training import atomic as durable
 from cyclegan.training import forecast as plan
 from cyclegan.training import lock
@@ -30,7 +30,7 @@ def place(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(plan, "describe", lambda *_, **__: [])
     monkeypatch.setattr(plan, "rehearse", lambda *_: plan.Rehearsal(0.01, 0, 0))
-    monkeypatch.setattr(experiment, "score", lambda *_, **__: {})
+    monkeypatch.setattr(evaluate, "evaluate_run", lambda *_, **__: {})
     monkeypatch.setattr(durable, "PAUSES", (0.0,))
     become_windows(monkeypatch, tmp_path)
     return tmp_path

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from building import spec_of
 from PIL import Image
 
 from cyclegan.config import dump
+from cyclegan.data.spec import DataSpec
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.model.model import Loaded
 from cyclegan.protocols import Images
@@ -34,8 +34,9 @@ class Does:
 
 
 def model(to_painting: Callable[[Images], Images] = torch.neg) -> Loaded:
-    spec = spec_of()
-    about = describe(spec, ["painting", "photo"], method=dump(CycleGANConfig()), step=7, domain="photo2painting")
+    spec = DataSpec(names={"x": "photo", "y": "painting"})
+    targets = ["painting", "photo"]
+    about = describe(spec, targets, method=dump(CycleGANConfig()), step=7, domain="photo2painting")
     translators = {"painting": Does(to_painting), "photo": Does(lambda images: images)}
     return Loaded(about=about, spec=spec, networks={}, translators=translators, pretrained={}, damages=())
 

@@ -79,9 +79,8 @@ def test_a_graph_is_of_the_oldest_format_that_its_operators_allow(graph):
 
 def test_a_graph_describes_itself_and_names_no_file_of_ours(graph):
     about = json.loads(onnxruntime.InferenceSession(graph).get_modelmeta().custom_metadata_map["about"])
-    assert {key: about[key] for key in ("x", "y", "to", "pixels", "step")} == {
-        "x": "photo",
-        "y": "painting",
+    assert about["targets"]["painting"]["from"] == "photo"
+    assert {key: about[key] for key in ("to", "pixels", "step")} == {
         "to": "painting",
         "pixels": "uint8",
         "step": 20,
@@ -140,7 +139,7 @@ def test_a_result_that_is_no_number_is_a_difference(method):
 def test_a_graph_is_loaded_like_a_run(graph, run, tmp_path):
     painter, network = load(graph), load(run.folder, device="cpu")
     picture = Image.fromarray(noise(30, 45, 3))
-    assert (painter.x, painter.y, painter.step) == ("photo", "painting", 20)
+    assert (painter.source(), painter.to, painter.step) == ("photo", "painting", 20)
     assert painter.signature == network.signature
     off = np.abs(np.asarray(painter(picture), int) - np.asarray(network(picture)))
     assert off.max() <= 1

@@ -147,7 +147,8 @@ def test_an_import_says_where_it_comes_from(tmp_path):
     file = save(published(), tmp_path / "horse2zebra.pth")
     convert(file, tmp_path / "a.safetensors")
     about = read_release(tmp_path / "a.safetensors")[1]
-    assert (about["x"], about["y"], about["networks"], about["commit"]) == ("horse", "zebra", ["G"], commit())
+    assert {target: each["from"] for target, each in about["targets"].items()} == {"zebra": "horse"}
+    assert (about["networks"], about["commit"]) == (["G"], commit())
     assert about["imported"]["file"] == "horse2zebra.pth"
     assert len(about["imported"]["sha256"]) == 64
     loaded = load(tmp_path / "a.safetensors", "cpu")

@@ -38,7 +38,7 @@ def damage(checkpoint):
 
 
 def test_it_describes_itself(painter):
-    assert (painter.x, painter.y, painter.step) == ("photo", "painting", 20)
+    assert (painter.source(), painter.to, painter.step) == ("photo", "painting", 20)
     assert painter.about["library"] == "0.1.0"
     assert painter.damages == ()
 
@@ -96,7 +96,7 @@ def test_each_side_is_reached_by_its_name_and_y_by_default(painter, method, nois
 def test_a_wrong_side_is_answered_with_both_names(painter, side, hint):
     with pytest.raises(UserError) as caught:
         painter.translator(side)
-    assert str(caught.value) == f"'{side}': this model translates to 'photo' or 'painting'{hint}"
+    assert str(caught.value) == f"'{side}': this model translates to 'painting' or 'photo'{hint}"
 
 
 def test_path_picture_and_tensor_give_the_same(painter, tmp_path, noise):

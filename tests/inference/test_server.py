@@ -67,7 +67,7 @@ def test_a_picture_is_translated_as_it_is_asked_for(address):
     ("status", "said", "picture", "fields"),
     [
         (404, "model: there is none of this name; take one of tiny/inverts, tiny/other", None, {"model": "other"}),
-        (400, "'paintin': this model translates to 'photo' or 'painting'; did you mean", None, {"to": "paintin"}),
+        (400, "'paintin': this model translates to 'painting' or 'photo'; did you mean", None, {"to": "paintin"}),
         (400, "picture: not a readable picture (its content is none of BMP, ", b"hello", {}),
         (400, "picture: not a readable picture (", png(PHOTO)[:700], {}),
         (422, "strength: '1.1' is not a number from 0 to 1", None, {"strength": "1.1"}),

@@ -68,10 +68,7 @@ def train(
     checkpoint = Checkpoint(
         run.checkpoints, config.keep_checkpoints, ema.average, about, **parts, **schedule.parts(), best=best
     )
-    with distributed.first_goes_first():  # it also clears away what an interrupted save has left
-        for damage in checkpoint.load_latest():
-            run.say(f"passed over: {damage}")
-    distributed.require_same_step(progress.step, device)
+    _resume(checkpoint, progress, run, device)
     writes = distributed.rank() == 0
     recompute_blocks(method, config.activation_checkpointing)
     if config.compile:
@@ -106,6 +103,14 @@ def train(
                 checkpoint.save(progress.step)
             if stopping:
                 raise StoppedError(stopping)
+
+
+def _resume(checkpoint: Checkpoint, progress: Progress, run: Run, device: torch.device) -> None:
+    """Restore the newest checkpoint; the first process also clears away what an interrupted save has left."""
+    with distributed.first_goes_first():
+        for damage in checkpoint.load_latest():
+            run.say(f"passed over: {damage}")
+    distributed.require_same_step(progress.step, device)
 
 
 def count_images(batch: Any) -> int:

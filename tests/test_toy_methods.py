@@ -239,6 +239,14 @@ def test_a_release_needs_no_style_image(recolored, place):
     assert set(read_release(release)[0]) == {"painter.colors"}
 
 
+def test_a_card_of_several_styles_names_them_all_and_its_example_works(recolored, place):
+    assert main(["export", str(recolored), "--out", "hub"]) == 0
+    card = (place / "hub" / "README.md").read_text(encoding="utf-8")
+    assert "# photos → la_muse, mosaic\n" in card
+    assert "pictures of *photos* become pictures of *la_muse* or *mosaic*." in card
+    assert load(place / "hub", device="cpu").targets == ["la_muse", "mosaic"]
+
+
 # Glyphs by references: their weighted mean
 
 

@@ -124,7 +124,7 @@ def test_two_folders_are_looked_at_trained_on_and_translated(place, capsys):
     with Image.open(place / "translated" / "sideways.jpg") as upright:
         assert upright.size == (70, 90)
     evaluation = (place / "runs/photos2paintings/cyclegan/evaluation/evaluation.md").read_text()
-    assert "1 test pictures are nearly pictures of the training" in evaluation  # grey.webp is 1.png
+    assert "1 test images are nearly training images" in evaluation  # grey.webp is 1.png
 
 
 def test_the_command_at_the_end_names_the_run_that_was_trained_and_works_with_spaces(place, capsys):
@@ -229,7 +229,7 @@ def test_an_empty_name_is_not_this_folder(place, capsys, sides):
     with pytest.raises(SystemExit) as ended:
         cli.main(["train", "--x", sides[0], "--y", sides[1]])
     assert ended.value.code == 2
-    assert "is empty; name a folder of pictures" in capsys.readouterr().err
+    assert "is empty; name a folder of images" in capsys.readouterr().err
     assert not (place / "runs").exists()
 
 

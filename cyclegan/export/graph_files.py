@@ -62,7 +62,8 @@ def export(checkpoint: Path, out: Path, to: str | None = None, pixels: str | Non
     if pixels is not None:
         raise UserError(f"--pixels: {out} will be a release, whose tensors are floats; leave it out")
     networks = loaded.networks if to is None else _network_of(loaded, to)
-    about = {**loaded.about, "networks": list(networks)}
+    targets = {name: loaded.about["targets"][name] for name in ([to] if to else loaded.targets)}
+    about = {**loaded.about, "targets": targets, "networks": list(networks)}
     with placed(out) as partial:
         save_release(partial, networks, about, evaluation_beside(checkpoint, loaded.step))
     return f"{out}: {_arrow(loaded, to)}, {_megabytes(out)}"

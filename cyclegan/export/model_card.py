@@ -18,6 +18,12 @@ from cyclegan.errors import UserError, quoted
 from cyclegan.model.load import WEIGHTS
 from cyclegan.training.checkpoint import write_release
 
+SHOWN = {  # kind of data -> what a model has seen of right translations
+    "unpaired": "It was never shown what the right translation of a picture is. ",
+    "paired": "It was shown the right translations of its training pictures, and of no others. ",
+    "styles": "It was shown the style images alone, and no picture translated to their style. ",
+}
+
 
 def save_release(path: Path, networks: Mapping[str, nn.Module], about: Mapping[str, Any], evaluation: str = "") -> None:
     """Write a release as a file, or as a folder if the path has no suffix."""
@@ -50,21 +56,23 @@ def _is_of(numbers: Path, step: int) -> bool:
 
 def model_card(about: Mapping[str, Any], evaluation: str) -> str:
     """Return the text of README.md: front matter for the hub, usage, training data, quality and limits."""
-    x, y = about["x"], about["y"]
-    both = len(about.get("networks", "GF")) > 1
-    source, target = (y, x) if about.get("networks") == ["F"] else (x, y)
+    targets = about["targets"]
+    target = next(iter(targets))
+    source = targets[target]["from"]
+    both = list(targets) == [target, source]
     head = {
         "license": "unknown",
         "library_name": "cyclegan",
         "pipeline_tag": "image-to-image",
-        "tags": ["cyclegan", "image-to-image", "unpaired", "style-transfer", x, y],
+        "tags": ["cyclegan", "image-to-image", about["data"], "style-transfer", source, *targets],
     }
     back = f"\npainter('translated.png', to={source!r}).save('back.png')" if both else ""
+    names = " or ".join(f"*{name}*" for name in targets if name != source)
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---",
-        f"# {x} ↔ {y}" if both else f"# {source} → {target}",
-        f"A generator for unpaired image-to-image translation: pictures of *{source}* become pictures of *{target}*"
-        + (", and back." if both else "."),
+        f"# {source} ↔ {target}" if both else f"# {source} → {', '.join(targets)}",
+        f"A model for image-to-image translation, learned from {about['data']} data: pictures of *{source}* become "
+        f"pictures of {names}" + (", and back." if both else "."),
         "## Use",
         "```python\nfrom cyclegan import load\npainter = load('path/to/this/folder')\n"
         f"painter('picture.jpg', to={target!r}).save('translated.png'){back}\n```",
@@ -73,9 +81,9 @@ def model_card(about: Mapping[str, Any], evaluation: str) -> str:
         "## Training",
         "\n".join(f"- {line}" for line in _training(about)),
         f"```yaml\n{about['method'].strip()}\n```",
-        *_evaluation(evaluation, [f"{source}2{target}", *([f"{target}2{source}"] if both else [])]),
+        *_evaluation(evaluation, [f"{each['from']}2{name}" for name, each in targets.items()]),
         "## Limits",
-        "\n".join(f"- {line}" for line in _limits(about, source, target)),
+        "\n".join(f"- {line}" for line in _limits(about, source)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -102,10 +110,10 @@ def _training(about: Mapping[str, Any]) -> list[str]:
     return [*lines, f"They are: {card.title} ({card.source})."]
 
 
-def _limits(about: Mapping[str, Any], source: str, target: str) -> list[str]:
+def _limits(about: Mapping[str, Any], source: str) -> list[str]:
     lines = [
-        f"It was never shown what the right translation of a picture is. It invents what {target} should have and may "
-        "drop what was there: measure, diagnose and prove nothing by its pictures.",
+        f"{SHOWN.get(about['data'], '')}It may invent what was not there and drop what was: measure, diagnose and "
+        "prove nothing by its pictures.",
         f"Pictures unlike those of {source} that it has learned from, in subject or in the size of their detail, "
         "mostly change their colors only.",
         "`license: unknown` above stands for whoever publishes these weights: say there what others may do with them.",

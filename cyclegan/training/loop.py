@@ -57,10 +57,7 @@ def train(
     judge: Judge | None = None,
     **more: Part,
 ) -> None:
-    """Train any method: set the learning rate, step, report, sample, validate and save.
-
-    A second call resumes the run. The states in `more` are saved, too.
-    """
+    """Train any method, or resume its run; the states in `more` are saved, too."""
     precision = choose_precision(config.precision, device)
     optimizers = Optimizers(method.parameter_groups(), config.optimizer, config.accumulate)
     in_parts = Parts(config.accumulate, config.cuda_graphs)
@@ -71,10 +68,7 @@ def train(
     checkpoint = Checkpoint(
         run.checkpoints, config.keep_checkpoints, ema.average, about, **parts, **schedule.parts(), best=best
     )
-    with distributed.first_goes_first():  # it also clears away what an interrupted save has left
-        for damage in checkpoint.load_latest():
-            run.say(f"passed over: {damage}")
-    distributed.require_same_step(progress.step, device)
+    _resume(checkpoint, progress, run, device)
     writes = distributed.rank() == 0
     recompute_blocks(method, config.activation_checkpointing)
     if config.compile:
@@ -109,6 +103,14 @@ def train(
                 checkpoint.save(progress.step)
             if stopping:
                 raise StoppedError(stopping)
+
+
+def _resume(checkpoint: Checkpoint, progress: Progress, run: Run, device: torch.device) -> None:
+    """Restore the newest checkpoint; the first process also clears away what an interrupted save has left."""
+    with distributed.first_goes_first():
+        for damage in checkpoint.load_latest():
+            run.say(f"passed over: {damage}")
+    distributed.require_same_step(progress.step, device)
 
 
 def count_images(batch: Any) -> int:

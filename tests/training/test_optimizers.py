@@ -133,7 +133,7 @@ def test_a_player_that_watches_keeps_no_gradient_and_its_losses_are_looked_at():
         optimizers.minimize("only", {"b": torch.nan * w.sum()})
 
 
-@pytest.mark.parametrize(("name", "value"), [("lr_factors", 2.0), ("every", 2)])
+@pytest.mark.parametrize(("name", "value"), [("lr_factors", 2.0), ("update_every", 2)])
 def test_settings_for_nobody_are_refused_by_name(name, value):
     config = OptimizerConfig(**{name: {"critics": value}})
     said = f"training.optimizer.{name}: no such parameter group: 'critics'; there are first and second"

@@ -84,9 +84,9 @@ def two_folders(x: str, y: str) -> str:
 
 
 def test_where_pictures_lie_is_noted_only_once_they_are_known_to_be_the_same(tmp_path, capsys):
-    Run(tmp_path, two_folders("d1/photos", "d1/paint"), {}, 4)
+    Run(tmp_path, two_folders("d1/photos", "d1/paint"), {})
     (tmp_path / "checkpoints" / "step-00000005").mkdir(parents=True)
-    moved = Run(tmp_path, two_folders("d2/photos", "d1/paint"), {}, 4)
+    moved = Run(tmp_path, two_folders("d2/photos", "d1/paint"), {})
     assert moved.moved == ["data.x: 'd1/photos' → 'd2/photos'"]
     assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == two_folders("d1/photos", "d1/paint")
     with moved.recording(5, 10, CPU):
@@ -97,22 +97,22 @@ def test_where_pictures_lie_is_noted_only_once_they_are_known_to_be_the_same(tmp
 
 
 def test_before_the_first_checkpoint_nothing_is_known_and_the_new_place_is_noted_at_once(tmp_path):
-    Run(tmp_path, two_folders("d1/photos", "d1/paint"), {}, 4)
-    assert not Run(tmp_path, two_folders("d2/photos", "d2/paint"), {}, 4).moved
+    Run(tmp_path, two_folders("d1/photos", "d1/paint"), {})
+    assert not Run(tmp_path, two_folders("d2/photos", "d2/paint"), {}).moved
     assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == two_folders("d2/photos", "d2/paint")
 
 
 def test_two_folders_instead_of_a_domain_are_a_change_of_consequence(tmp_path):
-    Run(tmp_path, experiment(), {}, 4)
+    Run(tmp_path, experiment(), {})
     with pytest.raises(UserError, match=r"data\.domain: 'photo2monet' → null"):
-        Run(tmp_path, two_folders("photo", "monet"), {}, 4)
+        Run(tmp_path, two_folders("photo", "monet"), {})
 
 
 def test_the_command_that_removes_a_run_removes_no_other_folder(tmp_path):
     folder = tmp_path / "runs" / "my photos2paintings" / "a"
-    Run(folder, SETTLED, {}, 4)
+    Run(folder, SETTLED, {})
     with pytest.raises(UserError) as refused:
-        Run(folder, dump(TrainingConfig(steps=200)), {}, 4)
+        Run(folder, dump(TrainingConfig(steps=200)), {})
     printed = str(refused.value).rpartition("(")[2].removesuffix(")")
     assert shlex.split(printed) == ["rm", "-r", str(folder)]
 

@@ -33,7 +33,7 @@ def test_a_value_out_of_range_is_refused(field, value):
         ("betas", (0.5, 1.0)),
         ("betas", (-0.1, 0.9)),
         ("lr_factors", {"D": 0.0}),
-        ("every", {"D": 0}),
+        ("update_every", {"D": 0}),
     ],
 )
 def test_adam_is_not_given_what_it_cannot_work_with(field, value):

@@ -22,7 +22,7 @@ from cyclegan.device import choose_precision
 from cyclegan.evaluation.timing import give_back, peak
 from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
 from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
-from cyclegan.training.forecast import rehearse
+from cyclegan.training.forecast import profile_step
 from cyclegan.training.training_config import TrainingConfig
 
 SIZES = (512,)  # the largest: the others are halves of it
@@ -69,7 +69,7 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
 
 def _activations(method: CycleGAN, side: int, device: torch.device) -> int:
     x, y = (photograph(name, side, device) for name in (CONTENT, STYLE))
-    return rehearse(method, UnpairedBatch(x, y), TrainingConfig(steps=1, precision="auto"), device).kept
+    return profile_step(method, UnpairedBatch(x, y), TrainingConfig(steps=1, precision="auto"), device).kept
 
 
 def _measured(name: str, method: CycleGAN, side: int, count: int, device: torch.device) -> Row:

@@ -29,8 +29,8 @@ from cyclegan.device import autocast, choose_precision
 from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
 from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.compile_networks import compile_networks
-from cyclegan.training.forecast import rehearse
-from cyclegan.training.micro_batches import Parts
+from cyclegan.training.forecast import profile_step
+from cyclegan.training.micro_batches import MicroBatches
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
@@ -87,7 +87,7 @@ def variants(method: CycleGAN, plain: Step, x: Tensor, y: Tensor, *, compiled: b
         ways[f"library, {name}, CUDA graphs"] = Library(method, x, y, auto, compiled=True, graphs=True)
     truth = plain(x, y)
     directions = gradients(plain)
-    flops = rehearse(method, UnpairedBatch(x, y), TrainingConfig(steps=1), device).flops
+    flops = profile_step(method, UnpairedBatch(x, y), TrainingConfig(steps=1), device).flops
     found = [Variant("plain, float32", lambda: plain(x, y), flops=flops)]
     for title, way in ways.items():
         losses = way()
@@ -100,7 +100,7 @@ def variants(method: CycleGAN, plain: Step, x: Tensor, y: Tensor, *, compiled: b
 
 
 def _kept(method: CycleGAN, x: Tensor, y: Tensor) -> int:
-    return rehearse(method, UnpairedBatch(x, y), TrainingConfig(steps=1, precision="auto"), x.device).kept
+    return profile_step(method, UnpairedBatch(x, y), TrainingConfig(steps=1, precision="auto"), x.device).kept
 
 
 class Library:
@@ -118,7 +118,7 @@ class Library:
         self.method = deepcopy(method)
         self.batch, self.dtype = UnpairedBatch(x, y), dtype
         self.optimizers = Optimizers(self.method.parameter_groups(), OptimizerConfig())
-        self.parts = Parts(1, graphs)
+        self.parts = MicroBatches(1, graphs)
         if compiled:
             compile_networks(self.method, graphs=graphs)
 

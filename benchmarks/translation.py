@@ -16,7 +16,7 @@ from plain import copy_weights, generator
 
 from cyclegan.device import choose_precision
 from cyclegan.methods.translator import NetworkTranslator
-from cyclegan.networks.inference_copy import frozen
+from cyclegan.networks.inference_copy import inference_copy
 from cyclegan.networks.resnet import ResnetGenerator
 
 SIZES = (256, 512)
@@ -34,8 +34,8 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
     auto = choose_precision("auto", device)
     name = str(auto).removeprefix("torch.")
     ways = {
-        "library, float32": frozen(network, torch.float32),
-        f"library, {name}": frozen(network, auto),
+        "library, float32": inference_copy(network, torch.float32),
+        f"library, {name}": inference_copy(network, auto),
     }
     if not quick:
         for title, one in list(ways.items()):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from cyclegan import __version__
 from cyclegan.commands import compare, data, evaluate, export, import_weights, serve, show, train, translate
-from cyclegan.errors import StoppedError, UserError, refused
+from cyclegan.errors import StoppedError, UserError, from_os_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno is None:  # raised by a library, and not by the system: a bug of ours
             raise
-        return _fail(refused(error))
+        return _fail(from_os_error(error))
 
 
 def _print_anything() -> None:

@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from cyclegan.errors import NoAnswerError, UserError
+from cyclegan.errors import UnresponsiveError, UserError
 
 MINUTES = 30  # of waiting for the others: the first also validates the run and saves it
 _groups = itertools.count()  # numbers of the groups that this process joins, one after the other
@@ -31,13 +31,13 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def size() -> int:
+def world_size() -> int:
     """Return the number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[torch.device]:
+def process_group(device: torch.device) -> Iterator[torch.device]:
     """Context that connects the processes started by torchrun; it gives the device of this one."""
     number, count = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
     if count == 1:
@@ -56,7 +56,7 @@ def joined(device: torch.device) -> Iterator[torch.device]:
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "gloo/transport" not in str(error):
             raise
-        raise NoAnswerError(
+        raise UnresponsiveError(
             f"another process has ended, or has been silent for {_patience().total_seconds():g} s "
             "(CYCLEGAN_TIMEOUT); the same command continues from the last checkpoint"
         ) from error
@@ -85,78 +85,78 @@ def _store() -> dist.Store:
 
 
 @contextmanager
-def first_goes_first() -> Iterator[None]:
+def main_process_first() -> Iterator[None]:
     """Run the body of this context in the first process, then in all others."""
     if rank() > 0:
         dist.barrier()
     yield
-    if rank() == 0 and size() > 1:
+    if rank() == 0 and world_size() > 1:
         dist.barrier()
 
 
-def share(count: int) -> slice:
+def shard(count: int) -> slice:
     """Return the slice of a whole batch that holds the images of this process."""
-    if count % size():
+    if count % world_size():
         raise UserError(
-            f"data.batch_size: {count} cannot be shared out among {size()} processes; give a multiple of it"
+            f"data.batch_size: {count} cannot be shared out among {world_size()} processes; give a multiple of it"
         )
-    own = count // size()
+    own = count // world_size()
     return slice(rank() * own, (rank() + 1) * own)
 
 
-def share_in_parts(count: int, parts: int) -> list[int]:
+def micro_batch_indices(count: int, parts: int) -> list[int]:
     """Return the indices of this process's images in a batch of several parts: its share of each part."""
-    part = in_each_part(len(range(count)[share(count)]), parts) * size()
-    return [first + number for first in range(0, count, part) for number in range(part)[share(part)]]
+    part = micro_batch_size(len(range(count)[shard(count)]), parts) * world_size()
+    return [first + number for first in range(0, count, part) for number in range(part)[shard(part)]]
 
 
-def in_each_part(own: int, parts: int) -> int:
+def micro_batch_size(own: int, parts: int) -> int:
     """Return the number of images of one process in each of `parts` parts of a batch."""
     if own % parts:
-        each, whole = (f" for each of {size()} processes", own) if size() > 1 else ("", "data.batch_size")
+        each, whole = (f" for each of {world_size()} processes", own) if world_size() > 1 else ("", "data.batch_size")
         raise UserError(
             f"training.accumulate: {own} images{each} do not make {parts} equal parts; give a divisor of {whole}"
         )
     return own // parts
 
 
-def draws(count: int, each: int) -> Tensor:
+def rand(count: int, each: int) -> Tensor:
     """Draw (count, each) numbers in [0, 1) for this process: its share of those for the whole batch."""
-    whole = count * size()
-    return torch.rand(whole, each)[share(whole)]
+    whole = count * world_size()
+    return torch.rand(whole, each)[shard(whole)]
 
 
-def gathered(images: Tensor) -> Tensor:
+def all_gather(images: Tensor) -> Tensor:
     """Gather the whole batch, in order, from the shares of all processes."""
-    if size() == 1:
+    if world_size() == 1:
         return images
-    shares = [torch.empty_like(images) for _ in range(size())]
+    shares = [torch.empty_like(images) for _ in range(world_size())]
     dist.all_gather(shares, images.contiguous())
     return torch.cat(shares)
 
 
-def average_(tensors: Iterable[Tensor]) -> None:
+def all_reduce_mean_(tensors: Iterable[Tensor]) -> None:
     """Replace tensors by their means over all processes."""
-    if size() == 1:
+    if world_size() == 1:
         return
     mine = list(tensors)
     flat = torch.cat([tensor.detach().flatten() for tensor in mine])
     dist.all_reduce(flat)
-    flat /= size()
+    flat /= world_size()
     for tensor, mean in zip(mine, flat.split([tensor.numel() for tensor in mine]), strict=True):
         tensor.copy_(mean.view_as(tensor))
 
 
-def averaged(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def all_reduce_mean(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the means of named numbers over all processes, without gradients."""
     means = {name: loss.detach().clone() for name, loss in losses.items()}
-    average_(means.values())
+    all_reduce_mean_(means.values())
     return means
 
 
-def largest(number: int, device: torch.device) -> int:
+def all_reduce_max(number: int, device: torch.device) -> int:
     """Return the largest of the numbers that the processes have."""
-    if size() == 1:
+    if world_size() == 1:
         return number
     found = torch.tensor(number, device=device)
     dist.all_reduce(found, dist.ReduceOp.MAX)
@@ -165,7 +165,7 @@ def largest(number: int, device: torch.device) -> int:
 
 def require_shareable(method: Any) -> None:
     """Raise UserError for settings of a method that several processes would not carry out as one does."""
-    if size() == 1:
+    if world_size() == 1:
         return
     if getattr(method, "mixes_images", False):
         raise UserError("method: a batch norm needs the whole batch in one process; take norm instance, or one process")
@@ -178,7 +178,7 @@ def require_same_step(step: int, device: torch.device) -> None:
 
     Gradients at different weights have no meaningful mean.
     """
-    first, last = -largest(-step, device), largest(step, device)
+    first, last = -all_reduce_max(-step, device), all_reduce_max(step, device)
     if first != last:
         raise UserError(
             f"runs: one process found the checkpoint of step {last} and another that of step {first}; "

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 
-LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # a disk that is full, or gone
+DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # a disk that is full, or gone
 FULL = re.compile("out of memory|can't allocate memory|not enough memory")  # CUDA and MPS, Linux, Windows
 
 
@@ -39,13 +39,13 @@ class NotFiniteError(UserError):
     exit_code = 3
 
 
-class NoSpaceError(UserError):
+class ResourceError(UserError):
     """A full disk or a full memory; the message gives the space that is needed."""
 
     exit_code = 4
 
 
-class NoAnswerError(UserError):
+class UnresponsiveError(UserError):
     """A drive, or another process, that has been silent for too long; the message names it."""
 
     exit_code = 4
@@ -62,19 +62,19 @@ class StoppedError(Exception):
         self.exit_code = 128 + signal_number
 
 
-def refused(error: OSError, target: object = None, remedy: str = "") -> UserError:
+def from_os_error(error: OSError, target: object = None, remedy: str = "") -> UserError:
     """Describe in one line an operation that the system has refused.
 
     `target` is the file that was being written, and `remedy` the advice for that case.
     """
     kind, usual = UserError, "see whether the path is right, and whether you may use it"
-    if error.errno in LOST:
+    if error.errno in DISK_ERRNOS:
         kind, usual = (
-            NoSpaceError,
+            ResourceError,
             "make room there, or take a disk that can be written, and give the same command again",
         )
     elif isinstance(error, ConnectionError | TimeoutError):
-        kind, usual = NoAnswerError, "see to the connection, and give the same command again"
+        kind, usual = UnresponsiveError, "see to the connection, and give the same command again"
     said = error.strerror or str(error) or type(error).__name__
     said = f"cannot be written ({said})" if target else said
     return kind(f"{target or error.filename or 'a file or a connection'}: {said}; {remedy or usual}")
@@ -91,7 +91,7 @@ def printable(text: str) -> str:
 
 
 @contextmanager
-def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+def with_filename(path: str | os.PathLike[str]) -> Iterator[None]:
     """Context that adds the name of the file to an OSError; errors of writing lack it."""
     try:
         yield
@@ -102,14 +102,14 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 @contextmanager
-def enough_memory(otherwise: Callable[[], str]) -> Iterator[None]:
-    """Context that turns the out-of-memory error of any device into a NoSpaceError with a message of ours."""
+def out_of_memory_as(otherwise: Callable[[], str]) -> Iterator[None]:
+    """Context that turns the out-of-memory error of any device into a ResourceError with a message of ours."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not FULL.search(str(error)):
             raise
-        raise NoSpaceError(otherwise()) from error
+        raise ResourceError(otherwise()) from error
 
 
 def quoted(*words: object) -> str:

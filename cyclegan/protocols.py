@@ -119,7 +119,7 @@ class Scales(Protocol):
 class Watchable(Protocol):
     """Translator that takes a long time and can report its progress."""
 
-    def watched(self, watch: Callable[[Any], None], every: int) -> Translator:
+    def with_callback(self, watch: Callable[[Any], None], every: int) -> Translator:
         """Return a translator that shows its step, losses, image and time left every so many steps."""
         ...
 

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.data.cached_images import Room
+from cyclegan.data.cached_images import MemoryBudget
 from cyclegan.data.crops import read_images, spread
 from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.data.spec import DataSpec
 from cyclegan.data.stream import CPU, Stream, collate
 from cyclegan.data.unpaired import Unpaired
-from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.pixel_format import RGB, PixelFormat
 
 
 def build(config: Any, channels: tuple[int, int] = (3, 3)) -> Any:
@@ -23,7 +23,7 @@ def build(config: Any, channels: tuple[int, int] = (3, 3)) -> Any:
 
 def spec_of(channels: tuple[int, int] = (3, 3), **more: Any) -> DataSpec:
     """Unpaired data of so many channels."""
-    formats = {side: Kind(channels=count) for side, count in zip("xy", channels, strict=True)}
+    formats = {side: PixelFormat(channels=count) for side, count in zip("xy", channels, strict=True)}
     return DataSpec(names={"x": "photo", "y": "painting"}, formats=formats, **more)
 
 
@@ -32,17 +32,19 @@ def unpaired_stream(
     y: Sequence[Path],
     config: UnpairedConfig,
     seed: int,
-    formats: tuple[Kind, Kind] = (RGB, RGB),
+    formats: tuple[PixelFormat, PixelFormat] = (RGB, RGB),
     device: torch.device = CPU,
     micro_batches: int = 1,
 ) -> Stream:
     """Batches of two lists of files."""
-    return Stream(_source(x, y, config, seed, formats, Room(config.cache_mb * 2**20)), config, device, micro_batches)
+    return Stream(
+        _source(x, y, config, seed, formats, MemoryBudget(config.cache_mb * 2**20)), config, device, micro_batches
+    )
 
 
 def held_out(x: Sequence[Path], y: Sequence[Path], config: UnpairedConfig, count: int = 4) -> UnpairedBatch:
     """Central crops, as a data set holds them out."""
-    source = _source(x, y, config, 0, (RGB, RGB), Room(0))
+    source = _source(x, y, config, 0, (RGB, RGB), MemoryBudget(0))
     count = min(count, len(x), len(y))
     return collate(
         source, [source.center(pair) for pair in zip(spread(count, len(x)), spread(count, len(y)), strict=True)]
@@ -50,7 +52,12 @@ def held_out(x: Sequence[Path], y: Sequence[Path], config: UnpairedConfig, count
 
 
 def _source(
-    x: Sequence[Path], y: Sequence[Path], config: UnpairedConfig, seed: int, formats: tuple[Kind, Kind], room: Room
+    x: Sequence[Path],
+    y: Sequence[Path],
+    config: UnpairedConfig,
+    seed: int,
+    formats: tuple[PixelFormat, PixelFormat],
+    room: MemoryBudget,
 ) -> Unpaired:
     pairs = zip((x, y), formats, strict=True)
     return Unpaired([read_images(paths, config, room, format) for paths, format in pairs], config, seed)

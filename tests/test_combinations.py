@@ -115,7 +115,7 @@ def train(folder: Path, settings: Experiment) -> None:
     dataset = SimpleNamespace(spec=spec, held_out=lambda split, count=4: batches.batch_at(count))
     training = {item.name: getattr(settings.training, item.name) for item in dataclasses.fields(settings.training)}
     validator = Validator.of(method, dataset, settings.method.remedies, CPU)
-    launch(folder, batches, build=lambda: method, held_out=batches.batch_at(99), judge=validator, **training)
+    launch(folder, batches, build=lambda: method, held_out=batches.batch_at(99), validator=validator, **training)
 
 
 @pytest.mark.parametrize(("name", "kind", "way", "norm"), combinations())
@@ -141,7 +141,7 @@ import torch
 from test_combinations import losses_of
 from cyclegan import distributed
 
-with distributed.joined(torch.device("cpu")):
+with distributed.process_group(torch.device("cpu")):
     print(json.dumps({name: losses_of(name, kind) for name, kind in json.loads(sys.argv[1])}))
 """
 
@@ -155,10 +155,10 @@ def losses_of(name: str, kind: str) -> dict[str, float]:
     optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     for step in range(2):
         batch = RandomBatches(data).batch_at(step)
-        shares = (field[distributed.share_in_parts(2, 1)] for field in batch)
+        shares = (field[distributed.micro_batch_indices(2, 1)] for field in batch)
         torch.manual_seed(step)
         mine = type(batch)(*(share.double() if share.is_floating_point() else share for share in shares))
-        losses = distributed.averaged(method.training_step(mine, optimizers.minimize))
+        losses = distributed.all_reduce_mean(method.training_step(mine, optimizers.minimize))
     return {loss: value.item() for loss, value in losses.items()}
 
 

@@ -44,7 +44,7 @@ from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfi
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.training_config import OptimizerConfig
 
-with distributed.joined(torch.device("cpu")):
+with distributed.process_group(torch.device("cpu")):
     small = CycleGANConfig(
         generator=GeneratorConfig(base_channels=4, blocks=1),
         discriminator=DiscriminatorConfig(base_channels=4, layers=2),
@@ -52,7 +52,7 @@ with distributed.joined(torch.device("cpu")):
     method = small.build(DataSpec())
     optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     losses = method.training_step(UnpairedBatch(*torch.rand(2, 2, 3, 32, 32)), optimizers.minimize)
-    distributed.averaged(losses)
+    distributed.all_reduce_mean(losses)
 """
 
 
@@ -250,11 +250,11 @@ def test_any_process_without_memory_says_so(place, monkeypatch, capsys, rank, er
 
 def test_a_lone_process_shares_nothing():
     tensors = [torch.ones(2), torch.zeros(3)]
-    distributed.average_(tensors)
-    assert (distributed.rank(), distributed.size(), distributed.share(3)) == (0, 1, slice(0, 3))
-    assert distributed.gathered(tensors[0]) is tensors[0]
-    assert distributed.largest(15, torch.device("cpu")) == 15
-    with distributed.joined(torch.device("cpu")) as device, distributed.first_goes_first():
+    distributed.all_reduce_mean_(tensors)
+    assert (distributed.rank(), distributed.world_size(), distributed.shard(3)) == (0, 1, slice(0, 3))
+    assert distributed.all_gather(tensors[0]) is tensors[0]
+    assert distributed.all_reduce_max(15, torch.device("cpu")) == 15
+    with distributed.process_group(torch.device("cpu")) as device, distributed.main_process_first():
         assert device == torch.device("cpu")
     assert [tensor.sum().item() for tensor in tensors] == [2, 0]
 

@@ -23,7 +23,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import nn
 
-from cyclegan.methods.checks import check_recompute, check_schedule
+from cyclegan.methods.checks import check_checkpointing, check_schedule
 from cyclegan.methods.translator import NetworkTranslator
 from cyclegan.protocols import Preview
 
@@ -39,7 +39,7 @@ class RecolorConfig:
     weight: float = 1.0
 
     def check(self, spec, training, processes=1):
-        check_recompute(training, None)
+        check_checkpointing(training, None)
         check_schedule(spec, training)
 
     def build(self, spec, train=True):

@@ -12,7 +12,7 @@ from tifffile import imread
 
 from cyclegan.cli import main
 from cyclegan.data.data_config import UnpairedConfig
-from cyclegan.images.pixel_format import Kind
+from cyclegan.images.pixel_format import PixelFormat
 from cyclegan.images.rgb8 import read_picture
 from cyclegan.images.tensors import false_color
 from cyclegan.model.load import load
@@ -64,9 +64,9 @@ def test_arrays_of_five_channels_become_arrays_of_two_and_come_back(place):
     assert main(["translate", str(RUN), "out", "--out", "back", "--to", "x"]) == 0
     back = np.load("back/1.npy", allow_pickle=False)
     assert (back.dtype, back.shape) == (np.float32, (22, 30, 5))
-    assert load(RUN, device="cpu").kinds_to("y")[:2] == (
-        Kind(channels=5, type="float32", range=(-3.0, 9.0)),
-        Kind(channels=2, type="int16", range=(-1000.0, 2000.0)),
+    assert load(RUN, device="cpu").formats_to("y")[:2] == (
+        PixelFormat(channels=5, type="float32", range=(-3.0, 9.0)),
+        PixelFormat(channels=2, type="int16", range=(-1000.0, 2000.0)),
     )
 
 
@@ -143,7 +143,7 @@ def test_batches_of_arrays_are_the_same_from_files_from_the_cache_and_from_memor
         fill(
             place / side, save_npy, lambda i: (waves((22, 30, 5), i, -9, 9, "float32") > 0).astype(kind) * 60000
         )  # edges
-    side = Kind(channels=5, type=kind, range=(0.0, 60000.0))
+    side = PixelFormat(channels=5, type=kind, range=(0.0, 60000.0))
     config = {"x": place / "x", "y": place / "y", "load_size": 20, "crop_size": 16, "batch_size": 3}
     paths = sorted((place / "x").iterdir()), sorted((place / "y").iterdir())
     batches = []
@@ -242,12 +242,12 @@ def test_what_only_rgb_has_is_refused_for_other_kinds(place, capsys):
     with pytest.raises(Exception, match="a picture: is 8-bit RGB"):
         load(RUN, device="cpu")(place / "x" / "0.npy")
     assert main(["export", str(RUN), "--out", "release.safetensors"]) == 0
-    assert load("release.safetensors", device="cpu").kinds_to().source.range == (0.0, 9.0)
+    assert load("release.safetensors", device="cpu").formats_to().source.range == (0.0, 9.0)
 
 
 def test_an_older_release_without_kinds_is_rgb(save_run, tmp_path):
     loaded = load(save_run(tmp_path / "run"), device="cpu")
-    assert loaded.kinds_to().source == loaded.kinds_to().target == Kind()
+    assert loaded.formats_to().source == loaded.formats_to().target == PixelFormat()
 
 
 @pytest.mark.parametrize(

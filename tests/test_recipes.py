@@ -10,7 +10,7 @@ from PIL import Image
 from cyclegan import cli
 from cyclegan.commands.suggest_config import choose
 from cyclegan.config import dump, parse
-from cyclegan.data.validate import Look, Report
+from cyclegan.data.validate import ImageInfo, Report
 from cyclegan.errors import UserError
 from cyclegan.experiment import Experiment
 
@@ -18,9 +18,9 @@ X, Y = Path("photos"), Path("paintings")
 
 
 def report(counts: tuple[int, int], side: int = 300) -> Report:
-    def look(path: Path) -> Look:
+    def look(path: Path) -> ImageInfo:
         flat = np.zeros(1024)
-        return Look(path=path, width=2 * side, height=side, mode="RGB", transparent=False, grey=False, shape=flat)
+        return ImageInfo(path=path, width=2 * side, height=side, mode="RGB", transparent=False, grey=False, shape=flat)
 
     looks = {
         str(folder): [look(folder / f"{i}.png") for i in range(count)]

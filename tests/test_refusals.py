@@ -18,7 +18,7 @@ from cyclegan.commands import data
 from cyclegan.data import archive, fetch
 from cyclegan.data import builtin as embedded
 from cyclegan.data.cards import Archive, Card
-from cyclegan.errors import NoSpaceError, UserError, naming
+from cyclegan.errors import ResourceError, UserError, with_filename
 from cyclegan.evaluation import comparison_report, report
 from cyclegan.evaluation.comparison import Comparison
 from cyclegan.images.rgb8 import write_picture
@@ -88,7 +88,7 @@ def test_a_reader_that_goes_away_is_no_failure(meets, monkeypatch):
 
 
 def test_the_name_that_is_told_is_not_replaced():
-    with pytest.raises(OSError, match="inner") as caught, naming("outer"):
+    with pytest.raises(OSError, match="inner") as caught, with_filename("outer"):
         raise FileNotFoundError(errno.ENOENT, "no", "inner")
     assert caught.value.filename == "inner"
 
@@ -104,7 +104,7 @@ def test_a_lock_that_cannot_be_signed(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # of a file: what it may have
     try:
-        with pytest.raises(NoSpaceError, match=r"run: can no longer be written \(File too"), locked(tmp_path / "run"):
+        with pytest.raises(ResourceError, match=r"run: can no longer be written \(File too"), locked(tmp_path / "run"):
             pytest.fail("went on")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -112,7 +112,7 @@ def test_a_lock_that_cannot_be_signed(tmp_path):
 
 def test_a_folder_that_cannot_be_made_as_there_is_no_room(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", lambda *_, **__: (_ for _ in ()).throw(FULL))
-    with pytest.raises(NoSpaceError, match=r"run: cannot be written \(No space left"), locked(tmp_path / "run"):
+    with pytest.raises(ResourceError, match=r"run: cannot be written \(No space left"), locked(tmp_path / "run"):
         pytest.fail("went on")
 
 
@@ -190,7 +190,7 @@ def test_an_archive_that_finds_no_room_is_not_called_damaged(tmp_path, monkeypat
         raise FULL
 
     monkeypatch.setattr(archive.shutil, "copyfileobj", full)
-    with pytest.raises(NoSpaceError, match=r"out: cannot be written \(No space left"):
+    with pytest.raises(ResourceError, match=r"out: cannot be written \(No space left"):
         archive.unpack(write_zip(tmp_path / "fruit.zip", GOOD), tmp_path / "out")
 
 
@@ -205,8 +205,8 @@ def test_a_download_that_finds_no_room_asks_no_other_mirror(tmp_path, monkeypatc
     known = Archive(urls=("https://one/a.zip", "https://two/a.zip"), bytes=3, sha256=hashlib.sha256(b"abc").hexdigest())
     counts = dict.fromkeys(("trainA", "trainB", "testA", "testB"), 1)
     sides = {"A": "apple", "B": "pear"}
-    card = Card(name="fruit", title="", licence="", source="", sides=sides, counts=counts, archive=known)
-    with pytest.raises(NoSpaceError, match=r"fruit\.zip\.part: cannot be written"):
+    card = Card(name="fruit", title="", license="", source="", sides=sides, counts=counts, archive=known)
+    with pytest.raises(ResourceError, match=r"fruit\.zip\.part: cannot be written"):
         fetch.fetch(card, tmp_path / "fruit")
     assert asked == ["https://one/a.zip"]
 

@@ -7,10 +7,10 @@ import pytest
 
 from cyclegan.data.spec import DataSpec
 from cyclegan.errors import UserError
-from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.pixel_format import RGB, PixelFormat
 from cyclegan.release import FORMAT, BadDescriptionError, describe, read_description, read_spec
 
-SIDES = DataSpec(names={"x": "photo", "y": "depth"}, formats={"x": RGB, "y": Kind(channels=1)})
+SIDES = DataSpec(names={"x": "photo", "y": "depth"}, formats={"x": RGB, "y": PixelFormat(channels=1)})
 STYLES = DataSpec(kind="styles", names={"content": "photo"}, formats={"content": RGB}, styles=("la_muse", "mosaic"))
 FORMAT_1 = {
     "format": 1,
@@ -71,8 +71,8 @@ def test_format_1_keeps_the_pixel_formats_of_its_sides():
     }
     spec = read_spec(read(FORMAT_1 | {"kinds": kinds}))
     assert spec.formats == {
-        "x": Kind(channels=1, type="uint16"),
-        "y": Kind(channels=2, type="int16", range=(-9.0, 9.0)),
+        "x": PixelFormat(channels=1, type="uint16"),
+        "y": PixelFormat(channels=2, type="int16", range=(-9.0, 9.0)),
     }
 
 

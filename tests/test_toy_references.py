@@ -129,16 +129,16 @@ def test_reference_sets_train_and_a_release_is_bound_to_the_glyphs_of_a_font(let
     assert model.spec.references == 2
     style = [torch.full((1, 3, SIDE, SIDE), level) for level in (-0.5, 0.5)]
     content = torch.zeros(1, 2, SIDE, SIDE)
-    (glyph,) = (model.after(*style).translator().translate(content),)
+    (glyph,) = (model.with_style(*style).translator().translate(content),)
     assert glyph.shape == (1, 1, SIDE, SIDE)
     expected = model.networks["G"](torch.cat([image[:, :1] for image in style] + [content], 1))
     assert torch.equal(glyph, expected)
-    assert not torch.equal(glyph, model.after(*style[::-1]).translator().translate(content))
+    assert not torch.equal(glyph, model.with_style(*style[::-1]).translator().translate(content))
 
 
 def test_another_number_of_references_is_refused(lettered):
     with pytest.raises(UserError, match="style: 1 glyphs given; this model takes 2 of one font"):
-        load(lettered, device="cpu").after(torch.zeros(1, 3, SIDE, SIDE))
+        load(lettered, device="cpu").with_style(torch.zeros(1, 3, SIDE, SIDE))
 
 
 def test_a_run_of_glyphs_continues_to_the_bit(lettered, place, first_difference):

@@ -19,7 +19,7 @@ from cyclegan.config import dump
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.buffer import ImageBuffer
 from cyclegan.protocols import Losses, Minimize, Preview
-from cyclegan.training.best_weights import Judge
+from cyclegan.training.best_weights import Validates
 from cyclegan.training.loop import Batches, train
 from cyclegan.training.run import Run
 from cyclegan.training.training_config import TrainingConfig
@@ -108,7 +108,7 @@ def launch(
     held_out: Any = None,
     seed: int = 0,
     before: Callable[..., object] = lambda method: None,
-    judge: Judge | None = None,
+    judge: Validates | None = None,
     **settings: Any,
 ) -> None:
     """Start, or continue, the run of a folder; `before` is shown the untrained method."""
@@ -119,4 +119,4 @@ def launch(
     batches = batches or Noise()
     held_out = held_out or Noise().batch_at(1000)
     run = Run(folder, dump(config), {"python": "3"})
-    train(method, batches, held_out, config, run, seed=seed, device=CPU, about=ABOUT, judge=judge)
+    train(method, batches, held_out, config, run, seed=seed, device=CPU, about=ABOUT, validator=judge)

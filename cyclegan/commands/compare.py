@@ -24,7 +24,7 @@ from cyclegan.evaluation.compare_config import (
 
 if TYPE_CHECKING:
     from cyclegan.evaluation.comparison import Comparison, Cost, Entry
-    from cyclegan.model.model import Loaded
+    from cyclegan.model.model import Model
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -106,7 +106,7 @@ def _build(config: TranslatorConfig, images: Sequence[Path], device: str) -> "En
             return Entry(translator, replace(_cost(bound[0], path), style_images=len(styles)))
 
 
-def _cost(loaded: "Loaded", path: Path, to: str | None = None) -> "Cost":
+def _cost(loaded: "Model", path: Path, to: str | None = None) -> "Cost":
     """Return the cost as far as a release describes it; hours of training come from the log of the run."""
     from cyclegan.evaluation.comparison import Cost
     from cyclegan.training.run import training_hours

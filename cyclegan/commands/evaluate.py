@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cyclegan.evaluation.candidates import Candidate
     from cyclegan.evaluation.evaluator import EvaluationOptions
     from cyclegan.evaluation.results import Results
-    from cyclegan.model.model import Loaded
+    from cyclegan.model.model import Model
 
 SCORES = ("truth", "realism", "failure modes")  # tables whose numbers are scores of a run
 
@@ -139,7 +139,7 @@ def _task(options: argparse.Namespace) -> "Task":
     return task_of_folders(options.sources, options.targets, options.held_out)
 
 
-def _versions(folder: Path, method: str) -> dict[str, "Loaded"]:
+def _versions(folder: Path, method: str) -> dict[str, "Model"]:
     """Return the weights of a run by title, the newest first."""
     from cyclegan.model.load import load as load_model
 
@@ -151,7 +151,7 @@ def _versions(folder: Path, method: str) -> dict[str, "Loaded"]:
     return versions
 
 
-def _evaluate_versions(versions: Mapping[str, "Loaded"], task: "Task", options: "EvaluationOptions") -> "Results":
+def _evaluate_versions(versions: Mapping[str, "Model"], task: "Task", options: "EvaluationOptions") -> "Results":
     from cyclegan.evaluation.evaluator import evaluate
 
     candidates = {name: _candidate(loaded, task.to) for name, loaded in versions.items()}
@@ -164,7 +164,7 @@ def _evaluate_versions(versions: Mapping[str, "Loaded"], task: "Task", options: 
     return evaluate(candidates, task, options, inverses)
 
 
-def _candidate(loaded: "Loaded", to: str) -> "Candidate":
+def _candidate(loaded: "Model", to: str) -> "Candidate":
     """Return the translator to a target, or the method if it takes style images."""
     loaded.require_rgb("an evaluation", to if loaded.stylizer is None else None)
     return loaded.stylizer or loaded.translator(to)

@@ -35,7 +35,7 @@ def run(given: argparse.Namespace) -> int:
         raise UserError(f"{error.name}: is not installed; pip install fastapi uvicorn python-multipart") from error
     from cyclegan.model.load import load
     from cyclegan.serve.middleware import Hosts, allowed_host
-    from cyclegan.serve.service import SIZE, Studio, named, read_examples, read_styles
+    from cyclegan.serve.service import SIZE, Service, named, read_examples, read_styles
 
     host, size = given.host, given.size or SIZE
     hosts = Hosts(host, tuple(map(allowed_host, given.allow_host)))
@@ -44,7 +44,7 @@ def run(given: argparse.Namespace) -> int:
         for damage in (damage for model in models.values() for damage in model.damages):
             print(f"skipped: {damage}", file=sys.stderr)
         wants_styles = any(model.stylizer is not None for model in models.values())
-        studio = Studio(
+        service = Service(
             models=models,
             examples=read_examples(given.examples, size),
             styles=read_styles(given.styles, size) if wants_styles else {},
@@ -54,7 +54,7 @@ def run(given: argparse.Namespace) -> int:
         _warn(hosts)
         shown = f"[{host}]" if ":" in host else host
         print(f"{', '.join(models)}: at http://{shown}:{listening.getsockname()[1]}/ until Ctrl-C", flush=True)
-        server.Server(studio, hosts).run(sockets=[listening])
+        server.Server(service, hosts).run(sockets=[listening])
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cyclegan.commands.arguments import add_overrides
-from cyclegan.errors import UserError, enough_memory, expanded
+from cyclegan.errors import UserError, expanded, out_of_memory_as
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,18 +28,18 @@ def show(path: Path, overrides: Sequence[str]) -> int:
 
     from cyclegan.data.dataset import random_batch
     from cyclegan.device import choose_device
-    from cyclegan.networks.weights import only_what_is_here
+    from cyclegan.networks.weights import offline
     from cyclegan.training.forecast import describe, forecast
 
     try:
         device = choose_device(experiment.training.device, "training.device")
-        with only_what_is_here():
+        with offline():
             method = experiment.method.build(experiment.data.spec).to(device)
     except UserError as error:  # needs a device or weights that are not here; nothing is fetched for a forecast
         print(f"# no forecast: {error}")
         return 0
     remedy = experiment.method.remedies.get("memory", "take a device that has more")
-    with enough_memory(lambda: f"{path}: a step needs more memory than there is; {remedy}"):
+    with out_of_memory_as(lambda: f"{path}: a step needs more memory than there is; {remedy}"):
         batch = random_batch(experiment.data, device)
         lines = describe(method, batch, experiment.training, device)
         for line in lines + forecast(method, batch, experiment.training, device):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclegan.commands.arguments import add_overrides, folder
-from cyclegan.errors import UserError, enough_memory, expanded, printable
+from cyclegan.errors import UserError, expanded, out_of_memory_as, printable
 
 if TYPE_CHECKING:
     import torch
@@ -53,16 +53,16 @@ def train(path: Path, overrides: Sequence[str]) -> Path:
     from cyclegan.metrics.table import WITHOUT_WEIGHTS
     from cyclegan.training.lock import locked
     from cyclegan.training.provenance import environment
-    from cyclegan.training.run import Run, SilentRun
+    from cyclegan.training.run import NullRecorder, Run
 
-    joined = distributed.joined(choose_device(experiment.training.device, "training.device"))
+    joined = distributed.process_group(choose_device(experiment.training.device, "training.device"))
     remedy = experiment.method.remedies.get("memory", "take a device that has more")
-    with joined as device, enough_memory(lambda: f"{path}: a step needs more memory than there is; {remedy}"):
-        require_processes(experiment, distributed.size())
+    with joined as device, out_of_memory_as(lambda: f"{path}: a step needs more memory than there is; {remedy}"):
+        require_processes(experiment, distributed.world_size())
         dataset = open_dataset(experiment.data, experiment.seed, device, experiment.training.accumulate)
         folder = RUNS / dataset.name / experiment.name
         if distributed.rank() > 0:
-            _train(experiment, dataset, SilentRun(folder), device)
+            _train(experiment, dataset, NullRecorder(folder), device)
             return folder
         with locked(folder):
             run = Run(folder, dump(experiment), environment(), complete)
@@ -99,7 +99,7 @@ def _train(experiment: "Experiment", dataset: "Dataset", run: "Run", device: "to
         seed=experiment.seed,
         device=device,
         about=metadata(experiment, dataset, method),
-        judge=Validator.of(method, dataset, experiment.method.remedies, device),
+        validator=Validator.of(method, dataset, experiment.method.remedies, device),
         data=dataset.fingerprint,
     )
 
@@ -117,8 +117,10 @@ def _announce(experiment: "Experiment", dataset: "Dataset", method: Any, run: "R
     run.leave_out(dataset.unreadable)
     dataset.fingerprint.note_moved(run.moved)
     lines = describe(method, first, experiment.training, device, done=done)
-    if distributed.size() > 1:
-        lines.append(f"processes {distributed.size()}, which share every batch of {experiment.data.batch_size}; each:")
+    if distributed.world_size() > 1:
+        lines.append(
+            f"processes {distributed.world_size()}, which share every batch of {experiment.data.batch_size}; each:"
+        )
     for line in lines + forecast(method, first, experiment.training, device, done=done):
         run.say(line)
     if distributed.rank() == 0 and done < experiment.training.steps:  # a save needs room for one more

@@ -26,7 +26,7 @@ def train_folders(x: Path, y: Path, overrides: Sequence[str]) -> int:
     from cyclegan import distributed
 
     path = RUNS / "2".join(names_of(x, y)) / "recipe.yaml"
-    with distributed.joined(torch.device("cpu")), distributed.first_goes_first():
+    with distributed.process_group(torch.device("cpu")), distributed.main_process_first():
         is_first = distributed.rank() == 0
         if is_first and path.exists():
             _require_known(path, x, y, overrides)

@@ -54,7 +54,7 @@ def run(given: argparse.Namespace) -> int:
         model = model.mixed(mixture, read_masks(given.masks) if given.masks else None)
     how = Options(**{field.name: getattr(given, field.name) for field in fields(Options)})
     report = translate_all(model, given.images, given.out, to, how, frames=given.frames)
-    print_skipped(given.images, arrays=not model.kinds_to(to).source.is_rgb)
+    print_skipped(given.images, arrays=not model.formats_to(to).source.is_rgb)
     count, kind = len(report.done) + len(report.bad), "files" if report.notes else "pictures"
     print("".join(f"{note}\n" for note in report.notes), end="")
     print(f"{len(report.done)} of {count} {kind} translated to {to or model.to} in {given.out}")

@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from cyclegan.data.cards import FOLDERS
-from cyclegan.errors import LOST, NoSpaceError, UserError, refused
+from cyclegan.errors import DISK_ERRNOS, ResourceError, UserError, from_os_error
 from cyclegan.images.rgb8 import FORMATS
 
 MAX_MEMBERS = 100_000
@@ -29,7 +29,7 @@ def unpack(archive: Path, folder: Path) -> None:
     """Write the images of an archive into a new folder; if it raises, the folder is incomplete."""
     try:
         with zipfile.ZipFile(archive) as file:
-            wanted = _judge(file, archive.stem)
+            wanted = _select(file, archive.stem)
             folder.mkdir(parents=True)
             require_space(folder, sum(member.file_size for member, _ in wanted))
             for member, path in wanted:
@@ -37,11 +37,11 @@ def unpack(archive: Path, folder: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with file.open(member) as source, target.open("xb") as copy:
                     shutil.copyfileobj(source, copy)
-    except NoSpaceError:
+    except ResourceError:
         raise
     except Exception as error:  # zipfile raises many classes on damaged files: BadZipFile, EOFError, UnicodeError, …
-        if isinstance(error, OSError) and error.errno in LOST:
-            raise refused(error, folder) from error
+        if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
+            raise from_os_error(error, folder) from error
         raise BadArchiveError(f"{archive}: cannot be unpacked: {error}; delete it and fetch it anew") from error
 
 
@@ -49,10 +49,10 @@ def require_space(folder: Path, needed: int) -> None:
     """Refuse to begin if the disk has too little free space."""
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise NoSpaceError(f"{folder}: {needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free")
+        raise ResourceError(f"{folder}: {needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free")
 
 
-def _judge(file: zipfile.ZipFile, top: str) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
+def _select(file: zipfile.ZipFile, top: str) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
     """Return the members to unpack and their paths; a single malicious member refuses the whole archive."""
     members = file.infolist()
     if len(members) > MAX_MEMBERS:

@@ -34,9 +34,9 @@ class ImageBuffer(nn.Module):
         """Exchange a batch of fakes for a batch of present and past fakes, without gradients."""
         if not self.size:
             return fakes.detach()
-        everyones = distributed.gathered(fakes.detach())
+        everyones = distributed.all_gather(fakes.detach())
         shown = torch.cat([self._exchange(fake) for fake in everyones.split(1)])
-        return shown[distributed.share(len(shown))]
+        return shown[distributed.shard(len(shown))]
 
     def _exchange(self, fake: AnyImages) -> AnyImages:
         if len(self.images) < self.size:

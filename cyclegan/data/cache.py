@@ -18,8 +18,8 @@ from jaxtyping import Shaped
 from numpy.lib.format import read_array_header_1_0, read_magic
 from torch import Tensor
 
-from cyclegan.errors import refused
-from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.errors import from_os_error
+from cyclegan.images.pixel_format import RGB, PixelFormat
 from cyclegan.images.rgb8 import BadPictureError
 
 VERSION = 2  # of decoding and resizing: increase it when they change
@@ -41,7 +41,7 @@ class PictureCache:
         digest = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()
         return self.folder / f"{digest[:32]}.npy"
 
-    def read(self, path: Path, kind: Kind = RGB) -> Shaped[Tensor, "_ h w"] | None:
+    def read(self, path: Path, kind: PixelFormat = RGB) -> Shaped[Tensor, "_ h w"] | None:
         """Return the content of a file, memory-mapped; None if it is missing or incomplete."""
         try:
             with path.open("rb") as file:
@@ -74,4 +74,4 @@ class PictureCache:
                 raise
         except OSError as error:
             remedy = "give another data.cache_folder, or null to keep pictures in memory"
-            raise refused(error, self.folder, remedy) from error
+            raise from_os_error(error, self.folder, remedy) from error

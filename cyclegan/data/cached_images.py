@@ -17,14 +17,14 @@ from torchvision.transforms.v2.functional import resize
 from cyclegan.data.cache import PictureCache
 from cyclegan.errors import UserError
 from cyclegan.images.files import read_raster
-from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.pixel_format import RGB, PixelFormat
 from cyclegan.images.rgb8 import read_picture
 from cyclegan.images.tensors import from_raster
 
 MAPPED = 20_000  # mapped files of one side; Linux allows a process 65,530
 
 
-class Room:
+class MemoryBudget:
     """Memory budget for decoded images, shared by both sides: a small side leaves the rest to a large one."""
 
     def __init__(self, free: int) -> None:
@@ -40,7 +40,7 @@ class Room:
         return fits
 
 
-class Pictures:
+class CachedImages:
     """Sequence of images, uint8 (3, h, w) or float32 (c, h, w).
 
     Images are resized to load_size × load_size, or only their shorter sides to load_size; without a load_size
@@ -52,17 +52,17 @@ class Pictures:
         paths: Sequence[Path],
         load_size: int | None,
         crop_size: int,
-        room: Room,
+        room: MemoryBudget,
         keep_aspect: bool = False,
         cache: PictureCache | None = None,
-        kind: Kind = RGB,
+        kind: PixelFormat = RGB,
     ) -> None:
         self.paths = paths
         self.load_size = load_size
         self.keep_aspect = keep_aspect
         self.crop_size = crop_size
         self._cache: dict[int, Tensor] = {}
-        self._room = Room(0) if cache else room
+        self._room = MemoryBudget(0) if cache else room
         self.files = cache
         self.kind = kind
 

@@ -62,7 +62,7 @@ class Card:
 
     name: str  # of the card, the archive and the folder
     title: str
-    licence: str
+    license: str
     source: str  # the page that describes it
     sides: dict[str, str]  # A: monet, B: photo
     counts: dict[str, int]  # images in trainA trainB testA testB

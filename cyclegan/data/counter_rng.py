@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 
-def draws(*counters: int) -> np.random.Generator:
+def rng(*counters: int) -> np.random.Generator:
     """Return the generator of these counters."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(counters)))
 
@@ -18,7 +18,7 @@ def draws(*counters: int) -> np.random.Generator:
 @lru_cache(maxsize=8)
 def permutation(count: int, *counters: int) -> np.ndarray:
     """Return the numbers 0 … count − 1 in random order."""
-    return draws(count, *counters).permutation(count)
+    return rng(count, *counters).permutation(count)
 
 
 def shuffled_pass(sample: int, count: int, *counters: int) -> int:

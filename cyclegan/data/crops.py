@@ -8,17 +8,21 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from cyclegan.data.cache import PictureCache
-from cyclegan.data.cached_images import Pictures, Room
+from cyclegan.data.cached_images import CachedImages, MemoryBudget
 from cyclegan.data.data_config import CropConfig
-from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.pixel_format import RGB, PixelFormat
 
 Crop = Shaped[Tensor, "_ size size"]
 
 
-def read_images(paths: Sequence[Path], config: CropConfig, memory: Room, format: Kind = RGB) -> Pictures:
+def read_images(
+    paths: Sequence[Path], config: CropConfig, memory: MemoryBudget, format: PixelFormat = RGB
+) -> CachedImages:
     """Return the images of a side, resized according to the settings and cached in memory or as files."""
     files = PictureCache(config.cache_folder) if config.cache_folder else None
-    return Pictures(paths, config.load_size, config.crop_size, memory, config.resize == "shorter_side", files, format)
+    return CachedImages(
+        paths, config.load_size, config.crop_size, memory, config.resize == "shorter_side", files, format
+    )
 
 
 def random_crop(image: Shaped[Tensor, "_ h w"], config: CropConfig, rng: np.random.Generator) -> Crop:

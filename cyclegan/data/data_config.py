@@ -14,7 +14,7 @@ from cyclegan.data.cards import find_domain
 from cyclegan.data.spec import DataSpec
 from cyclegan.errors import printable
 from cyclegan.images.pixel_format import MOST as MAX_CHANNELS
-from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.pixel_format import RGB, PixelFormat
 
 MAX_SIZE = 16384  # images of a batch, and pixels of a side: beyond all that is read
 
@@ -133,10 +133,10 @@ class SidesConfig(CropConfig):
             validated=self.validation > 0,
         )
 
-    def _format(self, side: str) -> Kind:
+    def _format(self, side: str) -> PixelFormat:
         range = getattr(self, f"range_{side}")
         type = "uint8" if range is None else "float32"  # stands for any type with a declared range
-        return Kind(channels=getattr(self, f"channels_{side}"), type=type, range=range)
+        return PixelFormat(channels=getattr(self, f"channels_{side}"), type=type, range=range)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,13 +237,13 @@ class GlyphsConfig(ReadingConfig):
     @property
     def spec(self) -> DataSpec:
         """Return the data description for a method: r style and r content glyphs give a target glyph."""
-        grey = Kind(channels=1)
+        grey = PixelFormat(channels=1)
         return DataSpec(
             kind=self.name,
             names={"style": "style", "content": "content", "target": "glyph"},
             formats={
-                "style": Kind(channels=self.references),
-                "content": Kind(channels=self.references),
+                "style": PixelFormat(channels=self.references),
+                "content": PixelFormat(channels=self.references),
                 "target": grey,
             },
             crop_size=self.size,

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from cyclegan.data.archive import require_space, unpack
 from cyclegan.data.cards import FOLDERS, Archive, Card, DataMissingError, Domain, locate, missing, places
-from cyclegan.errors import LOST, UserError, refused
+from cyclegan.errors import DISK_ERRNOS, UserError, from_os_error
 from cyclegan.images.find import find_images
 
 CHUNK = 1 << 20
@@ -68,8 +68,8 @@ def _download(card: Card, wanted: Archive, archive: Path) -> None:
             _receive_all(url, part, wanted.bytes)
             _verify(part, wanted, url)
         except (OSError, HTTPException) as error:
-            if isinstance(error, OSError) and error.errno in LOST:
-                raise refused(error, part) from error
+            if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
+                raise from_os_error(error, part) from error
             reasons.append(f"{url}: {error}")
         except WrongContentError as error:
             part.unlink()

@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from cyclegan.data.batches import ReferenceBatch
-from cyclegan.data.counter_rng import draws, shuffled_pass
+from cyclegan.data.counter_rng import rng, shuffled_pass
 from cyclegan.data.crops import spread
 from cyclegan.data.data_config import GlyphsConfig
 from cyclegan.data.fingerprint import Fingerprint
@@ -72,12 +72,12 @@ class Glyphs:
     def _places(self, k: int) -> tuple[int, int, list[int], list[int]]:
         row, column = divmod(shuffled_pass(k, len(self), self.seed), len(self.part.characters))
         font, character = self.part.fonts[row], self.part.characters[column]
-        rng = draws(self.seed, REFERENCES, k)
+        random = rng(self.seed, REFERENCES, k)
         return (
             font,
             character,
-            self._others(self.known.characters, character, rng),
-            self._others(self.known.fonts, font, rng),
+            self._others(self.known.characters, character, random),
+            self._others(self.known.fonts, font, random),
         )
 
     def _others(self, known: Sequence[int], target: int, rng: np.random.Generator) -> list[int]:

@@ -25,11 +25,11 @@ class Executor(Protocol):
 def helpers(threads: int, name: str) -> ThreadPoolExecutor:
     """Return a pool of threads that compute without OpenMP teams."""
     executor = ThreadPoolExecutor(threads, name)
-    without_teams(executor, threads)
+    limit_openmp(executor, threads)
     return executor
 
 
-def without_teams(executor: Executor, threads: int) -> None:
+def limit_openmp(executor: Executor, threads: int) -> None:
     """Turn off OpenMP teams in all `threads` threads of an executor.
 
     The calling thread keeps its number of threads.

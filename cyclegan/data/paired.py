@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from cyclegan.data.batches import PairedBatch
-from cyclegan.data.counter_rng import draws
+from cyclegan.data.counter_rng import rng
 from cyclegan.data.crops import random_crop
 from cyclegan.data.unpaired import Unpaired
 from cyclegan.errors import UserError
@@ -26,7 +26,7 @@ class Paired(Unpaired):
         if pair[0].shape[1:] != pair[1].shape[1:]:
             names = " and ".join(str(images.paths[i]) for images in self.sides)
             raise UserError(f"{names}: differ in shape, so that crops do not correspond; set data.resize to square")
-        return [random_crop(image, self.config, draws(self.seed, 0, k)) for image in pair]
+        return [random_crop(image, self.config, rng(self.seed, 0, k)) for image in pair]
 
     def _index(self, side: int, k: int) -> int:
         return super()._index(0, k)

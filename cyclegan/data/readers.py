@@ -13,7 +13,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
-from cyclegan.data.openmp import without_teams
+from cyclegan.data.openmp import limit_openmp
 
 MOMENT = 1.0  # seconds for all of them together
 
@@ -30,7 +30,7 @@ class Readers:
         ]
         for thread in threads:
             thread.start()
-        without_teams(self, count)
+        limit_openmp(self, count)
         weakref.finalize(self, _dismiss, self._tasks, threads)
 
     def submit(self, task: Callable[..., Any], *arguments: Any) -> Future[Any]:

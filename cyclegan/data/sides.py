@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from cyclegan.data.cached_images import Room
+from cyclegan.data.cached_images import MemoryBudget
 from cyclegan.data.crops import read_images, spread
 from cyclegan.data.data_config import SidesConfig
 from cyclegan.data.fingerprint import Fingerprint
@@ -34,13 +34,15 @@ class SidesDataset:
         self.fingerprint = Fingerprint(
             {"x": (self.splits.x.name, self.splits.x.train), "y": (self.splits.y.name, self.splits.y.train)}
         )
-        self.stream = Stream(self._source("train", Room(config.cache_mb * 2**20)), config, device, micro_batches)
+        self.stream = Stream(
+            self._source("train", MemoryBudget(config.cache_mb * 2**20)), config, device, micro_batches
+        )
 
     @property
     def _sides(self) -> Sequence[Side]:
         return self.splits.x, self.splits.y
 
-    def _source(self, split: Split, memory: Room) -> Unpaired:
+    def _source(self, split: Split, memory: MemoryBudget) -> Unpaired:
         sides = [
             read_images(getattr(side, split), self.config, memory, format)
             for side, format in zip(self._sides, self.spec.formats.values(), strict=True)
@@ -52,7 +54,7 @@ class SidesDataset:
 
         Every call returns the same crops.
         """
-        source = self._source(split, Room(0))
+        source = self._source(split, MemoryBudget(0))
         count = min(count, *(len(images) for images in source.sides))
         indices = zip(*(spread(count, len(images)) for images in source.sides), strict=True)
         return collate(source, [source.center(each) for each in indices])

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cyclegan.images.pixel_format import RGB, Kind, declared_range
+from cyclegan.images.pixel_format import RGB, PixelFormat, declared_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class DataSpec:
 
     kind: str = "unpaired"  # unpaired, paired, styles or glyphs
     names: dict[str, str] = field(default_factory=lambda: {"x": "x", "y": "y"})  # image field -> what users call it
-    formats: dict[str, Kind] = field(default_factory=lambda: {"x": RGB, "y": RGB})  # image field -> pixel format
+    formats: dict[str, PixelFormat] = field(default_factory=lambda: {"x": RGB, "y": RGB})  # image field -> pixel format
     crop_size: int = 256  # px of the square crops that are trained on
     styles: tuple[str, ...] = ()  # names that a style index refers to: la_muse, mosaic, …; fonts
     references: int = 0  # glyphs of each reference set
@@ -68,14 +68,14 @@ def spec_from_json(value: Mapping[str, Any]) -> DataSpec:
         raise ValueError("spec: must give kind, names, formats, crop_size, styles and references") from error
 
 
-def format_as_json(format: Kind) -> dict[str, Any]:
+def format_as_json(format: PixelFormat) -> dict[str, Any]:
     """Return channels, type and range of a pixel format."""
     return {**asdict(format), "range": list(format.bounds)}
 
 
-def format_from_json(value: Mapping[str, Any]) -> Kind:
+def format_from_json(value: Mapping[str, Any]) -> PixelFormat:
     """Invert `format_as_json`. Raises ValueError for anything else."""
     try:
-        return Kind(**{**value, "range": declared_range(**value)})
+        return PixelFormat(**{**value, "range": declared_range(**value)})
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError("a pixel format must give channels, type and range") from error

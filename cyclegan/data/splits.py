@@ -16,11 +16,11 @@ from cyclegan.data.cards import find_domain, folders, locate
 from cyclegan.data.combined import images_by_name, split_combined
 from cyclegan.data.data_config import PairedConfig, SidesConfig
 from cyclegan.data.task import Task
-from cyclegan.data.validate import look_at_all, require_apart
+from cyclegan.data.validate import inspect_all, require_apart
 from cyclegan.errors import UserError
 from cyclegan.images.files import kind_of
 from cyclegan.images.find import Found, describe_skipped, find_images, none_found, scan, skipped_below
-from cyclegan.images.pixel_format import Kind
+from cyclegan.images.pixel_format import PixelFormat
 from cyclegan.images.rgb8 import BadPictureError
 
 TEST_SHARE = 20  # one in so many images of a plain folder is held out for testing …
@@ -112,7 +112,7 @@ def find_splits(config: SidesConfig) -> Splits:
     return _with_validation(splits, config.validation) if config.validation else splits
 
 
-def formats_of(config: SidesConfig, splits: Splits) -> dict[str, Kind]:
+def formats_of(config: SidesConfig, splits: Splits) -> dict[str, PixelFormat]:
     """Return the pixel formats of X and Y, from the settings and the first training image of each side."""
     return {
         "x": kind_of(splits.x.train[0], config.channels_x, config.range_x, "data.range_x"),
@@ -141,7 +141,7 @@ def _of_folders(config: SidesConfig) -> Splits:
     require_apart(*places.values())
     sides = []
     for name, (side, folder) in zip(config.side_names, places.items(), strict=True):
-        train, test = hold_out(found[side].images, folder)
+        train, test = split_test(found[side].images, folder)
         sides.append(Side(name=name, train=train, test=test))
     skipped = describe_skipped(found["x"].skipped + found["y"].skipped)
     return Splits(domain="2".join(config.side_names), x=sides[0], y=sides[1], skipped=skipped)
@@ -173,7 +173,7 @@ def _of_pairs(config: PairedConfig) -> Splits:
             "pairs are matched by name without suffix: rename or remove them"
         )
     names = [
-        [path.relative_to(x).as_posix() for path in part] for part in hold_out([x / n for n in sorted(found[0])], x)
+        [path.relative_to(x).as_posix() for path in part] for part in split_test([x / n for n in sorted(found[0])], x)
     ]
     train, test = ([[side[name] for name in part] for side in found] for part in names)
     return _paired(config, train, test, "2".join(config.side_names))
@@ -188,7 +188,7 @@ def _of_combined(config: PairedConfig, folder: Path) -> Splits:
     train, test = ([find_images(halves / f"{part}{side}") for side in (a, b)] for part in ("train", "test"))
     if not test[0]:
         partner = dict(zip(*train, strict=True))
-        train, test = ([x, [partner[path] for path in x]] for x in hold_out(train[0], halves))
+        train, test = ([x, [partner[path] for path in x]] for x in split_test(train[0], halves))
     return _paired(config, train, test, f"{folder.absolute().name}-{config.direction}")
 
 
@@ -217,7 +217,7 @@ def _skip_unreadable(splits: Splits, most: float) -> Splits:
     for side in (splits.x, splits.y):
         paths = [*side.train, *side.test]
         found = {
-            p: look for p, look in zip(paths, look_at_all(paths), strict=True) if isinstance(look, BadPictureError)
+            p: look for p, look in zip(paths, inspect_all(paths), strict=True) if isinstance(look, BadPictureError)
         }
         if len(found) > most * len(paths):
             raise UserError(
@@ -232,7 +232,7 @@ def _skip_unreadable(splits: Splits, most: float) -> Splits:
     return replace(splits, x=splits.x.without(gone), y=splits.y.without(gone), unreadable=list(bad.values()))
 
 
-def hold_out(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:
+def split_test(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:
     """Return (training images, test images), chosen by the hash of the name.
 
     An image that is added later therefore changes the split of few others.
@@ -258,7 +258,7 @@ def _with_validation(splits: Splits, share: float) -> Splits:
 def keep_validation(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Path]]:
     """Return (training images, validation images), chosen by a hash of the name.
 
-    The hash differs from that of `hold_out`.
+    The hash differs from that of `split_test`.
     """
     if not share:
         return list(paths), []

@@ -16,7 +16,7 @@ from cyclegan import distributed
 from cyclegan.data.data_config import ReadingConfig
 from cyclegan.data.prefetch import Copies, Copy
 from cyclegan.data.readers import Readers
-from cyclegan.errors import NoAnswerError
+from cyclegan.errors import UnresponsiveError
 
 AHEAD = 4  # smallest number of batches that are read ahead; each is read by one reader
 CPU = torch.device("cpu")
@@ -59,7 +59,7 @@ class Stream:
     def batch_at(self, step: int) -> Any:
         """Return the batch of a step, with images in [-1, 1], on the GPU if it is meant for one.
 
-        The following batches are read in the background. Raises NoAnswerError if it takes longer than
+        The following batches are read in the background. Raises UnresponsiveError if it takes longer than
         data.timeout.
         """
         for later in range(step, step + max(AHEAD, self.config.workers)):
@@ -68,7 +68,7 @@ class Stream:
         self._coming = {later: batch for later, batch in self._coming.items() if later >= step}
         awaited = self._coming.pop(step)
         if not wait([awaited], self.config.timeout).done:
-            raise NoAnswerError(
+            raise UnresponsiveError(
                 f"{self._reading(step)}: not read after {self.config.timeout:g} s; "
                 "when its drive answers again, the same command continues (or set data.timeout higher)"
             )
@@ -88,7 +88,7 @@ class Stream:
 
     def _assemble(self, step: int) -> Copy:
         samples = []
-        for number in distributed.share_in_parts(self.config.batch_size, self.micro_batches):
+        for number in distributed.micro_batch_indices(self.config.batch_size, self.micro_batches):
             self._at[step] = self._samples(step)[number]
             samples.append(self.source.sample(self._at[step]))
         batch = collate(self.source, samples)

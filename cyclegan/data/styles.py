@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from cyclegan.data.batches import IndexedBatch
-from cyclegan.data.cached_images import Pictures, Room
+from cyclegan.data.cached_images import CachedImages, MemoryBudget
 from cyclegan.data.cards import find_domain, folders, locate
-from cyclegan.data.counter_rng import draws, shuffled_pass
+from cyclegan.data.counter_rng import rng, shuffled_pass
 from cyclegan.data.crops import center_crop, random_crop, read_images, spread
 from cyclegan.data.data_config import CropConfig, StylesConfig
 from cyclegan.data.fingerprint import Fingerprint
-from cyclegan.data.splits import Side, Split, hold_out, keep_validation
+from cyclegan.data.splits import Side, Split, keep_validation, split_test
 from cyclegan.data.stream import CPU, Stream, collate
 from cyclegan.data.task import Task
 from cyclegan.errors import UserError
@@ -31,7 +31,7 @@ class Styled:
 
     Batch = IndexedBatch
 
-    def __init__(self, contents: Pictures, styles: Sequence[str], config: CropConfig, seed: int) -> None:
+    def __init__(self, contents: CachedImages, styles: Sequence[str], config: CropConfig, seed: int) -> None:
         self.contents = contents
         self.styles = styles
         self.config = config
@@ -39,7 +39,7 @@ class Styled:
 
     def sample(self, k: int) -> Sequence[Tensor]:
         """Return content (3, size, size) and style, an integer."""
-        crop = random_crop(self.contents[self._content(k)], self.config, draws(self.seed, CONTENT, k))
+        crop = random_crop(self.contents[self._content(k)], self.config, rng(self.seed, CONTENT, k))
         return crop, torch.tensor(self._style(k))
 
     def names(self, k: int) -> Sequence[str]:
@@ -54,7 +54,7 @@ class Styled:
         return shuffled_pass(k, len(self.contents), self.seed, CONTENT)
 
     def _style(self, k: int) -> int:
-        return int(draws(self.seed, STYLE, k).integers(len(self.styles)))
+        return int(rng(self.seed, STYLE, k).integers(len(self.styles)))
 
 
 class StylesDataset:
@@ -74,9 +74,11 @@ class StylesDataset:
         self.fingerprint = Fingerprint(
             {"content": (self.contents.name, self.contents.train), "style": ("styles", config.styles)}
         )
-        self.stream = Stream(self._source("train", Room(config.cache_mb * 2**20)), config, device, micro_batches)
+        self.stream = Stream(
+            self._source("train", MemoryBudget(config.cache_mb * 2**20)), config, device, micro_batches
+        )
 
-    def _source(self, split: Split, memory: Room) -> Styled:
+    def _source(self, split: Split, memory: MemoryBudget) -> Styled:
         images = read_images(getattr(self.contents, split), self.config, memory)
         return Styled(images, self.spec.styles, self.config, self.seed)
 
@@ -85,7 +87,7 @@ class StylesDataset:
 
         They take the styles in turn.
         """
-        source = self._source(split, Room(0))
+        source = self._source(split, MemoryBudget(0))
         indices = spread(count, len(source.contents))
         return collate(source, [source.center(i, turn % len(source.styles)) for turn, i in enumerate(indices)])
 
@@ -126,6 +128,6 @@ def _contents(config: StylesConfig, name: str) -> Side:
         folder = config.contents or Path()
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder; data.contents names a folder of content images")
-        train, test = hold_out(find_images(folder), folder)
+        train, test = split_test(find_images(folder), folder)
     train, validation = keep_validation(train, config.validation)
     return Side(name=name, train=train, test=test, validation=validation)

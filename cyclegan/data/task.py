@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.pixel_format import RGB, PixelFormat
 
 
 class Task(NamedTuple):
@@ -20,4 +20,4 @@ class Task(NamedTuple):
     fit: tuple[Sequence[Path], Sequence[Path]] = ((), ())  # training images of both sides, that baselines are fitted on
     metrics: tuple[str, ...] = ()  # names of metrics; () for all that the data allow
     border: int = 0  # px of the border of a truth that are not scored
-    format: Kind = RGB  # pixel format of the translations
+    format: PixelFormat = RGB  # pixel format of the translations

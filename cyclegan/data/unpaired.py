@@ -14,8 +14,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.data.cached_images import Pictures
-from cyclegan.data.counter_rng import draws, shuffled_pass
+from cyclegan.data.cached_images import CachedImages
+from cyclegan.data.counter_rng import rng, shuffled_pass
 from cyclegan.data.crops import center_crop, random_crop
 from cyclegan.data.data_config import CropConfig
 
@@ -25,7 +25,7 @@ class Unpaired:
 
     Batch: type[NamedTuple] = UnpairedBatch
 
-    def __init__(self, sides: Sequence[Pictures], config: CropConfig, seed: int) -> None:
+    def __init__(self, sides: Sequence[CachedImages], config: CropConfig, seed: int) -> None:
         self.sides = sides
         self.config = config
         self.seed = seed
@@ -33,7 +33,7 @@ class Unpaired:
     def sample(self, k: int) -> Sequence[Tensor]:
         """Return x and y, (c, size, size) each."""
         return [
-            random_crop(images[self._index(side, k)], self.config, draws(self.seed, side, k))
+            random_crop(images[self._index(side, k)], self.config, rng(self.seed, side, k))
             for side, images in enumerate(self.sides)
         ]
 

@@ -25,7 +25,7 @@ from cyclegan.images.files import read_raster
 from cyclegan.images.find import describe_skipped, none_found, scan
 from cyclegan.images.frames import count_frames
 from cyclegan.images.pillow import flattened
-from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.pixel_format import RGB, PixelFormat
 from cyclegan.images.raster import Raster
 from cyclegan.images.rgb8 import BadPictureError
 
@@ -36,7 +36,7 @@ COLORED = 8  # levels between the channels of a pixel above which it is colored;
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Look:
+class ImageInfo:
     """Properties of one image."""
 
     path: Path
@@ -56,12 +56,12 @@ class Report:
 
     folders: tuple[Path, ...]
     counts: dict[str, int]  # part -> number of images, bad ones included
-    looks: dict[str, list[Look]]  # part -> the good ones
+    looks: dict[str, list[ImageInfo]]  # part -> the good ones
     bad: tuple[str, ...]  # each names a file or a folder, and why
     skipped: dict[str, Counter[str]] = field(default_factory=dict)  # part -> suffix -> files
 
     @property
-    def all_looks(self) -> list[Look]:
+    def all_looks(self) -> list[ImageInfo]:
         """Properties of the good images of all parts."""
         return [look for of_part in self.looks.values() for look in of_part]
 
@@ -109,7 +109,7 @@ class Report:
                 values = f"the values of {_many(len(peaks))} of 16 bits in {part}"
                 yield f"{values} use 0…{max(peaks)} of 65,535: declare {key}, as [0, {top}]"
 
-    def _near_duplicates(self) -> Iterator[tuple[str, str, list[tuple[Look, Look]]]]:
+    def _near_duplicates(self) -> Iterator[tuple[str, str, list[tuple[ImageInfo, ImageInfo]]]]:
         """Find near-duplicates as (location, part, pairs of images).
 
         Each pair is the image that is kept, then the image of this part that could be left out.
@@ -122,7 +122,7 @@ class Report:
             if found := nearest(every[other], every[one]):
                 yield f" in both {one} and {other}", other, self._pairs(found, one, other)
 
-    def _pairs(self, found: Mapping[int, int], one: str, other: str) -> list[tuple[Look, Look]]:
+    def _pairs(self, found: Mapping[int, int], one: str, other: str) -> list[tuple[ImageInfo, ImageInfo]]:
         """Return pairs of images of two parts; `found` maps positions in the second part to the first."""
         return [(self.looks[one][first], self.looks[other][again]) for again, first in found.items()]
 
@@ -143,7 +143,7 @@ class Report:
         )
 
 
-def check(*folders: Path, kinds: Sequence[Kind] = (RGB, RGB)) -> Report:
+def check(*folders: Path, kinds: Sequence[PixelFormat] = (RGB, RGB)) -> Report:
     """Decode every image below one folder, or below two folders that are the sides of a training.
 
     kinds  kinds of the files of the two sides
@@ -155,12 +155,12 @@ def check(*folders: Path, kinds: Sequence[Kind] = (RGB, RGB)) -> Report:
     parts = _parts(folders)
     kind_of = {name: kinds[_side(i, name, parts)] for i, name in enumerate(parts)}
     found = {name: scan(part, arrays=not kind_of[name].is_rgb) for name, part in parts.items()}
-    seen = {name: look_at_all(images, kind_of[name]) for name, (images, _) in found.items()}
+    seen = {name: inspect_all(images, kind_of[name]) for name, (images, _) in found.items()}
     empty = [name for name, (images, _) in found.items() if not images]
     return Report(
         folders=folders,
         counts={name: len(images) for name, (images, _) in found.items()},
-        looks={name: [look for look in looks if isinstance(look, Look)] for name, looks in seen.items()},
+        looks={name: [look for look in looks if isinstance(look, ImageInfo)] for name, looks in seen.items()},
         bad=(
             *(str(none_found(parts[name], arrays=not kind_of[name].is_rgb)) for name in empty),
             *(str(look) for looks in seen.values() for look in looks if isinstance(look, BadPictureError)),
@@ -198,7 +198,7 @@ def _side(index: int, part: str, parts: Collection[str]) -> int:
     return int(part.endswith("B")) if part in FOLDERS else index % 2 * (len(parts) == 2)
 
 
-def look_at_all(paths: Sequence[Path], kind: Kind = RGB) -> list[Look | BadPictureError]:
+def inspect_all(paths: Sequence[Path], kind: PixelFormat = RGB) -> list[ImageInfo | BadPictureError]:
     """Return the properties of each image of a kind, or the error of an unreadable one."""
     with ThreadPoolExecutor(THREADS) as pool:
         return list(
@@ -208,14 +208,14 @@ def look_at_all(paths: Sequence[Path], kind: Kind = RGB) -> list[Look | BadPictu
         )
 
 
-def _look(path: Path, kind: Kind) -> Look | BadPictureError:
+def _look(path: Path, kind: PixelFormat) -> ImageInfo | BadPictureError:
     try:
         raster, frames = read_raster(path, kind), count_frames(path, kind)
     except BadPictureError as error:
         return error
     array = _visible(raster, kind)
     small = np.asarray(Image.fromarray(array).resize((32, 32), Image.Resampling.BOX)).astype(int)
-    return Look(
+    return ImageInfo(
         path=path,
         width=array.shape[1],
         height=array.shape[0],
@@ -228,7 +228,7 @@ def _look(path: Path, kind: Kind) -> Look | BadPictureError:
     )
 
 
-def _visible(raster: Raster, kind: Kind) -> np.ndarray:
+def _visible(raster: Raster, kind: PixelFormat) -> np.ndarray:
     """Convert to 8-bit RGB; images of other kinds use their first channels."""
     if kind.is_rgb:
         return flattened(raster)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cyclegan.errors import naming, printable
+from cyclegan.errors import printable, with_filename
 from cyclegan.evaluation import html
 from cyclegan.evaluation.comparison import Comparison, Result
 from cyclegan.evaluation.image_grid import image_grid
@@ -42,7 +42,7 @@ def save_comparison(folder: Path, comparison: Comparison, provenance: Mapping[st
         "index.html": _page(folder.name, comparison, few),
     }
     for name, text in texts.items():
-        with naming(folder / name):
+        with with_filename(folder / name):
             (folder / name).write_text(printable(text), encoding="utf-8")
 
 

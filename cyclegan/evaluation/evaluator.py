@@ -32,7 +32,7 @@ from cyclegan.metrics.evaluation_data import CPU, EvaluationData, Picture, Pictu
 from cyclegan.metrics.failure_modes import failures
 from cyclegan.metrics.measures import Raw
 from cyclegan.metrics.table import TABLES, Metric, select
-from cyclegan.networks.weights import WeightsMissingError, only_what_is_here
+from cyclegan.networks.weights import WeightsMissingError, offline
 from cyclegan.protocols import Translator
 
 MAX_TRAINED = 1000  # training images of the target that are searched for copies
@@ -149,7 +149,7 @@ class _Evaluation:
     def _resolve(self, metric: Metric) -> Metric:
         if self.options.fetch:
             return metric.resolved(self.data)
-        with only_what_is_here():
+        with offline():
             return metric.resolved(self.data)
 
     def _translate(self, candidate: Candidate) -> Pictures:

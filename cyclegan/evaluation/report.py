@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cyclegan.errors import UserError, naming, printable
+from cyclegan.errors import UserError, printable, with_filename
 from cyclegan.evaluation import html
 from cyclegan.evaluation.bootstrap import CONFIDENCE, RESAMPLES
 from cyclegan.evaluation.image_grid import image_grid
@@ -39,7 +39,7 @@ def save_report(folder: Path, results: Mapping[str, Results], provenance: Mappin
         "index.html": html.page(" and ".join(results), *(_section(name, each) for name, each in results.items())),
     }
     for name, text in texts.items():
-        with naming(folder / name):
+        with with_filename(folder / name):
             (folder / name).write_text(printable(text), encoding="utf-8")
     for name, sheet in ((name, each.sheet()) for name, each in results.items()):
         if sheet:

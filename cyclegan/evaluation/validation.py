@@ -21,7 +21,7 @@ from cyclegan.metrics.evaluation_data import EvaluationData
 from cyclegan.metrics.failure_modes import failures, measure_failure_modes, overfit
 from cyclegan.metrics.table import METRICS, Metric
 from cyclegan.protocols import Images, Preview, Translates, Translator
-from cyclegan.training.best_weights import Verdict
+from cyclegan.training.best_weights import ValidationResult
 
 VALIDATION_IMAGES = 32  # of a side
 NAN = "translations are not finite; training has diverged: go back to an earlier checkpoint with a lower learning rate"
@@ -50,20 +50,20 @@ class Validator:
             distances = _distances(method.translators, dataset.spec, batch)
         return cls(distances, lambda: method.preview(known).scores, remedies)
 
-    def __call__(self, preview: Preview) -> Verdict:
+    def __call__(self, preview: Preview) -> ValidationResult:
         """Return numbers, messages and distances of a run at one step."""
         shown = min((len(sources) for sources, _ in preview.translations.values()), default=0)
         known = self.training_scores() if shown >= MIN_TEST and preview.scores else {}
         numbers, messages = self._of_discriminators(preview.scores, known)
         for title, (sources, translations) in preview.translations.items():
             if not translations.isfinite().all():
-                return Verdict(numbers, messages | {f"NaN, {title}": NAN}, {})
+                return ValidationResult(numbers, messages | {f"NaN, {title}": NAN}, {})
             if (sources.shape[1], translations.shape[1]) != (3, 3):
                 continue  # thresholds of failure modes are known for RGB only
             found = measure_failure_modes(*(list(to_bytes(images).numpy()) for images in (sources, translations)))
             numbers |= {f"{name} {title}": value for name, value in found.items()}
             messages |= {f"{mode}, {title}": text for mode, text in failures(found, self.remedies).items()}
-        return Verdict(numbers, messages, {name: distance() for name, distance in self.distances.items()})
+        return ValidationResult(numbers, messages, {name: distance() for name, distance in self.distances.items()})
 
     def _of_discriminators(self, scores: Scores, known: Scores) -> tuple[dict[str, float], dict[str, str]]:
         """Compute differences between discriminator scores.

@@ -38,7 +38,7 @@ from cyclegan.model.graph import (
     to_pixels,
 )
 from cyclegan.model.load import load
-from cyclegan.model.model import Loaded
+from cyclegan.model.model import Model
 from cyclegan.translate.image_files import writing
 
 TOLERANCE = 1e-4  # on a range of 2: tolerated difference of two programs in float32
@@ -64,12 +64,12 @@ def export(checkpoint: Path, out: Path, to: str | None = None, pixels: str | Non
     networks = loaded.networks if to is None else _network_of(loaded, to)
     targets = {name: loaded.about["targets"][name] for name in ([to] if to else loaded.targets)}
     about = {**loaded.about, "targets": targets, "networks": list(networks)}
-    with placed(out) as partial:
+    with atomic_output(out) as partial:
         save_release(partial, networks, about, evaluation_beside(checkpoint, loaded.step))
     return f"{out}: {_arrow(loaded, to)}, {_megabytes(out)}"
 
 
-def _trained(checkpoint: Path) -> Loaded:
+def _trained(checkpoint: Path) -> Model:
     """Load the model to be exported; refuse one without a trained network."""
     if checkpoint.suffix in (".onnx", ".yaml", ".yml"):
         raise UserError(f"{checkpoint}: holds no network to export; give a run, a checkpoint or a release")
@@ -79,26 +79,26 @@ def _trained(checkpoint: Path) -> Loaded:
     return loaded
 
 
-def _network_of(loaded: Loaded, to: str) -> Mapping[str, torch.nn.Module]:
+def _network_of(loaded: Model, to: str) -> Mapping[str, torch.nn.Module]:
     """Return the network that translates to a target, under its name."""
     translator = _direct(loaded, to)
     return {name: network for name, network in loaded.networks.items() if network is translator.network}
 
 
-def _direct(loaded: Loaded, to: str) -> NetworkTranslator:
+def _direct(loaded: Model, to: str) -> NetworkTranslator:
     translator = loaded.translator(to)
     assert isinstance(translator, NetworkTranslator)  # all that is loaded without an example
     return translator
 
 
-def _save_graph(loaded: Loaded, out: Path, to: str, pixels: str) -> str:
+def _save_graph(loaded: Model, out: Path, to: str, pixels: str) -> str:
     """Trace the graph, write it, read it back and compare it; only then move the file into place."""
     translator, kind = _direct(loaded, to), KINDS[pixels]
     loaded.require_rgb(f"{out}", to)
     if out.suffix == ".onnx":
         required("onnx", "onnxscript", "onnxruntime")
     write, read = GRAPHS[out.suffix]
-    with placed(out) as partial:
+    with atomic_output(out) as partial:
         write(_traced(translator, kind), partial, json.dumps({**loaded.about, "to": to, "pixels": pixels}))
         off = difference(translator, read(partial), kind)
         if not off <= TOLERANCE:  # NaN is not either
@@ -169,7 +169,7 @@ GRAPHS: Mapping[str, tuple[Callable[[ExportedProgram, Path, str], None], Callabl
 
 
 @contextmanager
-def placed(out: Path) -> Iterator[Path]:
+def atomic_output(out: Path) -> Iterator[Path]:
     """Give a temporary path to write to, and move the file there to `out`.
 
     If an error occurs, `out` is not written.
@@ -186,7 +186,7 @@ def placed(out: Path) -> Iterator[Path]:
             (Path(room) / out.name).replace(out)
 
 
-def _arrow(loaded: Loaded, to: str | None) -> str:
+def _arrow(loaded: Model, to: str | None) -> str:
     """Return the directions as text: photo → painting, or photo ↔ painting where both are targets."""
     targets = loaded.targets if to is None else [to]
     if len(targets) == 2 and [loaded.source(target) for target in targets] == targets[::-1]:

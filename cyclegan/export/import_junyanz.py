@@ -22,9 +22,9 @@ from cyclegan.config import dump
 from cyclegan.data.spec import DataSpec
 from cyclegan.errors import UserError
 from cyclegan.export.generator_layouts import UNKNOWN, Layout, find_layout, is_generator
-from cyclegan.export.graph_files import placed
+from cyclegan.export.graph_files import atomic_output
 from cyclegan.export.model_card import save_release
-from cyclegan.images.pixel_format import Kind
+from cyclegan.images.pixel_format import PixelFormat
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.build import build_generator
 from cyclegan.networks.network_config import GeneratorConfig, UnetConfig
@@ -60,14 +60,14 @@ def convert(file: Path, out: Path, x: str | None = None, y: str | None = None, k
         "imported": {"file": file.name, "sha256": hash_file(file)},
     }
     about = describe(_spec(x, y, given, made), [y], **about)
-    with placed(out) as partial:
+    with atomic_output(out) as partial:
         save_release(partial, {"G": network}, about)
     kinds = "" if given == made == 3 else f", from images of {given} to images of {made} channels"
     return f"{out}: {x} → {y}, {_said(config)} of {config.base_channels} channels at full size{kinds}"
 
 
 def _spec(x: str, y: str, channels_x: int, channels_y: int) -> DataSpec:
-    formats = {"x": Kind(channels=channels_x), "y": Kind(channels=channels_y)}
+    formats = {"x": PixelFormat(channels=channels_x), "y": PixelFormat(channels=channels_y)}
     return DataSpec(names={"x": x, "y": y}, formats=formats)
 
 

@@ -116,9 +116,10 @@ def _limits(about: Mapping[str, Any], source: str) -> list[str]:
         "prove nothing by its pictures.",
         f"Pictures unlike those of {source} that it has learned from, in subject or in the size of their detail, "
         "mostly change their colors only.",
-        "`license: unknown` above stands for whoever publishes these weights: say there what others may do with them.",
+        "`license: unknown` above is for the publisher of these weights to replace: say there what others may do with "
+        "them.",
     ]
     try:
-        return [*lines, f"Licence of the training pictures: {find_domain(str(about.get('domain'))).card.licence}."]
+        return [*lines, f"License of the training pictures: {find_domain(str(about.get('domain'))).card.license}."]
     except UserError:
         return lines

@@ -31,7 +31,7 @@ HOLE = 1 / 2  # side of the hole, as a share of the image's side
 def augment(images: AnyImages, kinds: Sequence[str]) -> AnyImages:
     """Apply the named augmentations one after the other, with separate draws for each image."""
     for kind in kinds:
-        images = AUGMENTATIONS[kind](images, distributed.draws(len(images), 3))
+        images = AUGMENTATIONS[kind](images, distributed.rand(len(images), 3))
     return images
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cyclegan.errors import UserError, naming
+from cyclegan.errors import UserError, with_filename
 from cyclegan.images import npy as arrays
 from cyclegan.images import png16 as png
 from cyclegan.images import tiff
@@ -29,7 +29,7 @@ from cyclegan.images.formats import (
     require_codec,
 )
 from cyclegan.images.pillow import described, narrowed, read_with_pillow, save_with_pillow
-from cyclegan.images.pixel_format import HIGHEST, RGB, Kind
+from cyclegan.images.pixel_format import HIGHEST, RGB, PixelFormat
 from cyclegan.images.raster import Raster, Tags, joined
 
 NPY = b"\x93NUMPY"  # the first bytes of a file
@@ -46,7 +46,7 @@ ROOM = {  # channels and types that a format holds; TIFF and NPY hold all
 }
 
 
-def holds(suffix: str, kind: Kind) -> bool:
+def holds(suffix: str, kind: PixelFormat) -> bool:
     """Return whether a format can hold a kind.
 
     True for an unknown format: writing then raises the error.
@@ -55,7 +55,7 @@ def holds(suffix: str, kind: Kind) -> bool:
     return kind.channels in channels and kind.type in types
 
 
-def holds_alpha(suffix: str, kind: Kind) -> bool:
+def holds_alpha(suffix: str, kind: PixelFormat) -> bool:
     """Return whether a format can hold alpha in addition to a kind."""
     return FORMATS.get(suffix.lower()) in CLEAR and kind.type in HIGHEST and kind.channels in (1, 3)
 
@@ -72,7 +72,7 @@ def losses(suffix: str, raster: Raster) -> list[str]:
     return ["some colors are lost, as .gif has 256 colors"] if many else []
 
 
-def read_raster(path: Path, kind: Kind, content: bytes | None = None) -> Raster:
+def read_raster(path: Path, kind: PixelFormat, content: bytes | None = None) -> Raster:
     """Read a file of a kind; the values keep the type they are stored in.
 
     content  Bytes of the file; the path is then only a name for messages.
@@ -94,7 +94,7 @@ def read_profile(path: Path, content: bytes | None = None) -> bytes | None:
         return profile_of(picture)
 
 
-def kind_of(path: Path, channels: int, range: tuple[float, float] | None, key: str) -> Kind:
+def kind_of(path: Path, channels: int, range: tuple[float, float] | None, key: str) -> PixelFormat:
     """Return the kind of a side, from its settings and one of its files.
 
     key  setting that declares its range
@@ -105,7 +105,7 @@ def kind_of(path: Path, channels: int, range: tuple[float, float] | None, key: s
         found = _stored(file, channels).values.dtype.name
     if range is None and found not in HIGHEST:
         raise UserError(f"{path}: holds {found}, whose range nobody knows; declare it, as in {key}: [0, 1]")
-    return Kind(channels=channels, type=found, range=range)
+    return PixelFormat(channels=channels, type=found, range=range)
 
 
 def write_raster(path: Path, raster: Raster, about: str = "") -> None:
@@ -122,7 +122,7 @@ def write_raster(path: Path, raster: Raster, about: str = "") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if form == ARRAY:
         return arrays.write_npy(path, raster.values, raster.tags)
-    with naming(path):
+    with with_filename(path):
         _save(path, form, raster, about)
     return None
 
@@ -167,7 +167,7 @@ def _stored(file: File, channels: int) -> Raster:
     return png.read_deep(file, mode) if mode else read_with_pillow(file, channels)
 
 
-def as_kind(raster: Raster, kind: Kind) -> Raster:
+def as_kind(raster: Raster, kind: PixelFormat) -> Raster:
     """Convert a raster to the channels of a kind.
 
     Unless a range is declared, integers of other types become 8 or 16 bits, and integers of fewer bits than

@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from cyclegan.errors import naming
+from cyclegan.errors import with_filename
 from cyclegan.images import tiff
 from cyclegan.images.files import NPY, alpha_of, as_kind, options_of
 from cyclegan.images.formats import FORMATS, head_of, open_binary, open_with_pillow
 from cyclegan.images.pillow import frames_of, read_animation, save_with_pillow, to_8_bit
-from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.pixel_format import RGB, PixelFormat
 from cyclegan.images.raster import Raster, joined
 
 ANIMATED = {"GIF", "PNG", "WEBP"}  # formats
 
 
-def count_frames(path: Path, kind: Kind = RGB, content: bytes | None = None) -> int:
+def count_frames(path: Path, kind: PixelFormat = RGB, content: bytes | None = None) -> int:
     """Return the number of frames or pages of a file; `content` and errors as in `read_raster`."""
     with open_binary(path, content) as file:
         head = head_of(file)
@@ -47,7 +47,7 @@ def is_tiff(path: Path) -> bool:
         return head_of(file).startswith(tiff.STARTS)
 
 
-def read_frames(path: Path, kind: Kind) -> Iterator[Raster]:
+def read_frames(path: Path, kind: PixelFormat) -> Iterator[Raster]:
     """Read frames or pages in order, one at a time; errors as in `read_raster`."""
     with open_binary(path) as file:
         read = tiff.read_pages if head_of(file).startswith(tiff.STARTS) else read_animation
@@ -58,7 +58,7 @@ def read_frames(path: Path, kind: Kind) -> Iterator[Raster]:
 def write_frames(path: Path, frames: Iterable[Raster], about: str) -> None:
     """Write frames as GIF, PNG or WebP with their timing, or pages as TIFF, according to the suffix."""
     form = FORMATS[path.suffix.lower()]
-    with naming(path):
+    with with_filename(path):
         if form != "TIFF":
             return _write_animation(path, form, list(frames), about)
         for number, page in enumerate(frames):

@@ -24,7 +24,7 @@ MOST = 512  # channels, as in cyclegan.data.data_config
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class PixelFormat:
     """Number of channels, type and range of the images of a side."""
 
     channels: int = 3
@@ -67,7 +67,7 @@ class Kind:
         found = (levels.astype(exact, copy=False).clip(-1, 1) + 1) * ((high - low) / 2) + low
         return (found if self.type == "float32" else found.round()).astype(self.type)
 
-    def like(self, type: str) -> "Kind":
+    def like(self, type: str) -> "PixelFormat":
         """Return this kind for files of another type.
 
         Without a declared range, 8 and 16 bits may replace each other.
@@ -79,7 +79,7 @@ class Kind:
         return f"{self.channels} channel{'s' * (self.channels > 1)} of {self.type} in {low:g}…{high:g}"
 
 
-RGB = Kind()
+RGB = PixelFormat()
 
 
 def declared_range(type: str = "uint8", range: Any = None, **rest: Any) -> tuple[float, float] | None:

@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import pad
 
-from cyclegan.images.pixel_format import Kind, Levels
+from cyclegan.images.pixel_format import Levels, PixelFormat
 from cyclegan.images.raster import Raster
 from cyclegan.images.rgb8 import read_picture, write_picture
 from cyclegan.protocols import AnyImages, Images
@@ -32,7 +32,7 @@ def to_bytes(images: Images) -> UInt8[Tensor, "n h w 3"]:
     return levels.to("cpu", torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
-def from_values(values: np.ndarray, kind: Kind) -> Float[Tensor, "1 c h w"]:
+def from_values(values: np.ndarray, kind: PixelFormat) -> Float[Tensor, "1 c h w"]:
     """Convert the values of a file of a kind, (h, w, c), to (1, c, h, w) in [-1, 1]."""
     kind = kind.like(values.dtype.name)
     if kind.is_rgb and kind.type == "uint8":
@@ -40,7 +40,7 @@ def from_values(values: np.ndarray, kind: Kind) -> Float[Tensor, "1 c h w"]:
     return torch.from_numpy(kind.levels(values)).permute(2, 0, 1)[None].contiguous()
 
 
-def from_raster(raster: Raster, kind: Kind) -> Float[Tensor, "1 c h w"]:
+def from_raster(raster: Raster, kind: PixelFormat) -> Float[Tensor, "1 c h w"]:
     """Convert a raster of a kind, laid on white (which is 1), to (1, c, h, w) in [-1, 1]."""
     image = from_values(raster.values, kind)
     if raster.alpha is None:
@@ -54,7 +54,7 @@ def opacity(alpha: np.ndarray) -> Float[Tensor, "1 1 h w"]:
     return torch.from_numpy(alpha.astype(np.float32) / np.float32(np.iinfo(alpha.dtype).max))[None, None]
 
 
-def to_values(image: Float[Tensor, "1 c h w"], kind: Kind) -> np.ndarray:
+def to_values(image: Float[Tensor, "1 c h w"], kind: PixelFormat) -> np.ndarray:
     """Convert (1, c, h, w) in [-1, 1] to the nearest values of a kind, (h, w, c)."""
     if kind.is_rgb and kind.type == "uint8":
         return to_bytes(image)[0].numpy()

@@ -32,7 +32,7 @@ JITTER = 1e-4  # variance added in every direction, in units of the target's: bo
 ROUNDING = 1e-6  # eigenvalues that are smaller, the largest being 1, are noise
 
 
-class Texture(NamedTuple):
+class FeatureStatistics(NamedTuple):
     """Statistics of features without their positions; textures of several images may be averaged."""
 
     mean: Float[Tensor, "1 c"]
@@ -48,19 +48,19 @@ class Gaussian(NamedTuple):
     jitter: Scalar  # the variance added in every direction, to be added to what is compared, too
 
 
-def texture(features: Features, guidance: Float[Tensor, "1 1 h w"] | None = None) -> Texture:
+def feature_statistics(features: Features, guidance: Float[Tensor, "1 1 h w"] | None = None) -> FeatureStatistics:
     """Compute the texture of a region: position k counts guidance[k] ≥ 0 times; guidance has mean 1."""
     if guidance is None:
-        return Texture(features.mean(dim=(2, 3)), gram_matrix(features))
-    return Texture((features * guidance).mean(dim=(2, 3)), gram_matrix(features * guidance.sqrt()))
+        return FeatureStatistics(features.mean(dim=(2, 3)), gram_matrix(features))
+    return FeatureStatistics((features * guidance).mean(dim=(2, 3)), gram_matrix(features * guidance.sqrt()))
 
 
-def mix(textures: Sequence[Texture], shares: Sequence[float]) -> Texture:
+def average(textures: Sequence[FeatureStatistics], shares: Sequence[float]) -> FeatureStatistics:
     """Compute the texture of several images put together, each with its share of the whole."""
     weights = torch.tensor(shares).to(textures[0].mean)
     mean = torch.einsum("k,k...->...", weights, torch.stack([style.mean for style in textures]))
     gram = torch.einsum("k,k...->...", weights, torch.stack([style.gram for style in textures]))
-    return Texture(mean, gram)
+    return FeatureStatistics(mean, gram)
 
 
 def content_loss(features: Features, target: Features) -> Scalar:
@@ -73,13 +73,13 @@ def content_loss_mean(features: Features, target: Features) -> Scalar:
     return (features - target).square().mean()
 
 
-def gram_style_loss(style: Texture, target: Texture) -> Scalar:
+def gram_style_loss(style: FeatureStatistics, target: FeatureStatistics) -> Scalar:
     """Compute 1/(4 N²) Σ (g − a)² (Eq. 4)."""
     channels = style.gram.shape[-1]
     return (style.gram - target.gram).square().sum() / (4 * channels**2)
 
 
-def gram_style_loss_mean(style: Texture, target: Texture) -> Scalar:
+def gram_style_loss_mean(style: FeatureStatistics, target: FeatureStatistics) -> Scalar:
     """Mean of (g − a)²."""
     return (style.gram - target.gram).square().mean()
 
@@ -89,7 +89,7 @@ def mean_form(alpha: float, beta: float, channels: int, positions: int) -> tuple
     return alpha * channels * positions / 2, beta / 4
 
 
-def gaussian(style: Texture) -> Gaussian:
+def gaussian(style: FeatureStatistics) -> Gaussian:
     """Compute the target of `wasserstein_style_loss` once, as it does not depend on the image."""
     covariance = covariance_of(style)
     jitter = JITTER * covariance.diagonal(dim1=1, dim2=2).mean().clamp(min=1e-12)
@@ -97,7 +97,7 @@ def gaussian(style: Texture) -> Gaussian:
     return Gaussian(style.mean, covariance, sqrtm_psd(covariance), jitter)
 
 
-def wasserstein_style_loss(style: Texture, target: Gaussian) -> Scalar:
+def wasserstein_style_loss(style: FeatureStatistics, target: Gaussian) -> Scalar:
     """Compute W₂² of the features as Gaussians, per channel.
 
     (‖μ − μ*‖² + tr(Σ + Σ* − 2 (Σ*^½ Σ Σ*^½)^½)) / N
@@ -114,6 +114,6 @@ def wasserstein_style_loss(style: Texture, target: Gaussian) -> Scalar:
     return ((style.mean - target.mean).square().mean() + spread).clamp(min=0)
 
 
-def covariance_of(style: Texture) -> Float[Tensor, "1 c c"]:
+def covariance_of(style: FeatureStatistics) -> Float[Tensor, "1 c c"]:
     """Compute Σ = g − μ μᵀ."""
     return style.gram - style.mean.unsqueeze(2) * style.mean.unsqueeze(1)

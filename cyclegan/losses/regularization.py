@@ -30,7 +30,7 @@ def gradient_penalty(D: Critic, x: AnyImages) -> Float[Tensor, ""]:
 
 def interpolate(real: Float[Tensor, "n c h w"], fake: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """Compute x̂ = ε real + (1 − ε) fake, an ε ~ U[0, 1] for each pair (Gulrajani et al. 2017, Alg. 1)."""
-    share = distributed.draws(len(real), 1).to(real)[:, :, None, None]
+    share = distributed.rand(len(real), 1).to(real)[:, :, None, None]
     return torch.lerp(fake, real, share)
 
 

@@ -31,7 +31,7 @@ from cyclegan.errors import UserError
 from cyclegan.functional.color import match_colors
 from cyclegan.functional.statistics import FLAT, TINY, adain, match_mean_std, mean_std
 from cyclegan.losses.adain_losses import LAMBDA_STYLE, adain_content_loss, adain_style_loss
-from cyclegan.methods.checks import check_crop, check_recompute, check_rgb, check_schedule
+from cyclegan.methods.checks import check_checkpointing, check_crop, check_rgb, check_schedule
 from cyclegan.methods.pixel_optimizer import resize
 from cyclegan.methods.translator import NetworkTranslator, require_fitting_controls
 from cyclegan.networks.adain_decoder import AdaINDecoder, load_decoder
@@ -82,7 +82,7 @@ class AdaINConfig:
         """Raise ValueError for crops, channels or training that do not fit."""
         check_rgb(spec, self.name)
         check_crop(spec, STRIDE, 2 * STRIDE)
-        check_recompute(training, None)
+        check_checkpointing(training, None)
         check_schedule(spec, training, validates=False)
 
     def build(self, spec: DataSpec, train: bool = True) -> "AdaIN":
@@ -187,7 +187,7 @@ class AdaIN(nn.Module):
         keep_color = self.config.keep_color if keep_color is None else keep_color
         device = next(self.decoder.parameters()).device  # a loaded decoder may be on another device than the encoder
         dtype = choose_precision(self.config.precision, device)
-        encoder = self.encoder.computing_in(dtype, device)
+        encoder = self.encoder.to_inference(dtype, device)
         decoder = deepcopy(self.decoder).to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         network = BoundAdaIN(encoder, decoder, styles, alpha, weights, masks, keep_color)
         return AdaINTranslator(network, STRIDE, local=False)

@@ -54,7 +54,7 @@ def check_batches(training: TrainingConfig, processes: int, *networks: NetworkCo
         )
 
 
-def check_recompute(training: TrainingConfig, generator: GeneratorConfig | UnetConfig | None) -> None:
+def check_checkpointing(training: TrainingConfig, generator: GeneratorConfig | UnetConfig | None) -> None:
     """Refuse training.activation_checkpointing where there are no residual blocks to compute twice."""
     if training.activation_checkpointing and not getattr(generator, "blocks", 0):
         raise ValueError(

@@ -30,11 +30,11 @@ from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.losses.adversarial import GAN_LOSSES, read_scores
 from cyclegan.losses.contrastive import patch_nce
-from cyclegan.methods.checks import LESS_MEMORY, check_batches, check_crop, check_recompute, check_schedule
+from cyclegan.methods.checks import LESS_MEMORY, check_batches, check_checkpointing, check_crop, check_schedule
 from cyclegan.methods.translator import NetworkTranslator, evaluating
 from cyclegan.networks.build import build_discriminator, build_resnet
 from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, at_least, at_most
-from cyclegan.networks.projection_head import PatchHead
+from cyclegan.networks.projection_head import ProjectionHead
 from cyclegan.protocols import AnyImages, Losses, Minimize, Preview
 from cyclegan.training.training_config import TrainingConfig
 
@@ -84,7 +84,7 @@ class CUTConfig:
             )
         check_crop(spec, self.generator.stride, max(self.generator.smallest, self.discriminator.smallest))
         check_batches(training, processes, self.generator, self.discriminator)
-        check_recompute(training, self.generator)
+        check_checkpointing(training, self.generator)
         check_schedule(spec, training)
 
     def build(self, spec: DataSpec, train: bool = True) -> "CUT":
@@ -105,7 +105,7 @@ class CUT(nn.Module):
         self.gan = GAN_LOSSES[config.gan]
         self.G = build_resnet(config.generator, *channels)
         self.D = build_discriminator(config.discriminator, channels[1])
-        self.H = nn.ModuleList(PatchHead(channels, config.head_width) for channels in self.G.channels_seen)
+        self.H = nn.ModuleList(ProjectionHead(channels, config.head_width) for channels in self.G.feature_channels)
 
     def parameter_groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
         """Return the parameters of the generator with the heads, and of the discriminator."""

@@ -31,7 +31,7 @@ from cyclegan.functional.augment import augment
 from cyclegan.losses.adversarial import GAN_LOSSES, Scores, read_scores
 from cyclegan.losses.reconstruction import reconstruction, structural_reconstruction
 from cyclegan.losses.regularization import gradient_penalty, interpolate, r1_penalty
-from cyclegan.methods.checks import LESS_MEMORY, check_batches, check_crop, check_recompute, check_schedule
+from cyclegan.methods.checks import LESS_MEMORY, check_batches, check_checkpointing, check_crop, check_schedule
 from cyclegan.methods.translator import NetworkTranslator, evaluating
 from cyclegan.networks.build import build_discriminator, build_generator
 from cyclegan.networks.lpips import Lpips
@@ -44,7 +44,7 @@ from cyclegan.networks.network_config import (
 from cyclegan.protocols import AnyImages, Losses, Minimize, Preview
 from cyclegan.training.training_config import TrainingConfig
 
-Judge: TypeAlias = Callable[[AnyImages], Tensor]  # images → scores
+Critic: TypeAlias = Callable[[AnyImages], Tensor]  # images → scores
 Distance: TypeAlias = Callable[[AnyImages, AnyImages], Tensor]  # images and what they should be → scalar
 
 
@@ -101,7 +101,7 @@ class CycleGANConfig:
         if self.ramp is not None and not 0 <= self.ramp[0] <= self.ramp[1]:
             raise ValueError("ramp: must be two numbers of rounds, the first at least 0 and not above the second")
 
-    def weights_in(self, played: SupportsInt) -> tuple[float, float]:
+    def loss_weights(self, played: SupportsInt) -> tuple[float, float]:
         """Return λ and the weight of the identity loss after this number of rounds."""
         cycle, identity = self.lambda_cycle, self.lambda_identity
         if self.ramp is not None:
@@ -133,7 +133,7 @@ class CycleGANConfig:
                     f"data: {x} and {y} channels are not RGB, as method.{name} {wants} has it; take it out"
                 )
         check_batches(training, processes, self.generator, self.discriminator)
-        check_recompute(training, self.generator)
+        check_checkpointing(training, self.generator)
         check_schedule(spec, training)
 
     def build(self, spec: DataSpec, train: bool = True) -> "CycleGAN":
@@ -195,7 +195,7 @@ class CycleGAN(nn.Module):
         """Minimize Eq. (3) once: update the generators, then the discriminators."""
         x, y = batch
         D_X, D_Y = self._augmented(self.D_X), self._augmented(self.D_Y)
-        cycle, identity = self.config.weights_in(self.round)  # λ and, by default, ½ λ
+        cycle, identity = self.config.loss_weights(self.round)  # λ and, by default, ½ λ
 
         fake_y, fake_x = self.G(x), self.F(y)
         generators = {
@@ -219,11 +219,11 @@ class CycleGAN(nn.Module):
         self.round += 1
         return generators | discriminators
 
-    def _augmented(self, discriminator: nn.Module) -> Judge:
+    def _augmented(self, discriminator: nn.Module) -> Critic:
         """Return a discriminator that augments every batch of images first, with new draws each time."""
         return lambda images: discriminator(augment(images, self.config.augment))
 
-    def _penalties(self, side: str, discriminator: Judge, real: AnyImages, past: AnyImages) -> Losses:
+    def _penalties(self, side: str, discriminator: Critic, real: AnyImages, past: AnyImages) -> Losses:
         """Compute the penalties on the gradients of a discriminator."""
         config = self.config
         found: Losses = {}

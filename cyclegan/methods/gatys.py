@@ -33,18 +33,18 @@ from cyclegan.device import choose_precision
 from cyclegan.errors import UserError
 from cyclegan.functional.color import luma, match_colors, match_luma, with_luma
 from cyclegan.losses.perceptual import (
-    Texture,
+    FeatureStatistics,
+    average,
     content_loss,
     content_loss_mean,
+    feature_statistics,
     gaussian,
     gram_style_loss,
     gram_style_loss_mean,
-    mix,
-    texture,
     wasserstein_style_loss,
 )
 from cyclegan.losses.regularization import total_variation
-from cyclegan.methods.pixel_optimizer import LBFGS, Adam, Descent, Glance, Size, Watch, pyramid, resize
+from cyclegan.methods.pixel_optimizer import LBFGS, Adam, Descent, IterationState, Size, Watch, pyramid, resize
 from cyclegan.methods.translator import require_fitting_controls
 from cyclegan.networks.network_config import at_least
 from cyclegan.networks.vgg import load_vgg
@@ -176,7 +176,7 @@ class Gatys:
         `watch` receives the losses, the time left and the image.
         """
 
-        def show(glance: Glance) -> None:
+        def show(glance: IterationState) -> None:
             if watch:
                 watch(glance._replace(image=self._finished(glance.image, content)))
 
@@ -201,7 +201,7 @@ class Gatys:
 
     def prepare(self, device: torch.device) -> None:
         """Move the network to a device, in the precision used there."""
-        self.vgg = self.vgg.computing_in(choose_precision(self.config.precision, device), device)
+        self.vgg = self.vgg.to_inference(choose_precision(self.config.precision, device), device)
 
     def features(self, images: Images) -> Features:
         """Compute the taps that the losses need, in float32 whatever the precision of the network."""
@@ -250,7 +250,7 @@ class BoundGatys:
         painted = [self.method.paint(p, examples, watch=self.watch, every=self.every) for p in images.split(1)]
         return torch.cat(painted)
 
-    def watched(self, watch: Watch, every: int) -> "BoundGatys":
+    def with_callback(self, watch: Watch, every: int) -> "BoundGatys":
         """Return a copy that passes a Glance to `watch` every `every` steps."""
         return replace(self, watch=watch, every=every)
 
@@ -288,7 +288,9 @@ class Objective:
         """Compute α L_content, β L_style and the weighted total variation."""
         F = self.features(image)
         content = [t.weight * self.content_distance(F[t.layer], t.target) for t in self.contents]
-        style = [t.weight * self.style_distance(texture(F[t.layer], t.guidance), t.target) for t in self.styles]
+        style = [
+            t.weight * self.style_distance(feature_statistics(F[t.layer], t.guidance), t.target) for t in self.styles
+        ]
         losses = {
             "content": self.config.content_weight * torch.stack(content).sum(),
             "style": self.config.style_weight * torch.stack(style).sum(),
@@ -311,13 +313,13 @@ class Objective:
             share = sum(example.weight for example in group)
             textures = [self._textures(example, content) for example in group]
             for layer, w in self.config.style_layers.items():
-                mixed = mix([t[layer] for t in textures], [example.weight / share for example in group])
+                mixed = average([t[layer] for t in textures], [example.weight / share for example in group])
                 target = gaussian(mixed) if self.config.style_loss == "wasserstein" else mixed
-                nothing = Texture(*map(torch.zeros_like, mixed))
+                nothing = FeatureStatistics(*map(torch.zeros_like, mixed))
                 unit = self._unit(self.style_distance, nothing, target)
                 yield Term(layer, w * share / total / unit, target, _guidance(group[0].where, P[layer]))
 
-    def _textures(self, example: Example, content: Picture) -> dict[str, Texture]:
+    def _textures(self, example: Example, content: Picture) -> dict[str, FeatureStatistics]:
         """Compute the textures of a style image by layer.
 
         The image is resized to the area of the content, times `style_scale` along each side.
@@ -326,7 +328,10 @@ class Objective:
         factor = self.config.style_scale * (content.shape[2] * content.shape[3] / (height * width)) ** 0.5
         size = max(1, round(height * factor)), max(1, round(width * factor))
         F = self.features(resize(example.picture, size))
-        return {layer: texture(F[layer], _guidance(example.shown, F[layer])) for layer in self.config.style_layers}
+        return {
+            layer: feature_statistics(F[layer], _guidance(example.shown, F[layer]))
+            for layer in self.config.style_layers
+        }
 
     def _unit(self, distance: Callable[[Any, Any], Tensor], nothing: Any, target: Any) -> float:
         """Return the number by which a distance is divided.

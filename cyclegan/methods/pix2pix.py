@@ -32,7 +32,7 @@ from cyclegan.data.batches import PairedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.losses.adversarial import GAN_LOSSES, read_scores
 from cyclegan.losses.reconstruction import reconstruction
-from cyclegan.methods.checks import check_batches, check_crop, check_recompute, check_schedule
+from cyclegan.methods.checks import check_batches, check_checkpointing, check_crop, check_schedule
 from cyclegan.methods.translator import NetworkTranslator, evaluating
 from cyclegan.networks.build import build_discriminator, build_generator
 from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig, at_least
@@ -74,7 +74,7 @@ class Pix2PixConfig:
         """Raise ValueError for crops, training or processes that do not fit."""
         check_crop(spec, self.generator.stride, max(self.generator.smallest, self.discriminator.smallest))
         check_batches(training, processes, self.generator, self.discriminator)
-        check_recompute(training, self.generator)
+        check_checkpointing(training, self.generator)
         check_schedule(spec, training)
 
     def build(self, spec: DataSpec, train: bool = True) -> "Pix2Pix":

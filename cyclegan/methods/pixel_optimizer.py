@@ -33,7 +33,7 @@ LEAST = 1e-12  # an objective that is smaller is rounding
 HISTORY = 20  # pairs of steps and slopes that L-BFGS remembers
 
 
-class Glance(NamedTuple):
+class IterationState(NamedTuple):
     """State of the optimization that is passed to a watcher."""
 
     step: int  # of `steps`, over all sizes
@@ -43,7 +43,7 @@ class Glance(NamedTuple):
     seconds_left: float
 
 
-Watch: TypeAlias = Callable[[Glance], None]
+Watch: TypeAlias = Callable[[IterationState], None]
 
 
 def resize(images: Images, size: Size) -> Float[Tensor, "n 3 _ _"]:
@@ -175,11 +175,11 @@ class Report:
         self.bar.update(step - self.step)
         self.step = step
 
-    def _glance(self, losses: Losses, image: Images) -> Glance:
+    def _glance(self, losses: Losses, image: Images) -> IterationState:
         """Return the state of the moment.
 
         The time left is estimated by pixels: a step at twice the side takes four times as long.
         """
         left = (perf_counter() - self.began) * (self.pixels / self.pixels_done - 1)
         values = {name: loss.item() for name, loss in losses.items()}
-        return Glance(self.step, self.steps, values, image.detach().clamp(-1, 1), left)
+        return IterationState(self.step, self.steps, values, image.detach().clamp(-1, 1), left)

@@ -21,13 +21,13 @@ from scipy.ndimage import gaussian_filter, zoom
 
 from cyclegan.metrics.distribution import QUANTILE, Interval
 
-LEVELS, SIDE, PLACES, DIRECTIONS = 3, 7, 64, 256
+LEVELS, SIDE, POSITIONS, DIRECTIONS = 3, 7, 64, 256
 SMALLEST = SIDE * 2 ** (LEVELS - 1)  # px of a side
 GROUPS = 10  # of the jackknife
 POINTS = 1024  # quantiles at which two distributions are compared at most
 
 SWD_PROTOCOL = (
-    f"sliced W₁ of {SIDE}×{SIDE} patches, {LEVELS} Laplacian levels, {PLACES} places, {DIRECTIONS} directions"
+    f"sliced W₁ of {SIDE}×{SIDE} patches, {LEVELS} Laplacian levels, {POSITIONS} places, {DIRECTIONS} directions"
 )
 
 
@@ -46,14 +46,14 @@ def patch_swd(pictures: Sequence[np.ndarray], targets: Sequence[np.ndarray], see
 def project(pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], seed: int = 0) -> Projected:
     """Project the patches of a set of images; sets that are compared need the same seed."""
     random = np.random.default_rng(seed)
-    places = [random.random((PLACES, 2)) for _ in range(LEVELS)]
+    places = [random.random((POSITIONS, 2)) for _ in range(LEVELS)]
     directions = [_unit(random.normal(size=(3 * SIDE**2, DIRECTIONS))) for _ in range(LEVELS)]
     group = _spread(len(pictures))
     values: list[list[np.ndarray]] = [[] for _ in range(LEVELS)]
     for picture in pictures:
         for level, band in enumerate(_pyramid(picture)):
             values[level].append(_patches(band, places[level]) @ directions[level])
-    owner = np.repeat(group, PLACES)
+    owner = np.repeat(group, POSITIONS)
     found = [np.ascontiguousarray(np.concatenate(level).T, dtype=np.float32) for level in values]
     orders = [np.argsort(level, axis=1, kind="stable") for level in found]
     sorted_values = [np.take_along_axis(level, order, axis=1) for level, order in zip(found, orders, strict=True)]

@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 from cyclegan.errors import UserError
 from cyclegan.methods.translator import NetworkTranslator
-from cyclegan.model.model import Loaded
-from cyclegan.networks.inference_copy import frozen
+from cyclegan.model.model import Model
+from cyclegan.networks.inference_copy import inference_copy
 from cyclegan.training.compile_networks import try_compiler, unless_it_fails
 
 
-def compiled(loaded: Loaded) -> Loaded:
+def compiled(loaded: Model) -> Model:
     """Return the model with frozen generators, compiled for images of any size.
 
     Where the device cannot compile, one line reports it and the model is returned unchanged.
@@ -39,7 +39,7 @@ def compiled(loaded: Loaded) -> Loaded:
 
 
 def _compiled(translator: NetworkTranslator) -> NetworkTranslator:
-    network = frozen(translator.network, next(translator.network.parameters()).dtype)
+    network = inference_copy(translator.network, next(translator.network.parameters()).dtype)
     compile_network(network)
     return replace(translator, network=network)
 

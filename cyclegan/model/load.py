@@ -28,11 +28,17 @@ from cyclegan.methods.translator import NetworkTranslator
 from cyclegan.model.compiled import compiled
 from cyclegan.model.graph import read_graph
 from cyclegan.model.masks import read_masks
-from cyclegan.model.model import Loaded
-from cyclegan.networks.inference_copy import frozen
+from cyclegan.model.model import Model
+from cyclegan.networks.inference_copy import inference_copy
 from cyclegan.protocols import Enlarges, Mixes, Stylizes, Trainable, Translates, Translator
 from cyclegan.release import BadDescriptionError, describe, read_description, read_spec
-from cyclegan.training.checkpoint import DamagedError, list_checkpoints, newest_checkpoint, read_release, verify
+from cyclegan.training.checkpoint import (
+    CorruptCheckpointError,
+    list_checkpoints,
+    newest_checkpoint,
+    read_release,
+    verify,
+)
 
 RELEASE = "release.safetensors"
 WEIGHTS = "model.safetensors"  # of a folder for the hub
@@ -48,7 +54,7 @@ def load(
     overrides: Sequence[str] = (),
     precision: str = "float32",
     compile: bool = False,
-) -> Loaded:
+) -> Model:
     """Load a model from a run folder, a checkpoint folder, a released file or the settings of a method.
 
     device     auto, cpu, cuda, cuda:1 or mps.
@@ -84,12 +90,12 @@ def load(
 def _frozen(translators: Mapping[str, Translator], dtype: torch.dtype) -> Mapping[str, Translator]:
     """Replace the networks of the translators by frozen copies of a lower precision."""
     return {
-        side: replace(one, network=frozen(one.network, dtype)) if isinstance(one, NetworkTranslator) else one
+        side: replace(one, network=inference_copy(one.network, dtype)) if isinstance(one, NetworkTranslator) else one
         for side, one in translators.items()
     }
 
 
-def _load_release(path: Path, device: torch.device, examples: "_Examples", overrides: Sequence[str]) -> Loaded:
+def _load_release(path: Path, device: torch.device, examples: "_Examples", overrides: Sequence[str]) -> Model:
     """Load a method that was trained by this library, or imported."""
     file, damages = _find_release(path)
     tensors, said = read_release(file, str(device))
@@ -102,7 +108,7 @@ def _load_release(path: Path, device: torch.device, examples: "_Examples", overr
         if any(tensor.dtype != kinds[name] for name, tensor in tensors.items()):
             raise RuntimeError("weights are kept in float32")
     except (RuntimeError, KeyError, TypeError) as error:
-        raise DamagedError(
+        raise CorruptCheckpointError(
             f"{file}: its weights do not fit the method it describes; take another checkpoint"
         ) from error
     return _loaded(method, about, spec, examples, device, damages)
@@ -116,10 +122,12 @@ def _described(about: Mapping[str, Any], file: Path, overrides: Sequence[str]) -
         with torch.device("meta"):  # skip random weights, which the saved ones would replace
             return config.build(spec, train=False), spec
     except ValueError as error:
-        raise DamagedError(f"{file}: its description is contradictory ({error}); take another checkpoint") from error
+        raise CorruptCheckpointError(
+            f"{file}: its description is contradictory ({error}); take another checkpoint"
+        ) from error
 
 
-def _load_settings(path: Path, device: torch.device, examples: "_Examples", overrides: Sequence[str]) -> Loaded:
+def _load_settings(path: Path, device: torch.device, examples: "_Examples", overrides: Sequence[str]) -> Model:
     """Load a method that this library need not train: Gatys, or AdaIN with its public decoder."""
     config: MethodConfig = read_config(path, METHODS, overrides)
     spec = DataSpec(names={"x": "content", "y": "style"})
@@ -136,12 +144,12 @@ def _loaded(
     spec: DataSpec,
     examples: "_Examples",
     device: torch.device,
-    damages: Sequence[DamagedError],
-) -> Loaded:
+    damages: Sequence[CorruptCheckpointError],
+) -> Model:
     networks = _networks(method, about) if isinstance(method, Trainable) else nn.ModuleDict()
     styles = examples.pictures(method, about, device)
     translators = examples.translators(method, about, styles, device)
-    return Loaded(
+    return Model(
         about=about,
         spec=spec,
         networks=dict(networks.to(device).eval()),
@@ -166,7 +174,7 @@ def _is_whole(translator: Translator) -> bool:
     return not any(parameter.is_meta for parameter in network.parameters())
 
 
-def _load_graph(path: Path, changed: Sequence[str]) -> Loaded:
+def _load_graph(path: Path, changed: Sequence[str]) -> Model:
     """Load an exported graph, whose settings cannot be changed."""
     if changed:
         raise UserError(f"--{changed[0]}: {path} was exported with its settings; give the release it was made from")
@@ -175,7 +183,7 @@ def _load_graph(path: Path, changed: Sequence[str]) -> Loaded:
     about, translator = read_graph(path)
     about = _checked(about, path)
     translators = {about["to"]: translator}
-    return Loaded(about=about, spec=read_spec(about), networks={}, translators=translators, pretrained={}, damages=())
+    return Model(about=about, spec=read_spec(about), networks={}, translators=translators, pretrained={}, damages=())
 
 
 class _Examples(NamedTuple):
@@ -213,7 +221,7 @@ class _Examples(NamedTuple):
                 yield f"{path}: {sizes[0]} px is too small for a style; enlarged to {sizes[1]} px"
 
 
-def _find_release(path: Path) -> tuple[Path, list[DamagedError]]:
+def _find_release(path: Path) -> tuple[Path, list[CorruptCheckpointError]]:
     """Return the file to read, and the damage found in newer checkpoints."""
     if path.is_file():
         return path, []
@@ -227,7 +235,7 @@ def _find_release(path: Path) -> tuple[Path, list[DamagedError]]:
     folder = path if list_checkpoints(path) else path / "checkpoints"
     newest, damages = newest_checkpoint(folder)
     if newest is None and damages:
-        raise DamagedError(f"{folder}: no checkpoint is whole ({damages[0]})")
+        raise CorruptCheckpointError(f"{folder}: no checkpoint is whole ({damages[0]})")
     if newest is None:
         raise UserError(f"{path}: holds no checkpoint; give the folder of a run that has saved one")
     return newest / RELEASE, damages
@@ -238,4 +246,4 @@ def _checked(about: Any, file: Path) -> Mapping[str, Any]:
     try:
         return read_description(about, file)
     except BadDescriptionError as error:
-        raise DamagedError(str(error)) from error
+        raise CorruptCheckpointError(str(error)) from error

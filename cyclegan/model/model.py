@@ -22,16 +22,16 @@ from cyclegan.images.files import profile_of, read_profile
 from cyclegan.images.rgb8 import read_picture, to_rgb
 from cyclegan.images.tensors import from_bytes, to_bytes
 from cyclegan.methods import METHODS, MethodConfig
-from cyclegan.model.source_image import USUAL, Kinds
+from cyclegan.model.source_image import USUAL, FormatPair
 from cyclegan.protocols import AnyImages, Masks, Mixes, Stylizes, Translator
-from cyclegan.training.checkpoint import DamagedError
+from cyclegan.training.checkpoint import CorruptCheckpointError
 
 SIGNED = ("seed", "sha256", "decoder")  # facts about a pretrained network that the signature names
 ROUNDING = 1e-3  # what resampling and half precision may add to the range of a tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loaded:
+class Model:
     """A model ready to translate to the targets it has learned."""
 
     about: Mapping[str, Any]  # the description: see cyclegan.release
@@ -39,7 +39,7 @@ class Loaded:
     networks: Mapping[str, nn.Module]  # averaged weights, in evaluation mode
     translators: Mapping[str, Translator]  # by target
     pretrained: Mapping[str, str]  # pretrained weights that it uses: name, sha256 and more; or none
-    damages: tuple[DamagedError, ...]  # newer checkpoints that were skipped
+    damages: tuple[CorruptCheckpointError, ...]  # newer checkpoints that were skipped
     notes: tuple[str, ...] = ()  # changes that were made to the style images
     stylizer: Stylizes | None = None  # a method that takes style images
     mixer: Mixes | None = None  # a method that mixes its targets
@@ -67,16 +67,16 @@ class Loaded:
             made_by.append(", ".join([f"VGG-19 with {self.pretrained['name']} weights", *said]))
         return "; ".join(made_by).encode("ascii", "replace").decode()
 
-    def kinds_to(self, to: str | None = None) -> Kinds:
+    def formats_to(self, to: str | None = None) -> FormatPair:
         """Return the pixel formats that a translation to a target takes and returns."""
         source, target = (self.spec.formats[field] for field in self.spec.direction(to or self.to))
-        return Kinds(source, target)
+        return FormatPair(source, target)
 
     def require_rgb(self, what: str, to: str | None = None) -> None:
         """Raise UserError unless a translation is from 8-bit RGB to 8-bit RGB."""
-        if self.kinds_to(to) != USUAL:
+        if self.formats_to(to) != USUAL:
             raise UserError(
-                f"{what}: is 8-bit RGB, and this model translates {self.kinds_to(to)}; use `cyclegan translate`"
+                f"{what}: is 8-bit RGB, and this model translates {self.formats_to(to)}; use `cyclegan translate`"
             )
 
     @property
@@ -101,13 +101,13 @@ class Loaded:
             raise UserError(f"'{side}': this model translates to {sides}{hint}")
         return self.translators[side]
 
-    def after(self, *styles: Float[Tensor, "1 3 _ _"]) -> "Loaded":
+    def with_style(self, *styles: Float[Tensor, "1 3 _ _"]) -> "Model":
         """Return a copy of the model that stylizes after other examples."""
         if self.stylizer is None:
             raise UserError(f"style: this model has learned to translate to {self.to}; it takes no style image")
         return replace(self, translators={self.to: self.stylizer.bind(*styles)})
 
-    def mixed(self, weights: Mapping[str, float], masks: Masks | None = None) -> "Loaded":
+    def mixed(self, weights: Mapping[str, float], masks: Masks | None = None) -> "Model":
         """Return a copy whose one target is a mixture; see cyclegan.protocols.Mixes."""
         if self.mixer is None:
             raise UserError("--to: this model mixes no targets; name one of them")
@@ -128,7 +128,7 @@ class Loaded:
         """
         translate = self.translator(to).translate
         if isinstance(picture, Tensor):
-            batch = _as_batch(picture, self.kinds_to(to).source.channels)
+            batch = _as_batch(picture, self.formats_to(to).source.channels)
             return translate(batch.float()).to(picture)[0 if picture.ndim == 3 else slice(None)]
         self.require_rgb("a picture", to)
         if not isinstance(picture, Image.Image):

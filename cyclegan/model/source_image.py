@@ -21,23 +21,23 @@ import torch
 from cyclegan.errors import UserError
 from cyclegan.images.files import holds, holds_alpha, losses, read_raster, write_raster
 from cyclegan.images.pillow import reduced
-from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.pixel_format import RGB, PixelFormat
 from cyclegan.images.raster import Raster
 from cyclegan.images.tensors import from_raster, from_values, opacity, to_values
 from cyclegan.protocols import AnyImages
 
 
-class Kinds(NamedTuple):
+class FormatPair(NamedTuple):
     """Pixel formats of the source and the target of a translation."""
 
-    source: Kind = RGB
-    target: Kind = RGB
+    source: PixelFormat = RGB
+    target: PixelFormat = RGB
     bits: int | None = None  # a channel, instead of those of the source
 
     def __str__(self) -> str:
         return f"{self.source} to {self.target}"
 
-    def with_bits(self, bits: int | None) -> "Kinds":
+    def with_bits(self, bits: int | None) -> "FormatPair":
         """Return a copy with this number of bits a channel; refuse where it cannot be chosen."""
         if bits is not None and self.target.range is not None:
             raise UserError(f"--bits: this model gives {self.target}, whatever the source; leave --bits out")
@@ -48,7 +48,7 @@ class Kinds(NamedTuple):
         if strength != 1 and self.source.channels != self.target.channels:
             raise UserError(f"--strength: of {self} there is no mixture; leave --strength out")
 
-    def written(self, type: str) -> Kind:
+    def written(self, type: str) -> PixelFormat:
         """Return the kind of the translation of a file whose values have this type."""
         if self.bits is not None:
             return self.target.like(f"uint{self.bits}")
@@ -56,33 +56,35 @@ class Kinds(NamedTuple):
         return self.target.like("uint16") if deep else self.target
 
 
-USUAL = Kinds()
+USUAL = FormatPair()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Original:
+class SourceImage:
     """Image read from a file."""
 
     image: AnyImages  # (1, c, h, w) in [-1, 1], laid on white
     raster: Raster  # straight colors and alpha
-    kind: Kind
+    kind: PixelFormat
 
 
-def read_original(path: Path, kind: Kind = RGB, content: bytes | None = None, longest: int | None = None) -> Original:
+def read_source(
+    path: Path, kind: PixelFormat = RGB, content: bytes | None = None, longest: int | None = None
+) -> SourceImage:
     """Read a file of a kind; `content` as in `read_raster`.
 
     longest  Reduce 8- and 16-bit colors and grays to 8 bits and to at most so many pixels on the longer side.
     """
     raster = read_raster(path, kind, content)
-    return original_of(raster if longest is None else reduced(raster, longest), kind)
+    return source_of(raster if longest is None else reduced(raster, longest), kind)
 
 
-def original_of(raster: Raster, kind: Kind = RGB) -> Original:
+def source_of(raster: Raster, kind: PixelFormat = RGB) -> SourceImage:
     """Prepare a raster of a kind for translation."""
-    return Original(image=from_raster(raster, kind), raster=raster, kind=kind)
+    return SourceImage(image=from_raster(raster, kind), raster=raster, kind=kind)
 
 
-def finish(image: AnyImages, original: Original, kind: Kind = RGB) -> Raster:
+def finish(image: AnyImages, original: SourceImage, kind: PixelFormat = RGB) -> Raster:
     """Return the translation (1, c, h, w) as a raster of a kind.
 
     It has straight colors, and the alpha and the tags of the original.
@@ -91,14 +93,14 @@ def finish(image: AnyImages, original: Original, kind: Kind = RGB) -> Raster:
     return Raster(values=values, alpha=original.raster.alpha, tags=original.raster.tags)
 
 
-def write_like(path: Path, image: AnyImages, original: Original, kinds: Kinds, about: str) -> list[str]:
+def write_translation(path: Path, image: AnyImages, original: SourceImage, kinds: FormatPair, about: str) -> list[str]:
     """Write the translation of an original; return what the file format cannot store of it."""
     raster, lost = raster_like(path.suffix, image, original, kinds)
     write_raster(path, raster, about)
     return lost
 
 
-def raster_like(suffix: str, image: AnyImages, original: Original, kinds: Kinds) -> tuple[Raster, list[str]]:
+def raster_like(suffix: str, image: AnyImages, original: SourceImage, kinds: FormatPair) -> tuple[Raster, list[str]]:
     """Return the translation of an original for a file format, and what the format cannot store of it.
 
     A file format that cannot store 16 bits, such as .jpg, gets the type of the target domain.
@@ -114,7 +116,7 @@ def raster_like(suffix: str, image: AnyImages, original: Original, kinds: Kinds)
     return raster, lost + losses(suffix, raster)
 
 
-def _without_white(image: AnyImages, original: Original) -> AnyImages:
+def _without_white(image: AnyImages, original: SourceImage) -> AnyImages:
     """Return the straight colors of an image that was laid on white; see the module docstring."""
     if original.raster.alpha is None:
         return image

@@ -19,7 +19,7 @@ from cyclegan.protocols import AnyImages, Scales, Translator, Watchable
 
 
 @dataclass(frozen=True)
-class Blended:
+class Blend:
     """Translator that runs another one at part of its strength."""
 
     whole: Translator
@@ -41,4 +41,4 @@ def at_strength(translator: Translator, strength: float) -> Translator:
             raise UserError("strength: this model optimizes towards a style; say how much by --set style_weight=...")
         case Scales():
             return translator.scaled(strength)
-    return Blended(translator, strength)
+    return Blend(translator, strength)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
 from cyclegan.networks.imagenet import normalize
-from cyclegan.networks.weights import fill, load_weights
+from cyclegan.networks.weights import load_into, load_weights
 from cyclegan.protocols import Images
 
 PATCH = 14  # px
@@ -118,6 +118,6 @@ def load_dinov2(**size: int) -> DINOv2:
     weights = load_weights("dinov2")
     with torch.device("meta"):  # avoids initializing 304 million numbers that are replaced
         network = DINOv2(**size)
-    fill(network, weights, "DINOv2 ViT-L/14")
+    load_into(network, weights, "DINOv2 ViT-L/14")
     network.sha256 = weights.sha256
     return network

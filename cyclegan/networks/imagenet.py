@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torchvision.models import squeezenet1_1
 from torchvision.models.vgg import cfgs, make_layers
 
-from cyclegan.networks.weights import fill, load_weights
+from cyclegan.networks.weights import load_into, load_weights
 from cyclegan.protocols import Images
 
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of images in [0, 1]
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of images in [0, 1]
 
 
 class _Layers(NamedTuple):
@@ -44,7 +44,7 @@ class Classifier(nn.Module):
         weights = load_weights(name)
         self.sha256 = weights.sha256
         self.features = build()[: self.ends[-1]]
-        fill(self.features, weights, self.title, below="features.")
+        load_into(self.features, weights, self.title, below="features.")
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _ _ _"]]:
         """Compute the features at all taps from normalized images."""
@@ -58,5 +58,5 @@ class Classifier(nn.Module):
 
 def normalize(images: Images) -> Images:
     """Normalize images as networks trained on ImageNet expect."""
-    mean, deviation = (images.new_tensor(numbers)[:, None, None] for numbers in (MEAN, DEVIATION))
-    return (images.add(1).div(2) - mean) / deviation
+    mean, std = (images.new_tensor(numbers)[:, None, None] for numbers in (MEAN, STD))
+    return (images.add(1).div(2) - mean) / std

@@ -14,7 +14,7 @@ from torch import nn
 from cyclegan.networks.layers import GroupNorm
 
 
-def frozen(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+def inference_copy(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Return a frozen copy of a network on its device, whose layers compute in `dtype`.
 
     Images keep their own dtype at the input and the output.

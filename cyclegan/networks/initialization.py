@@ -9,7 +9,7 @@ from torch import nn
 from cyclegan.networks.layers import ResnetBlock
 from cyclegan.networks.resampling import SubpixelConv
 
-LAWS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+INITIALIZERS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "normal": partial(nn.init.normal_, mean=0.0, std=0.02),  # CycleGAN, Sec. 7.1; pix2pix, Sec. 6.2
     "xavier": nn.init.xavier_normal_,  # Glorot & Bengio 2010, Eq. 12
     "kaiming": partial(nn.init.kaiming_normal_, nonlinearity="relu"),  # He et al. 2015, Eq. 10
@@ -32,7 +32,7 @@ def initialize_(network: nn.Module, norm: str, init: str = "normal", *, zero_las
     normalized = norm in NORMS
     for layer in (*inner, last):
         enough = normalized or layer is last or init != "normal"
-        LAWS[init if enough else "kaiming"](layer.weight)
+        INITIALIZERS[init if enough else "kaiming"](layer.weight)
         if isinstance(layer, SubpixelConv):
             _make_pixels_alike_(layer.weight)
         if layer in branch_ends and not normalized:

@@ -1,4 +1,4 @@
-"""PatchHead: H_l of CUT, which projects features at some positions into the space where patches are compared.
+"""ProjectionHead: H_l of CUT, which projects features at some positions into the space where patches are compared.
 
 Paper      Park et al. 2020, Sec. 3: an MLP of two layers with 256 units.
 Features   (n, c, h, w), places of h · w → (n, places, width), of length 1, float32 also under autocast.
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 
-class PatchHead(nn.Module):
+class ProjectionHead(nn.Module):
     """MLP of linear, ReLU, linear; weights from N(0, 0.02²), as in the authors' code."""
 
     def __init__(self, channels: int, width: int = 256) -> None:

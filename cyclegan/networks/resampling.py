@@ -27,11 +27,13 @@ def upsample(channels: int, out_channels: int, kind: str, norm: str = "instance"
 
     relu  False: leave the ReLU out, for a next layer that applies it after its own padding.
     """
-    larger = grow(channels, out_channels, kind, bias=has_bias(norm))
+    larger = upsample_layers(channels, out_channels, kind, bias=has_bias(norm))
     return nn.Sequential(*larger, normalize(norm, out_channels), *[nn.ReLU(inplace=True)] * relu)
 
 
-def grow(channels: int, out_channels: int, kind: str, *, kernel: int = 3, bias: bool = True) -> list[nn.Module]:
+def upsample_layers(
+    channels: int, out_channels: int, kind: str, *, kernel: int = 3, bias: bool = True
+) -> list[nn.Module]:
     """Return the layers that double height and width.
 
     transposed  As in the papers; the only kind whose kernel may differ from 3×3.

@@ -48,11 +48,11 @@ class ResnetGenerator(nn.Module):
             raise ValueError(f"start: nothing of {in_channels} channels is identical to something of {out_channels}")
         self.stride = 2**downsamplings
         self.smallest = 2 * self.stride  # residual blocks reflect at the borders, which takes 2×2 features
-        self.blocks_seen = {0, max(blocks - 1, 0) // 2}  # by `encode`
+        self.feature_layers = {0, max(blocks - 1, 0) // 2}  # by `encode`
         self.starts_at_identity = start == "identity"
         shuffled = ends == "shuffle"
         widths = [base_channels * 2**i for i in range(1 if shuffled else 0, downsamplings + 1)]
-        self.channels_seen = (in_channels, *widths[1:], *[widths[-1]] * len(self.blocks_seen))
+        self.feature_channels = (in_channels, *widths[1:], *[widths[-1]] * len(self.feature_layers))
         last = widths[0], out_channels
         self.layers = nn.Sequential(
             *(_shuffle_stem if shuffled else _conv7_stem)(in_channels, widths[0], norm),
@@ -78,7 +78,7 @@ class ResnetGenerator(nn.Module):
         """
         blocks = [i for i, layer in enumerate(self.layers) if isinstance(layer, ResnetBlock)]
         taps = {i for i in range(blocks[0]) if isinstance(self.layers[i], nn.Sequential)}
-        taps |= {blocks[k] for k in self.blocks_seen}
+        taps |= {blocks[k] for k in self.feature_layers}
         features, found = images, [images]
         for i, layer in enumerate(self.layers[: max(taps) + 1]):
             features = layer(features)

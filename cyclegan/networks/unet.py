@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from cyclegan.networks.initialization import initialize_
 from cyclegan.networks.layers import has_bias, normalize
-from cyclegan.networks.resampling import BlurPool, grow
+from cyclegan.networks.resampling import BlurPool, upsample_layers
 
 DROPPING = 3  # decoder layers
 
@@ -55,7 +55,9 @@ class UnetGenerator(nn.Module):
             _up(wide, narrow, upsampling if i else "transposed", norm, dropout if i < DROPPING else 0.0, bias=biased)
             for i, (wide, narrow) in enumerate(zip(inputs, widths[-2::-1], strict=False))
         )
-        self.up.append(nn.Sequential(nn.ReLU(inplace=True), *grow(inputs[-1], out_channels, upsampling, kernel=4)))
+        self.up.append(
+            nn.Sequential(nn.ReLU(inplace=True), *upsample_layers(inputs[-1], out_channels, upsampling, kernel=4))
+        )
         initialize_(self, norm, init)
 
     def forward(self, images: Float[Tensor, "n in h w"]) -> Float[Tensor, "n out h w"]:
@@ -88,6 +90,6 @@ def _down(channels: int, out_channels: int, downsampling: str, norm: str, *, bia
 
 def _up(channels: int, out_channels: int, upsampling: str, norm: str, dropout: float, *, bias: bool) -> nn.Sequential:
     """Build Ck or CDk of the decoder, which begins with the ReLU of the layer before."""
-    larger = grow(channels, out_channels, upsampling, kernel=4, bias=bias)
+    larger = upsample_layers(channels, out_channels, upsampling, kernel=4, bias=bias)
     dropped = [nn.Dropout(dropout)] if dropout else []
     return nn.Sequential(nn.ReLU(inplace=True), *larger, normalize(norm, out_channels), *dropped)

@@ -32,7 +32,7 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
 from cyclegan.errors import UserError
 from cyclegan.images.tensors import read
-from cyclegan.networks.weights import Weights, WrongWeightsError, load_weights, where_from
+from cyclegan.networks.weights import Weights, WrongWeightsError, download_hint, load_weights
 from cyclegan.protocols import Images
 
 BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))  # convolutions, channels
@@ -99,7 +99,7 @@ class VGGFeatures(nn.Module):
         """
         return {tap: features for tap, features in self.activations(images) if tap in self.taps}
 
-    def computing_in(self, dtype: torch.dtype, device: torch.device) -> "VGGFeatures":
+    def to_inference(self, dtype: torch.dtype, device: torch.device) -> "VGGFeatures":
         """Return a copy on a device whose convolutions compute in `dtype`, channels last.
 
         The preprocessing stays in float32. Autocast is not used: it pads in float32, which takes a fifth of
@@ -155,7 +155,7 @@ def load_vgg(
             _fill_at_random(vgg, seed)
         elif weights == "normalised_torchvision":
             plain = load_vgg("torchvision", taps)  # with the pooling and padding of its training
-            vgg.load_state_dict(normalise(plain, _photographs()).state_dict())
+            vgg.load_state_dict(normalize_activations(plain, _photographs()).state_dict())
             vgg.description = plain.description | {"normalised": f"on {len(PHOTOGRAPHS)} photographs of scikit-image"}
         else:
             _fill(vgg, weights, load_weights(weights))
@@ -164,7 +164,7 @@ def load_vgg(
 
 
 @torch.no_grad()
-def normalise(vgg: VGGFeatures, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> VGGFeatures:
+def normalize_activations(vgg: VGGFeatures, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> VGGFeatures:
     """Return a copy with a mean activation of 1 in every filter (Gatys et al. 2016, Sec. 2).
 
     The mean is over all images and positions. W' = W · s_in / s_out and b' = b / s_out, where s are the mean
@@ -228,7 +228,7 @@ def _fill(vgg: VGGFeatures, name: str, weights: Weights) -> None:
     if len(found) < len(vgg.convolutions):
         deepest = f"its deepest tap is {TAPS[len(found) - 1]}" if found else "it holds no convolution"
         raise UserError(
-            f"{weights.file}: {deepest}, and {vgg.taps[-1]} is asked for; ask for less depth, or {where_from(name)}"
+            f"{weights.file}: {deepest}, and {vgg.taps[-1]} is asked for; ask for less depth, or {download_hint(name)}"
         )
     for (key, weight, bias), (_, convolution) in zip(found, vgg.layers(), strict=False):
         if weight.shape != convolution.weight.shape or len(bias) != len(weight):
@@ -241,7 +241,7 @@ def _fill(vgg: VGGFeatures, name: str, weights: Weights) -> None:
         "file": weights.file,
         "sha256": weights.sha256,
         "known": f"{weights.known} of 64 digits",
-        "licence": weights.licence,
+        "license": weights.license,
     }
 
 

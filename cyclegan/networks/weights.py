@@ -62,18 +62,18 @@ class Weights:
     file: str
     sha256: str
     known: int  # how many digits of the SHA-256 were known before and agree: 64, or fewer, or none
-    licence: str
+    license: str
     tensors: dict[str, Tensor]
 
 
 def load_weights(name: str) -> Weights:
     """Find or fetch the file of a source, compare its SHA-256, then parse it."""
     path, sha256, known = _locate(name)
-    licence = SOURCES[name].licence
-    return Weights(file=path.name, sha256=sha256, known=known, licence=licence, tensors=read_tensors(path))
+    license = SOURCES[name].license
+    return Weights(file=path.name, sha256=sha256, known=known, license=license, tensors=read_tensors(path))
 
 
-def fill(network: nn.Module, weights: Weights, title: str, below: str = "") -> None:
+def load_into(network: nn.Module, weights: Weights, title: str, below: str = "") -> None:
     """Load the weights into a network in float32, and freeze it.
 
     below  Load only the weights whose names begin with this prefix.
@@ -91,7 +91,7 @@ def find_weights(name: str) -> Path:
     return _locate(name)[0]
 
 
-def where_from(name: str) -> str:
+def download_hint(name: str) -> str:
     """Return the instruction for obtaining the preferred file of a source, for use in messages."""
     source = SOURCES[name]
     folder = CACHE.expanduser()
@@ -220,7 +220,7 @@ def _folders() -> list[Path]:
 
 
 @contextmanager
-def only_what_is_here() -> Iterator[None]:
+def offline() -> Iterator[None]:
     """Forbid fetching within this context; weights that are not on this machine raise WeightsMissingError."""
     token = _may_fetch.set(False)
     try:
@@ -231,7 +231,7 @@ def only_what_is_here() -> Iterator[None]:
 
 def _fetch(name: str, source: Source) -> tuple[Path, str, int]:
     if not _may_fetch.get():
-        raise WeightsMissingError(f"the weights '{name}' are not on this machine; {where_from(name)}")
+        raise WeightsMissingError(f"the weights '{name}' are not on this machine; {download_hint(name)}")
     file, digits = _best(source)
     folder = CACHE.expanduser()
     try:
@@ -244,7 +244,7 @@ def _fetch(name: str, source: Source) -> tuple[Path, str, int]:
             (Path(room) / file).replace(folder / file)
     except (OSError, HTTPException) as error:
         raise WeightsMissingError(
-            f"the weights '{name}' are not on this machine and cannot be fetched ({error}); {where_from(name)}"
+            f"the weights '{name}' are not on this machine and cannot be fetched ({error}); {download_hint(name)}"
         ) from error
     return folder / file, sha256, len(digits)
 

@@ -120,12 +120,12 @@ class Guard:
             return await self.app({**scope, "method": "GET"}, receive, send_safely)
         self.places -= 1
         try:
-            answer, replay = await self._heard(Headers(scope=scope), receive)
+            answer, replay = await self._read_body(Headers(scope=scope), receive)
             await answer(scope, replay, send_safely)
         finally:
             self.places += 1
 
-    async def _heard(self, headers: Headers, receive: Receive) -> tuple[ASGIApp, Receive]:
+    async def _read_body(self, headers: Headers, receive: Receive) -> tuple[ASGIApp, Receive]:
         """Read the body; return the application that answers, and the body for it to read."""
         body = bytearray()
         try:

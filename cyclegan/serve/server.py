@@ -33,14 +33,14 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from cyclegan import __version__
-from cyclegan.errors import NoSpaceError, UserError
+from cyclegan.errors import ResourceError, UserError
 from cyclegan.serve.forms import EXAMPLE, FieldError, invalid_field, is_blank, require_fields
 from cyclegan.serve.middleware import PLACES, Guard, Hosts, failure
-from cyclegan.serve.service import Order, Result, Studio, TooLongError, UnknownNameError
+from cyclegan.serve.service import Result, Service, TooLongError, TranslationRequest, UnknownNameError
 
 PAGE = Path(__file__).with_name("page.html")  # page.css and page.js beside it are inserted
 FIELDS = ("picture", "style", "model", "to", "strength")
-STATUS = {UnknownNameError: 404, FieldError: 422, NoSpaceError: 503, TooLongError: 503}  # of other UserErrors: 400
+STATUS = {UnknownNameError: 404, FieldError: 422, ResourceError: 503, TooLongError: 503}  # of other UserErrors: 400
 
 
 class Direction(BaseModel):
@@ -50,7 +50,7 @@ class Direction(BaseModel):
     to: str
 
 
-class Model(BaseModel):
+class ModelInfo(BaseModel):
     """Facts about a model that a request needs."""
 
     name: str
@@ -88,7 +88,7 @@ NOTED = {
 TRANSLATED: dict[int | str, dict[str, Any]] = {200: {**PNG[200], "headers": {NOTE: NOTED}}}
 
 
-def application(studio: Studio, hosts: Hosts, places: int = PLACES) -> Guard:
+def application(service: Service, hosts: Hosts, places: int = PLACES) -> Guard:
     """Build the page and the routes, with the checks of the middleware."""
     app = FastAPI(
         title="cyclegan",
@@ -99,8 +99,8 @@ def application(studio: Studio, hosts: Hosts, places: int = PLACES) -> Guard:
         redirect_slashes=False,
     )
     _show_page(app)
-    _list_what_there_is(app, studio)
-    _translate(app, studio)
+    _list_what_there_is(app, service)
+    _translate(app, service)
     _answer_mistakes(app)
     return Guard(app, hosts, places)
 
@@ -114,15 +114,15 @@ def _show_page(app: FastAPI) -> None:
         return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
 
-def _list_what_there_is(app: FastAPI, studio: Studio) -> None:
+def _list_what_there_is(app: FastAPI, service: Service) -> None:
     """Add the routes that list models and images to try."""
 
     @app.get("/api/models", summary="What can be asked for")
-    async def models() -> list[Model]:
-        return [Model(**described) for described in studio.describe()]
+    async def models() -> list[ModelInfo]:
+        return [ModelInfo(**described) for described in service.describe()]
 
-    _offer(app, "examples", "example", studio.examples)
-    _offer(app, "styles", "style", studio.styles)
+    _offer(app, "examples", "example", service.examples)
+    _offer(app, "styles", "style", service.styles)
 
 
 def _offer(app: FastAPI, plural: str, singular: str, images: Mapping[str, bytes]) -> None:
@@ -145,7 +145,7 @@ def _offer(app: FastAPI, plural: str, singular: str, images: Mapping[str, bytes]
         return Response(images[name], media_type="image/png")
 
 
-def _translate(app: FastAPI, studio: Studio) -> None:
+def _translate(app: FastAPI, service: Service) -> None:
     """Add the route that translates, one image at a time."""
     one_at_a_time = ThreadPoolExecutor(1, "painting")
 
@@ -164,8 +164,8 @@ def _translate(app: FastAPI, studio: Studio) -> None:
     ) -> Response:
         require_fields(await request.form(), FIELDS)
         example = await style.read() if style is not None and not is_blank(style) else None
-        order = Order(picture=await picture.read(), style=example, model=model, to=to, strength=strength)
-        result = await painted(studio, order, request, one_at_a_time)
+        wanted = TranslationRequest(picture=await picture.read(), style=example, model=model, to=to, strength=strength)
+        result = await translated(service, wanted, request, one_at_a_time)
         noted = {NOTE: result.note} if result.note else {}
         return Response(result.content, media_type="image/png", headers=noted)
 
@@ -205,14 +205,14 @@ def _allowed(error: HTTPException) -> str:
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
-async def painted(studio: Studio, order: Order, request: Request, executor: Executor) -> Result:
+async def translated(service: Service, wanted: TranslationRequest, request: Request, executor: Executor) -> Result:
     """Translate an image when its turn comes; give up if the client has disconnected."""
     gone = Event()
 
     def in_turn() -> Result:
-        if gone.is_set() or studio.closing.is_set():
+        if gone.is_set() or service.closing.is_set():
             raise TooLongError("picture: given up")
-        return studio.paint(order, gone)
+        return service.translate(wanted, gone)
 
     painting: asyncio.Future[Any] = asyncio.get_running_loop().run_in_executor(executor, in_turn)
     leaving: asyncio.Future[Any] = asyncio.ensure_future(
@@ -266,10 +266,10 @@ def listen(host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """Server that ends on Ctrl-C, where a slow image and all waiting ones are given up."""
 
-    def __init__(self, studio: Studio, hosts: Hosts, places: int = PLACES) -> None:
-        self.closing = studio.closing
+    def __init__(self, service: Service, hosts: Hosts, places: int = PLACES) -> None:
+        self.closing = service.closing
         config = uvicorn.Config(
-            application(studio, hosts, places),
+            application(service, hosts, places),
             http="h11",  # reads the rest of a refused request, so that the refusal arrives
             ws="none",
             lifespan="off",

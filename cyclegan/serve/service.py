@@ -17,12 +17,12 @@ import torch
 from cyclegan.data.builtin import PHOTOGRAPHS, Painter, open_photograph
 from cyclegan.data.painting import paint, palette
 from cyclegan.device import choose_device
-from cyclegan.errors import UserError, enough_memory
+from cyclegan.errors import UserError, out_of_memory_as
 from cyclegan.images.files import encode_raster, read_raster
 from cyclegan.images.find import find_images, none_found
 from cyclegan.images.pixel_format import RGB
 from cyclegan.images.rgb8 import encode_picture
-from cyclegan.model.model import Loaded
+from cyclegan.model.model import Model
 from cyclegan.model.strength import at_strength
 from cyclegan.protocols import Translator, Watchable
 from cyclegan.serve.uploads import encode_upload, fitted, read_upload
@@ -51,7 +51,7 @@ class TooLongError(UserError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class TranslationRequest:
     """Request for a translation."""
 
     picture: bytes  # the content of a file
@@ -70,10 +70,10 @@ class Result:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Studio:
+class Service:
     """Models and examples, under the names used in requests."""
 
-    models: Mapping[str, Loaded]
+    models: Mapping[str, Model]
     examples: Mapping[str, bytes]  # PNG
     styles: Mapping[str, bytes] = field(default_factory=dict)  # PNG
     size: int = SIZE  # px
@@ -96,30 +96,30 @@ class Studio:
             for name, loaded in self.models.items()
         ]
 
-    def paint(self, order: Order, gone: Event) -> Result:
+    def translate(self, wanted: TranslationRequest, gone: Event) -> Result:
         """Translate an image, in its colors, into a PNG with the model's signature.
 
         Raises TooLongError once `gone` is set.
         """
-        model, upload = self._model(order.model), read_upload("picture", order.picture, self.size)
+        model, upload = self._model(wanted.model), read_upload("picture", wanted.picture, self.size)
         image = upload.original.image.to(self.device)
-        if order.strength > 0:  # at strength 0 the answer is the image as the model would receive it
-            whole = self._styled(model, order.style).translator(order.to)
-            translator = self._given_up(at_strength(whole, order.strength), gone)
-            with enough_memory(lambda: "picture: needs more memory than there is; serve with a smaller --size"):
+        if wanted.strength > 0:  # at strength 0 the answer is the image as the model would receive it
+            whole = self._styled(model, wanted.style).translator(wanted.to)
+            translator = self._given_up(at_strength(whole, wanted.strength), gone)
+            with out_of_memory_as(lambda: "picture: needs more memory than there is; serve with a smaller --size"):
                 image = translator.translate(image)
         return Result(content=encode_upload(image, upload, model.signature), note=upload.note)
 
-    def _model(self, name: str | None) -> Loaded:
+    def _model(self, name: str | None) -> Model:
         if name is None:
             return next(iter(self.models.values()))
         if name not in self.models:
             raise UnknownNameError(f"model: there is none of this name; take one of {', '.join(self.models)}")
         return self.models[name]
 
-    def _styled(self, model: Loaded, style: bytes | None) -> Loaded:
+    def _styled(self, model: Model, style: bytes | None) -> Model:
         if style is not None:
-            return model.after(read_upload("style", style, self.size).original.image.to(self.device))
+            return model.with_style(read_upload("style", style, self.size).original.image.to(self.device))
         if model.stylizer is not None:
             raise UserError("style: this model paints after an example; send a picture of the style")
         return model
@@ -137,7 +137,7 @@ class Studio:
             if monotonic() > until:
                 raise TooLongError(f"picture: took more than {SECONDS} s; serve with a smaller --size, or fewer steps")
 
-        return translator.watched(look, every=1) if isinstance(translator, Watchable) else translator
+        return translator.with_callback(look, every=1) if isinstance(translator, Watchable) else translator
 
 
 def named(paths: Sequence[Path]) -> dict[str, Path]:
@@ -181,6 +181,6 @@ def _offered() -> dict[str, bytes]:
     return styles
 
 
-def _directions(loaded: Loaded) -> list[tuple[str, str]]:
+def _directions(loaded: Model) -> list[tuple[str, str]]:
     """Return (from, to) for each target, the default first."""
     return [(loaded.source(target), target) for target in loaded.targets]

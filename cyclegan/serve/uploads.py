@@ -16,7 +16,7 @@ from cyclegan.images.frames import count_frames
 from cyclegan.images.pillow import reduced
 from cyclegan.images.pixel_format import RGB
 from cyclegan.images.raster import Raster
-from cyclegan.model.source_image import Original, finish, original_of
+from cyclegan.model.source_image import SourceImage, finish, source_of
 from cyclegan.protocols import Images
 
 LEAST = 64  # px of the shorter side, below which no image is reduced
@@ -26,7 +26,7 @@ LEAST = 64  # px of the shorter side, below which no image is reduced
 class Upload:
     """An uploaded image to be translated."""
 
-    original: Original
+    original: SourceImage
     note: str  # in ASCII; empty if the image is all that the file holds
 
 
@@ -37,7 +37,7 @@ def read_upload(name: str, content: bytes, size: int) -> Upload:
     stored = read_raster(Path(name), RGB, content)
     raster = fitted(stored, size)
     notes = (*_first_of(count_frames(Path(name), RGB, content), content), *_left_out(stored, raster))
-    return Upload(original=original_of(raster), note="; ".join(notes))
+    return Upload(original=source_of(raster), note="; ".join(notes))
 
 
 def encode_upload(image: Images, upload: Upload, about: str) -> bytes:

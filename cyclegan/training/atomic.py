@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cyclegan.errors import naming
+from cyclegan.errors import with_filename
 
 PARTIAL = ".partial"
 NO_FOLDERS = (errno.EACCES, errno.EPERM, errno.EBADF, errno.EINVAL, errno.ENOTSUP)  # a system that flushes no folder
@@ -24,7 +24,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Context that gives a temporary name to write to; at its end the file is flushed and renamed."""
     partial = path.with_name(path.name + PARTIAL)
     try:
-        with naming(path):
+        with with_filename(path):
             yield partial
         flush(partial)
         patiently(lambda: os.replace(partial, path))

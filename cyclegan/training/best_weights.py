@@ -14,7 +14,7 @@ from cyclegan.training.checkpoint import write_release
 PATIENCE = 2  # checks in a row that must find a symptom before it is reported
 
 
-class Verdict(NamedTuple):
+class ValidationResult(NamedTuple):
     """Result of one check of a run, made with its averaged networks."""
 
     symptoms: Mapping[str, float]  # name -> number, besides those of the method
@@ -23,10 +23,10 @@ class Verdict(NamedTuple):
 
 
 @runtime_checkable
-class Judge(Protocol):
+class Validates(Protocol):
     """Function that checks a run every so many steps."""
 
-    def __call__(self, preview: Preview) -> Verdict:
+    def __call__(self, preview: Preview) -> ValidationResult:
         """Check the run; called while the networks carry their averaged weights."""
         ...
 
@@ -41,7 +41,7 @@ class Best:
     distance: float | None = None
     step: int = 0
 
-    def offer(self, validation: Mapping[str, float], step: int) -> bool:
+    def update(self, validation: Mapping[str, float], step: int) -> bool:
         """Keep the present averages if they validate better than all before; return True if they do."""
         distance = sum(validation.values())
         if not validation or (self.distance is not None and distance >= self.distance):
@@ -66,7 +66,7 @@ class Alarms:
 
     since: dict[str, list[int]] = field(default_factory=dict)  # symptom -> steps of the checks in a row that found it
 
-    def heard(self, alarms: Mapping[str, str], step: int) -> Sequence[str]:
+    def due(self, alarms: Mapping[str, str], step: int) -> Sequence[str]:
         """Return the sentences to report at this check."""
         self.since = {name: [*self.since.get(name, []), step] for name in alarms}
         due = [name for name, steps in self.since.items() if len(steps) == PATIENCE]

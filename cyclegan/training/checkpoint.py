@@ -26,15 +26,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cyclegan import distributed
-from cyclegan.errors import NoSpaceError, NotFiniteError, UserError, enough_memory
+from cyclegan.errors import NotFiniteError, ResourceError, UserError, out_of_memory_as
 from cyclegan.training.atomic import PARTIAL, flush, flush_folder, patiently
 
 MANIFEST_BYTES = 10_000  # many times the size of a manifest
-YOUNGER = {"data"}  # parts that the checkpoints of older versions lack; these are given an empty state
+ADDED_LATER = {"data"}  # parts that the checkpoints of older versions lack; these are given an empty state
 MESSAGE = 200  # characters kept of an error of another library
 
 
-class DamagedError(UserError):
+class CorruptCheckpointError(UserError):
     """A checkpoint that differs from what was written; the message names the file and the damage."""
 
 
@@ -67,7 +67,7 @@ class Checkpoint:
         partial = final.with_name(final.name + PARTIAL)
         shutil.rmtree(partial, ignore_errors=True)
         tensors: dict[str, Tensor] = {}
-        tree = _strip({name: part.state_dict() for name, part in self.parts.items()}, (), tensors)
+        tree = _flatten({name: part.state_dict() for name, part in self.parts.items()}, (), tensors)
         try:
             partial.mkdir(parents=True)
             write_tensors(partial / "state.safetensors", tensors, {"tree": tree})
@@ -84,7 +84,7 @@ class Checkpoint:
         except OSError as error:
             shutil.rmtree(partial, ignore_errors=True)
             needed = sum(tensor.nbytes for tensor in (*tensors.values(), *self.release.values())) / 1e6
-            raise NoSpaceError(
+            raise ResourceError(
                 f"{final}: {needed:,.1f} MB cannot be written ({error}); make room and run the same command to continue"
             ) from error
         self._clean()
@@ -104,15 +104,15 @@ class Checkpoint:
                 self.save(step)
             raise
 
-    def load_latest(self) -> list[DamagedError]:
+    def load_latest(self) -> list[CorruptCheckpointError]:
         """Restore the newest checkpoint that verifies, if there is one; return the damage of those skipped.
 
-        Raises DamagedError if there are checkpoints and none is whole: starting anew would overwrite data
+        Raises CorruptCheckpointError if there are checkpoints and none is whole: starting anew would overwrite data
         that can perhaps be recovered.
         """
         newest, damages = newest_checkpoint(self.folder)
         if newest is None and damages:
-            raise DamagedError(
+            raise CorruptCheckpointError(
                 f"{self.folder}: no checkpoint is whole; move the folder away to start anew ({damages[0]})"
             )
         if newest is not None:
@@ -127,11 +127,11 @@ class Checkpoint:
         file = checkpoint / "state.safetensors"
         tensors, metadata = read_tensors(file)
         try:
-            state = _fill(metadata["tree"], tensors)
+            state = _unflatten(metadata["tree"], tensors)
             for name, part in self.parts.items():
-                part.load_state_dict(state.get(name, {}) if name in YOUNGER else state[name])
+                part.load_state_dict(state.get(name, {}) if name in ADDED_LATER else state[name])
         except (AttributeError, LookupError, RecursionError, RuntimeError, TypeError, ValueError) as error:
-            raise DamagedError(
+            raise CorruptCheckpointError(
                 f"{file}: is whole but no state of this run ({_one_line(error)}); move the checkpoints away"
             ) from error
 
@@ -154,13 +154,13 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("step-*") if path.is_dir() and re.fullmatch(r"step-\d{8,}", path.name))
 
 
-def newest_checkpoint(folder: Path) -> tuple[Path | None, list[DamagedError]]:
+def newest_checkpoint(folder: Path) -> tuple[Path | None, list[CorruptCheckpointError]]:
     """Find the newest checkpoint that verifies, and return it with the damage of those skipped."""
     damages = []
     for path in reversed(list_checkpoints(folder)):
         try:
             verify(path)
-        except DamagedError as damage:
+        except CorruptCheckpointError as damage:
             damages.append(damage)
         else:
             return path, damages
@@ -168,7 +168,7 @@ def newest_checkpoint(folder: Path) -> tuple[Path | None, list[DamagedError]]:
 
 
 def verify(checkpoint: Path) -> None:
-    """Raise DamagedError unless every file of the manifest is there with its bytes and SHA-256."""
+    """Raise CorruptCheckpointError unless every file of the manifest is there with its bytes and SHA-256."""
     manifest = checkpoint / "manifest.json"
     try:
         _require_file(manifest)
@@ -179,23 +179,23 @@ def verify(checkpoint: Path) -> None:
             raise ValueError("it does not list the two files of a checkpoint")
         found = {name: fingerprint(checkpoint / name) for name in names}
     except (OSError, ValueError, RecursionError) as error:
-        raise DamagedError(f"{manifest}: {_one_line(error)}; remove this checkpoint") from error
+        raise CorruptCheckpointError(f"{manifest}: {_one_line(error)}; remove this checkpoint") from error
     for name in sorted(names):
         if found[name] != expected[name]:
-            raise DamagedError(f"{checkpoint / name}: not the bytes that were saved; remove this checkpoint")
+            raise CorruptCheckpointError(f"{checkpoint / name}: not the bytes that were saved; remove this checkpoint")
 
 
 def write_release(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     """Write networks and their description to a file that can be handed on alone, with its own SHA-256."""
-    write_tensors(path, tensors, {"about": {**about, "sha256": _seal(tensors, about)}})
+    write_tensors(path, tensors, {"about": {**about, "sha256": _digest(tensors, about)}})
 
 
 def read_release(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], Any]:
     """Read a file that write_release wrote, and compare its SHA-256; older files carry none."""
     tensors, metadata = read_tensors(path, device)
     about = metadata.get("about")
-    if isinstance(about, dict) and "sha256" in about and about.pop("sha256") != _seal(tensors, about):
-        raise DamagedError(f"{path}: not what was saved, by the sha256 it carries; take another copy")
+    if isinstance(about, dict) and "sha256" in about and about.pop("sha256") != _digest(tensors, about):
+        raise CorruptCheckpointError(f"{path}: not what was saved, by the sha256 it carries; take another copy")
     return tensors, about
 
 
@@ -217,8 +217,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a file that write_tensors wrote; afterwards the file is closed and can be replaced.
 
-    Raises DamagedError for a file that is not what was written, and for NaN or infinity, which write_tensors
-    never writes; NoSpaceError if the device has no room for it.
+    Raises CorruptCheckpointError for a file that is not what was written, and for NaN or infinity, which write_tensors
+    never writes; ResourceError if the device has no room for it.
     """
     try:
         _require_file(path)
@@ -226,11 +226,11 @@ def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], di
             metadata = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
             mapped = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except Exception as error:  # safetensors has an error class of its own, JSON another
-        raise DamagedError(f"{path}: not a readable checkpoint ({_one_line(error)})") from error
+        raise CorruptCheckpointError(f"{path}: not a readable checkpoint ({_one_line(error)})") from error
     for name, tensor in mapped.items():
         if not _is_finite(tensor):
-            raise DamagedError(f"{path}: {_one_line(name)} holds NaN or infinity; take another checkpoint")
-    with enough_memory(lambda: f"{path}: {device} has no memory for it; make room there, or use another device"):
+            raise CorruptCheckpointError(f"{path}: {_one_line(name)} holds NaN or infinity; take another checkpoint")
+    with out_of_memory_as(lambda: f"{path}: {device} has no memory for it; make room there, or use another device"):
         # copied on the CPU, too: a mapped tensor keeps the file open, and changes with it
         return {name: tensor.to(device, copy=True) for name, tensor in mapped.items()}, metadata
 
@@ -242,7 +242,7 @@ def fingerprint(path: Path) -> dict[str, Any]:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def _seal(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
     """Compute the SHA-256 of the description and of the name, type, shape and bytes of every tensor."""
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
@@ -267,7 +267,7 @@ def _one_line(error: object) -> str:
     return "".join(c if c.isprintable() else "?" for c in said[:MESSAGE]) or type(error).__name__
 
 
-def _strip(value: Any, at: tuple[str, ...], tensors: dict[str, Tensor]) -> Any:
+def _flatten(value: Any, at: tuple[str, ...], tensors: dict[str, Tensor]) -> Any:
     """Copy nested state with every tensor replaced by its name.
 
     Mappings become lists of pairs, because JSON has no number keys.
@@ -279,19 +279,19 @@ def _strip(value: Any, at: tuple[str, ...], tensors: dict[str, Tensor]) -> Any:
         tensors[name] = value
         return {"tensor": name}
     if isinstance(value, Mapping):
-        return {"pairs": [[key, _strip(item, (*at, str(key)), tensors)] for key, item in value.items()]}
+        return {"pairs": [[key, _flatten(item, (*at, str(key)), tensors)] for key, item in value.items()]}
     if isinstance(value, list | tuple):
-        return {"list": [_strip(item, (*at, str(i)), tensors) for i, item in enumerate(value)]}
+        return {"list": [_flatten(item, (*at, str(i)), tensors) for i, item in enumerate(value)]}
     if value is None or isinstance(value, bool | int | float | str):
         return {"value": value}
     raise TypeError(f"{'.'.join(at)}: a checkpoint holds no {type(value).__name__}")
 
 
-def _fill(tree: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
+def _unflatten(tree: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
     """Restore nested state from the result of _strip."""
     ((kind, content),) = tree.items()
     if kind == "tensor":
         return tensors[content]
     if kind == "pairs":
-        return {key: _fill(item, tensors) for key, item in content}
-    return [_fill(item, tensors) for item in content] if kind == "list" else content
+        return {key: _unflatten(item, tensors) for key, item in content}
+    return [_unflatten(item, tensors) for item in content] if kind == "list" else content

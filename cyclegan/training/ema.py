@@ -36,7 +36,7 @@ class EMA:
         self.updates += 1
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
+    def applied(self) -> Iterator[None]:
         """Context in which the networks carry the averages; afterwards they have their own weights again.
 
         The weights are restored bit for bit.

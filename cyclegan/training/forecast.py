@@ -16,9 +16,9 @@ from torch.utils.flop_counter import flop_registry
 from cyclegan import distributed
 from cyclegan.data.buffer import ImageBuffer
 from cyclegan.device import autocast, choose_precision
-from cyclegan.errors import NoSpaceError
+from cyclegan.errors import ResourceError
 from cyclegan.protocols import Losses, Trainable
-from cyclegan.training.micro_batches import Parts, recompute_blocks
+from cyclegan.training.micro_batches import MicroBatches, checkpoint_activations
 from cyclegan.training.training_config import TrainingConfig
 
 try:
@@ -31,7 +31,7 @@ PATIENCE = 24 * 3600  # seconds: a longer forecast gives a warning, except on CU
 DESCRIBED = 180  # bytes of a checkpoint that tell name, type and place of a tensor
 
 
-class Rehearsal(NamedTuple):
+class StepCost(NamedTuple):
     """Cost of one training step."""
 
     seconds: float
@@ -73,7 +73,7 @@ class _Flops(TorchDispatchMode):
         return found
 
 
-def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torch.device) -> Rehearsal:
+def profile_step(method: Trainable, batch: Any, config: TrainingConfig, device: torch.device) -> StepCost:
     """Measure the cost of a training step, with a copy of the method on a real batch.
 
     The first step is only counted. Small steps are then repeated for a second, and the fastest counts. A
@@ -82,7 +82,7 @@ def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torc
     fits into memory. Nothing is compiled for it.
     """
     copied = copy.deepcopy(method)
-    recompute_blocks(copied, config.activation_checkpointing)
+    checkpoint_activations(copied, config.activation_checkpointing)
     parameters = {group: list(owned) for group, owned in copied.parameter_groups().items()}
     precision = choose_precision(config.precision, device)
     kept = _Kept(copied, batch)
@@ -91,7 +91,7 @@ def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torc
         sum(losses.values()).backward(inputs=parameters[group])  # type: ignore[union-attr]
         kept.free()
 
-    parts = Parts(config.accumulate, config.cuda_graphs)
+    parts = MicroBatches(config.accumulate, config.cuda_graphs)
 
     def step() -> float:
         start = time.perf_counter()
@@ -104,9 +104,9 @@ def rehearse(method: Trainable, batch: Any, config: TrainingConfig, device: torc
         step()
     durations: list[float] = []
     warm_ups = 1 if device.type == "cuda" else 0  # the first steps choose kernels
-    while len(durations) <= warm_ups or (sum(durations) < 1 and distributed.size() == 1):
+    while len(durations) <= warm_ups or (sum(durations) < 1 and distributed.world_size() == 1):
         durations.append(step())
-    return Rehearsal(min(durations), flops.total, kept.most)
+    return StepCost(min(durations), flops.total, kept.most)
 
 
 def describe(
@@ -115,7 +115,7 @@ def describe(
     """Describe the training, line by line: the device, the precision, the networks and the batches."""
     precision = str(choose_precision(config.precision, device)).removeprefix("torch.")
     networks = ", ".join(f"{name} {_count(net):,}" for name, net in method.networks().items())
-    sizes = " + ".join(str((distributed.size() * len(field), *field.shape[1:])) for field in batch)
+    sizes = " + ".join(str((distributed.world_size() * len(field), *field.shape[1:])) for field in batch)
     return [
         f"device    {device_name(device)}, {precision}",
         f"networks  {networks} parameters",
@@ -131,7 +131,7 @@ def forecast(
     A warning is added where training would take days.
     """
     before = memory_in_use(device)
-    found = rehearse(method, batch, config, device)
+    found = profile_step(method, batch, config, device)
     seconds = found.seconds * (config.steps - done)
     disk = (config.keep_checkpoints + 1) * checkpoint_bytes(method, batch) / 1e6
     memory = "" if before is None else f"{(before + found.kept + state_bytes(method)) / 1e6:,.0f} MB of memory, "
@@ -177,10 +177,10 @@ def checkpoint_bytes(method: Trainable, batch: Any) -> int:
 
 
 def require_room(folder: Path, needed: int) -> None:
-    """Raise NoSpaceError unless `needed` bytes are free on the disk of a folder."""
+    """Raise ResourceError unless `needed` bytes are free on the disk of a folder."""
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise NoSpaceError(
+        raise ResourceError(
             f"{folder}: checkpoints need {needed / 1e6:,.1f} MB and {free / 1e6:,.1f} MB are free; make room first"
         )
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from cyclegan.errors import LOST, NoSpaceError, UserError, refused
+from cyclegan.errors import DISK_ERRNOS, ResourceError, UserError, from_os_error
 
 try:
     import fcntl
@@ -23,14 +23,14 @@ except ImportError:  # Windows
 def locked(folder: Path) -> Iterator[None]:
     """Lock a run folder for this process within this context; the folder is made if it is missing.
 
-    Raises UserError if another process holds the lock, and NoSpaceError if the folder can no longer be
+    Raises UserError if another process holds the lock, and ResourceError if the folder can no longer be
     written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / "lock").open("ab+", buffering=0)  # nothing is left to be written when it is closed
     except OSError as error:
-        raise refused(error, folder, "train from a folder that can be written, or make room") from error
+        raise from_os_error(error, folder, "train from a folder that can be written, or make room") from error
     with file:
         _lock(file, folder)
         try:
@@ -38,9 +38,9 @@ def locked(folder: Path) -> Iterator[None]:
             file.write(f"{os.getpid()} on {socket.gethostname()}\n".encode())
             yield
         except OSError as error:
-            if error.errno not in LOST and folder not in Path(str(error.filename)).parents:
+            if error.errno not in DISK_ERRNOS and folder not in Path(str(error.filename)).parents:
                 raise
-            raise NoSpaceError(
+            raise ResourceError(
                 f"{folder}: can no longer be written ({error.strerror or error}); "
                 "make room, and the same command continues"
             ) from error

@@ -14,12 +14,12 @@ from cyclegan import distributed
 from cyclegan.device import autocast, choose_precision
 from cyclegan.errors import StoppedError
 from cyclegan.protocols import Charted, Trainable
-from cyclegan.training.best_weights import Alarms, Best, Judge, Verdict
+from cyclegan.training.best_weights import Alarms, Best, Validates, ValidationResult
 from cyclegan.training.checkpoint import Checkpoint, Part
 from cyclegan.training.compile_networks import compile_networks
 from cyclegan.training.ema import EMA
-from cyclegan.training.micro_batches import Parts, recompute_blocks
-from cyclegan.training.nan_report import postmortem
+from cyclegan.training.micro_batches import MicroBatches, checkpoint_activations
+from cyclegan.training.nan_report import nan_report
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.progress import Progress
 from cyclegan.training.run import Run
@@ -28,7 +28,7 @@ from cyclegan.training.seeding import seed_step
 from cyclegan.training.signals import stop_requests
 from cyclegan.training.training_config import TrainingConfig
 
-NO_VERDICT = Verdict({}, {}, {})
+NOT_VALIDATED = ValidationResult({}, {}, {})
 
 
 @runtime_checkable
@@ -54,13 +54,13 @@ def train(
     seed: int,
     device: torch.device,
     about: Mapping[str, Any],
-    judge: Judge | None = None,
+    validator: Validates | None = None,
     **more: Part,
 ) -> None:
     """Train any method, or resume its run; the states in `more` are saved, too."""
     precision = choose_precision(config.precision, device)
     optimizers = Optimizers(method.parameter_groups(), config.optimizer, config.accumulate)
-    in_parts = Parts(config.accumulate, config.cuda_graphs)
+    micro_batches = MicroBatches(config.accumulate, config.cuda_graphs)
     ema = EMA(method.networks(), config.ema)
     progress, schedule, alarms = Progress(), Schedule(config, device), Alarms()
     best = Best(run.folder / "best.safetensors", ema.average, about)
@@ -70,7 +70,7 @@ def train(
     )
     _resume(checkpoint, progress, run, device)
     writes = distributed.rank() == 0
-    recompute_blocks(method, config.activation_checkpointing)
+    checkpoint_activations(method, config.activation_checkpointing)
     if config.compile:
         compile_networks(method, run.say, graphs=config.cuda_graphs)
 
@@ -80,25 +80,25 @@ def train(
             rate = optimizers.set_learning_rates(progress.step, schedule.factor(progress.step))
             with run.waiting_for_data(), checkpoint.saved_on_error(progress.step):
                 batch = to(batches.batch_at(progress.step), device)
-            with autocast(precision, device), postmortem(run.folder, progress.step, method, batches.names_at):
-                losses = in_parts.step(method, batch, optimizers.minimize)
+            with autocast(precision, device), nan_report(run.folder, progress.step, method, batches.names_at):
+                losses = micro_batches.step(method, batch, optimizers.minimize)
             ema.update()
             progress.step += 1
 
             run.advance(progress.step, count_images(batch))
             last = progress.step == config.steps
             if progress.step % config.log_every == 0 or last:
-                run.log(progress.step, distributed.averaged(losses), rate, _charts(method, optimizers))
+                run.log(progress.step, distributed.all_reduce_mean(losses), rate, _charts(method, optimizers))
             if writes and (progress.step % config.sample_every == 0 or last):
-                with ema.in_place(), run.judging():
+                with ema.applied(), run.validating():
                     preview = method.preview(to(held_out, device))
-                    verdict = judge(preview) if judge else NO_VERDICT
-                run.save_samples(progress.step, preview, verdict)
-                for sentence in alarms.heard(verdict.alarms, progress.step):
+                    result = validator(preview) if validator else NOT_VALIDATED
+                run.save_samples(progress.step, preview, result)
+                for sentence in alarms.due(result.alarms, progress.step):
                     run.raise_alarm(progress.step, sentence)
-                schedule.hear(verdict.validation, best.offer(verdict.validation, progress.step))
+                schedule.update(result.validation, best.update(result.validation, progress.step))
             # read only once: a signal that comes while saving waits for the next step
-            stopping = distributed.largest(stop.signal_number or 0, device)
+            stopping = distributed.all_reduce_max(stop.signal_number or 0, device)
             if writes and (progress.step % config.save_every == 0 or last or stopping):
                 checkpoint.save(progress.step)
             if stopping:
@@ -107,15 +107,15 @@ def train(
 
 def _resume(checkpoint: Checkpoint, progress: Progress, run: Run, device: torch.device) -> None:
     """Restore the newest checkpoint; the first process also clears away what an interrupted save has left."""
-    with distributed.first_goes_first():
+    with distributed.main_process_first():
         for damage in checkpoint.load_latest():
-            run.say(f"passed over: {damage}")
+            run.say(f"skipped: {damage}")
     distributed.require_same_step(progress.step, device)
 
 
 def count_images(batch: Any) -> int:
     """Number of images of a batch, over all fields and processes; integer tensors do not count as images."""
-    return distributed.size() * sum(len(field) for field in batch if field.is_floating_point())
+    return distributed.world_size() * sum(len(field) for field in batch if field.is_floating_point())
 
 
 def _charts(method: Trainable, optimizers: Optimizers) -> Mapping[str, Sequence[str]]:

@@ -11,13 +11,13 @@ from cyclegan.errors import UserError
 from cyclegan.protocols import Losses, Minimize, Trainable
 
 
-class Parts:
+class MicroBatches:
     """Training step on a batch in parts, one after the other: the gradient of the whole batch in less memory.
 
     All losses, and all norms except batch norms, which `Experiment` refuses here, treat every image by
     itself. So the average of the parts' gradients is the gradient of the whole, except for rounding. Each of
     several processes has its share of every part, and its images come in that order
-    (`distributed.share_in_parts`). Two things differ. Random draws, such as those of past fakes and of
+    (`distributed.micro_batch_indices`). Two things differ. Random draws, such as those of past fakes and of
     dropout, come in another order. Settings that count steps (`r1_every`, `ramp`) count every part as one:
     such a penalty comes more often and on fewer images, and such a ramp ends sooner.
     """
@@ -40,12 +40,12 @@ class Parts:
         return {name: torch.stack(losses).mean() for name, losses in found.items()}
 
     def _cut(self, batch: Any) -> Iterator[Any]:
-        parts = (tensor.split(distributed.in_each_part(len(tensor), self.count)) for tensor in batch)
+        parts = (tensor.split(distributed.micro_batch_size(len(tensor), self.count)) for tensor in batch)
         for tensors in zip(*parts, strict=True):
             yield type(batch)(*tensors)
 
 
-def recompute_blocks(method: Trainable, recompute: bool) -> None:
+def checkpoint_activations(method: Trainable, recompute: bool) -> None:
     """Set whether residual blocks keep only their inputs and are computed a second time for the gradient."""
     assert isinstance(method, nn.Module)
     blocks = [module for module in method.modules() if hasattr(module, "recompute")]

@@ -15,7 +15,7 @@ from cyclegan.protocols import Trainable
 
 
 @contextmanager
-def postmortem(
+def nan_report(
     folder: Path, step: int, method: Trainable, pictures: Callable[[int], Mapping[str, Sequence[str]]]
 ) -> Iterator[None]:
     """Context of one training step that writes a report on a NotFiniteError before passing it on.

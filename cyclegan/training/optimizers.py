@@ -53,7 +53,7 @@ class Optimizers:
         Raises NotFiniteError before the update if a loss, a gradient or a weight is NaN or infinite. Several
         processes compare means over all of them, so that they come to the same result.
         """
-        refuse_not_finite(distributed.averaged(losses))
+        refuse_not_finite(distributed.all_reduce_mean(losses))
         self.terms[group] = list(losses)
         if group in self.skipped:
             return
@@ -63,7 +63,9 @@ class Optimizers:
         self.accumulated[group] = (self.accumulated[group] + 1) % self.micro_batches
         if self.accumulated[group]:
             return
-        distributed.average_(parameter.grad for parameter in self.parameters[group] if parameter.grad is not None)
+        distributed.all_reduce_mean_(
+            parameter.grad for parameter in self.parameters[group] if parameter.grad is not None
+        )
         self._refuse_not_finite(group)
         self.adam[group].step()
 

@@ -32,7 +32,7 @@ from cyclegan.errors import UserError, printable, quoted
 from cyclegan.images.tensors import grid, to_bytes, write
 from cyclegan.protocols import Losses, Preview
 from cyclegan.training.atomic import replace_text
-from cyclegan.training.best_weights import Verdict
+from cyclegan.training.best_weights import ValidationResult
 from cyclegan.training.checkpoint import list_checkpoints
 from cyclegan.training.environment_log import note_launch
 from cyclegan.training.forecast import duration, memory_in_use
@@ -42,7 +42,7 @@ OPERATIONAL = (  # how a run is carried out; its results do not depend on these,
     *("training.device", "training.activation_checkpointing", "training.keep_checkpoints"),
     *("training.log_every", "training.sample_every", "training.save_every"),
 )
-PLACES = ("data.x", "data.y")  # folders of images; the checkpoints tell whether the images are the same
+DATA_FOLDERS = ("data.x", "data.y")  # folders of images; the checkpoints tell whether the images are the same
 MEASURED = 20  # steps after which the forecast is corrected
 
 
@@ -83,7 +83,7 @@ class Run:
         operational = set(OPERATIONAL)
         if "\n  schedule: plateau\n" in config:
             operational.remove("training.sample_every")  # its validations decide the learning rate
-        decisive = [change for key, change in changes.items() if key not in operational.union(PLACES)]
+        decisive = [change for key, change in changes.items() if key not in operational.union(DATA_FOLDERS)]
         if decisive:
             listed = "\n".join(f"  {change}" for change in decisive)
             raise UserError(
@@ -91,7 +91,7 @@ class Run:
                 "either give this run a name of its own (--set name=…) or remove the old one "
                 f"({quoted('rm', '-r', self.folder)})"
             )
-        self.moved = [changes[key] for key in PLACES if key in changes and self.steps_done()]
+        self.moved = [changes[key] for key in DATA_FOLDERS if key in changes and self.steps_done()]
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.moved:
             replace_text(path, config)
@@ -119,7 +119,7 @@ class Run:
         elif step < steps:
             self.say(f"continuing after step {step:,}")
         self.bar = tqdm(total=steps, initial=step, unit="step", disable=None, dynamic_ncols=True)
-        self.judged = 0.0  # seconds spent on checking the run since this launch
+        self.validated = 0.0  # seconds spent on checking the run since this launch
         self._tick(step)
         self.begun, self.looked = time.perf_counter(), False
         self.first = (step + 1, self.begun)  # first step of this launch, and when it was done; it warms up
@@ -130,7 +130,7 @@ class Run:
             self.board.close()
 
     def _tick(self, step: int) -> None:
-        self.since, self.since_step, self.waited, self.judged_before = time.perf_counter(), step, 0.0, self.judged
+        self.since, self.since_step, self.waited, self.validated_before = time.perf_counter(), step, 0.0, self.validated
         self.images = 0  # since the last line of the log
 
     def _trim_log(self, step: int) -> int:
@@ -148,12 +148,12 @@ class Run:
         self.waited += time.perf_counter() - start
 
     @contextmanager
-    def judging(self) -> Iterator[None]:
+    def validating(self) -> Iterator[None]:
         """Count the time spent in this context as checking the run; `log` reports its share of the time."""
         start = time.perf_counter()
         yield
         seconds = time.perf_counter() - start
-        self.judged += seconds
+        self.validated += seconds
         if not self.looked:
             share = seconds / (start + seconds - self.begun)
             self.say(f"looking at the run takes {seconds:.1f} s each time, about {share:.1%} of the whole")
@@ -167,7 +167,7 @@ class Run:
         if done == 0:
             self.first = (step, time.perf_counter())
         if done == MEASURED:
-            left = (self.steps - step) * (time.perf_counter() - self.first[1] - self.judged) / done
+            left = (self.steps - step) * (time.perf_counter() - self.first[1] - self.validated) / done
             memory = memory_in_use(self.device)
             used = "" if memory is None else f", at most {memory / 1e6:,.0f} MB of memory in use"
             self.say(f"measured  over {done} steps: about {duration(left)} for the rest{used}")
@@ -180,7 +180,7 @@ class Run:
             "steps_per_second": steps / seconds,
             "images_per_second": self.images / seconds,
             "waiting_for_data": self.waited / seconds,
-            "judging": (self.judged - self.judged_before) / seconds,
+            "validating": (self.validated - self.validated_before) / seconds,
         }
         with (self.folder / "log.jsonl").open("a", encoding="utf-8", newline="\n") as file:
             record = {"step": step, "loss": loss, "learning_rate": learning_rate, "speed": speed}
@@ -205,10 +205,12 @@ class Run:
         depend on the settings.
         """
         lines = {title: ["Multiline", [f"loss/{name}$" for name in names]] for title, names in charts.items()}
-        self.board.add_custom_scalars({"training": lines | {"scores": ["Multiline", ["scores/.*"]]}})
+        self.board.add_custom_scalars(
+            {"training": lines | {"probability_real": ["Multiline", ["probability_real/.*"]]}}
+        )
         self.laid_out = True
 
-    def save_samples(self, step: int, preview: Preview, verdict: Verdict) -> None:
+    def save_samples(self, step: int, preview: Preview, verdict: ValidationResult) -> None:
         """Write the held-out images of every direction to samples/ and TensorBoard, with the scores."""
         for direction, columns in preview.pictures.items():
             sheet = grid(list(columns.values()))
@@ -216,8 +218,8 @@ class Run:
             tag = f"samples/{direction}: {' | '.join(columns)}"
             self.board.add_image(tag, to_bytes(sheet)[0].numpy(), step, dataformats="HWC")
         for name, (real, fake) in preview.scores.items():
-            self.board.add_scalar(f"scores/{name} real", real, step)
-            self.board.add_scalar(f"scores/{name} fake", fake, step)
+            self.board.add_scalar(f"probability_real/{name} real", real, step)
+            self.board.add_scalar(f"probability_real/{name} fake", fake, step)
         for name, value in (*preview.numbers.items(), *verdict.symptoms.items()):
             self.board.add_scalar(f"health/{name}", value, step)
         for name, value in verdict.validation.items():
@@ -258,7 +260,7 @@ class Run:
                 board.add_scalar(tag, value)
 
 
-class SilentRun(Run):
+class NullRecorder(Run):
     """Run of a process that is not the first: it trains, but prints and writes nothing."""
 
     def __init__(self, folder: Path) -> None:

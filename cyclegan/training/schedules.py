@@ -38,11 +38,13 @@ class Schedule:
             case "step":
                 return config.decay ** (step // max(1, round(config.constant_fraction * config.steps)))
             case "plateau":
-                self.drops = distributed.largest(self.drops, self.device)  # only the first process validates the run
+                self.drops = distributed.all_reduce_max(
+                    self.drops, self.device
+                )  # only the first process validates the run
                 return config.decay**self.drops
         return 1.0
 
-    def hear(self, validation: Mapping[str, float], better: bool) -> None:
+    def update(self, validation: Mapping[str, float], better: bool) -> None:
         """Record whether a validation was better than all before; without validation, do nothing."""
         if not validation:
             return

@@ -63,8 +63,8 @@ def _counted() -> Iterator[None]:
 
 
 def _leave_at_the_second(read: socket.socket) -> None:
-    heard = 0
+    requests = 0
     while number := read.recv(1):
-        heard += number[0] in LISTENED
-        if heard == 2:
+        requests += number[0] in LISTENED
+        if requests == 2:
             os._exit(128 + number[0])

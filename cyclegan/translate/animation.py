@@ -17,20 +17,20 @@ from tqdm import tqdm
 
 from cyclegan.errors import UserError
 from cyclegan.images.frames import count_frames, holds_frames, is_tiff, read_frames, write_frames
-from cyclegan.images.pixel_format import Kind
+from cyclegan.images.pixel_format import PixelFormat
 from cyclegan.images.png16 import deep_mode
 from cyclegan.images.raster import Raster
 from cyclegan.images.rgb8 import BadPictureError
-from cyclegan.model.model import Loaded
-from cyclegan.model.source_image import Kinds, Original, original_of, raster_like
+from cyclegan.model.model import Model
+from cyclegan.model.source_image import FormatPair, SourceImage, raster_like, source_of
 from cyclegan.protocols import Translator
 from cyclegan.translate.fit_memory import translate_in_memory
 from cyclegan.translate.image_files import Report, describe_losses, groups, prepared, writing
 from cyclegan.translate.options import Options
-from cyclegan.translate.video import evenly, steadied
+from cyclegan.translate.video import evenly, with_fixed_norms
 
 
-def divide(planned: Mapping[Path, Path], kind: Kind) -> tuple[dict[Path, Path], dict[Path, Path], Report]:
+def divide(planned: Mapping[Path, Path], kind: PixelFormat) -> tuple[dict[Path, Path], dict[Path, Path], Report]:
     """Map targets to sources, separately for still images and for files of several frames or pages.
 
     Files that cannot be read are in the report.
@@ -62,7 +62,7 @@ def _losses(target: Path, source: Path, count: int) -> Iterator[str]:
 
 
 def translate_animations(
-    loaded: Loaded, animations: Mapping[Path, Path], to: str | None, kinds: Kinds, how: Options
+    loaded: Model, animations: Mapping[Path, Path], to: str | None, kinds: FormatPair, how: Options
 ) -> Report:
     """Translate sources to targets; a file that cannot be read is reported and does not stop the others."""
     if how.every is not None and animations:
@@ -84,16 +84,16 @@ def translate_animations(
     return report
 
 
-def _steady(translator: Translator, source: Path, kinds: Kinds, how: Options) -> Translator:
+def _steady(translator: Translator, source: Path, kinds: FormatPair, how: Options) -> Translator:
     """Fix the statistics of the norms for the frames of an animation; pages of a TIFF keep their own."""
     if is_tiff(source):
         return prepared(translator, how)
     sample = evenly(original.image for original in _originals(source, kinds))
-    return prepared(steadied(translator, sample, source, how.tile), how)
+    return prepared(with_fixed_norms(translator, sample, source, how.tile), how)
 
 
 def _translated(
-    translator: Translator, source: Path, target: Path, kinds: Kinds, how: Options, losses: dict[str, None]
+    translator: Translator, source: Path, target: Path, kinds: FormatPair, how: Options, losses: dict[str, None]
 ) -> Iterator[Raster]:
     """Yield the translated frames in order; what they lose is added to `losses`."""
     with tqdm(desc=source.name, unit="frame", disable=None) as bar:
@@ -107,8 +107,8 @@ def _translated(
             bar.update(len(group))
 
 
-def _originals(source: Path, kinds: Kinds) -> Iterator[Original]:
-    return (original_of(raster, kinds.source) for raster in read_frames(source, kinds.source))
+def _originals(source: Path, kinds: FormatPair) -> Iterator[SourceImage]:
+    return (source_of(raster, kinds.source) for raster in read_frames(source, kinds.source))
 
 
 def _write_whole(target: Path, frames: Iterable[Raster], about: str) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from cyclegan.errors import NoSpaceError, enough_memory
+from cyclegan.errors import ResourceError, out_of_memory_as
 from cyclegan.images.tensors import blend
 from cyclegan.methods.translator import NetworkTranslator
-from cyclegan.model.strength import Blended
+from cyclegan.model.strength import Blend
 from cyclegan.protocols import AnyImages, Translator
 from cyclegan.translate.memory_estimate import free, needed
 from cyclegan.translate.tiles import TiledTranslator
@@ -28,7 +28,7 @@ def translate_in_memory(translator: Translator, images: AnyImages, sources: Sequ
 
     Errors name the `sources`.
     """
-    if isinstance(translator, Blended):
+    if isinstance(translator, Blend):
         return blend(images, translate_in_memory(translator.whole, images, sources), translator.strength)
     tiled = _in_tiles(translator, images)
     if len(images) > 1 and _is_hopeless(translator, images):
@@ -64,9 +64,9 @@ def _tried(translator: Translator, images: AnyImages, sources: Sequence[Path]) -
     tiled = _in_tiles(translator, images)
     smaller = tiled and halved(tiled)
     try:
-        with enough_memory(lambda: said):
+        with out_of_memory_as(lambda: said):
             return translator.translate(images)
-    except NoSpaceError:
+    except ResourceError:
         if len(images) == 1 and smaller is None:
             raise
     # outside the handler: its traceback would keep the tensors of the failed attempt alive

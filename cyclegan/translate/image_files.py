@@ -20,12 +20,12 @@ import torch
 from tqdm import tqdm
 
 from cyclegan.data.openmp import helpers
-from cyclegan.errors import UserError, refused
+from cyclegan.errors import UserError, from_os_error
 from cyclegan.images.rgb8 import BadPictureError
 from cyclegan.methods.translator import NetworkTranslator
 from cyclegan.model.compiled import is_compiled
-from cyclegan.model.model import Loaded
-from cyclegan.model.source_image import Kinds, Original, read_original, write_like
+from cyclegan.model.model import Model
+from cyclegan.model.source_image import FormatPair, SourceImage, read_source, write_translation
 from cyclegan.model.strength import at_strength
 from cyclegan.protocols import AnyImages, Translator, Watchable
 from cyclegan.translate.fit_memory import translate_in_memory
@@ -71,14 +71,14 @@ class Report:
 
 
 def translate(
-    loaded: Loaded, sources: Sequence[Path], out: Path, to: str | None = None, how: Options = Options()
+    loaded: Model, sources: Sequence[Path], out: Path, to: str | None = None, how: Options = Options()
 ) -> Report:
     """Translate files, and the images below folders, into `out`; reading and writing run in parallel."""
     translator = prepared(loaded.translator(to), how)  # a wrong name is refused before anything else
     require_steps(translator, how)
     if how.every is not None and how.batch > 1:
         raise UserError("--batch: pictures that are kept every so many steps are painted one by one; leave --every out")
-    kinds = loaded.kinds_to(to).with_bits(how.bits)
+    kinds = loaded.formats_to(to).with_bits(how.bits)
     kinds.require_mixture(how.strength)
 
     from cyclegan.translate.animation import divide, translate_animations  # here: it imports this module
@@ -111,7 +111,7 @@ def translate_planned(
     translator: Translator,
     planned: Mapping[Path, Path],
     signature: str,
-    kinds: Kinds,
+    kinds: FormatPair,
     how: Options,
     seen: Callable[[AnyImages, AnyImages], None] | None = None,
 ) -> Report:
@@ -139,7 +139,7 @@ def translate_planned(
         for group in groups(_read_ahead(threads, planned, report, how.batch, kinds), how.batch, waiting):
             if how.every is not None and isinstance(translator, Watchable):
                 watch = _Snapshots(group[0], folders[group[0].target], kinds, signature)
-                translator = translator.watched(watch, how.every)
+                translator = translator.with_callback(watch, how.every)
             images = torch.cat([job.image for job in group])
             translated = translate_in_memory(translator, images, [job.source for job in group])
             if seen:
@@ -165,7 +165,7 @@ class _Job(NamedTuple):
 
     source: Path
     target: Path
-    original: Original
+    original: SourceImage
 
     @property
     def image(self) -> AnyImages:
@@ -174,14 +174,14 @@ class _Job(NamedTuple):
 
 
 def _read_ahead(
-    threads: Executor, planned: Mapping[Path, Path], report: Report, ahead: int, kinds: Kinds
+    threads: Executor, planned: Mapping[Path, Path], report: Report, ahead: int, kinds: FormatPair
 ) -> Iterator[_Job]:
     """Yield the images in order, reading some in advance; those that cannot be read are reported."""
     waiting = iter(planned.items())
-    coming: deque[tuple[Path, Path, Future[Original]]] = deque()
+    coming: deque[tuple[Path, Path, Future[SourceImage]]] = deque()
     while True:
         for target, source in islice(waiting, ahead + 1 - len(coming)):
-            coming.append((target, source, threads.submit(read_original, source, kinds.source)))
+            coming.append((target, source, threads.submit(read_source, source, kinds.source)))
         if not coming:
             return
         target, source, original = coming.popleft()
@@ -213,7 +213,7 @@ class _Snapshots:
 
     job: _Job
     folder: Path
-    kinds: Kinds
+    kinds: FormatPair
     signature: str
 
     def __call__(self, glance: Any) -> None:
@@ -221,12 +221,12 @@ class _Snapshots:
         about = f"{self.signature}; step {glance.step} of {glance.steps}: {losses}"
         path = self.folder / f"step-{glance.step:05d}.png"
         with writing(path):
-            write_like(path, glance.image, self.job.original, self.kinds, about)
+            write_translation(path, glance.image, self.job.original, self.kinds, about)
 
 
-def _write(job: _Job, image: AnyImages, kinds: Kinds, about: str) -> list[str]:
+def _write(job: _Job, image: AnyImages, kinds: FormatPair, about: str) -> list[str]:
     with writing(job.target):
-        return write_like(job.target, image, job.original, kinds, about)
+        return write_translation(job.target, image, job.original, kinds, about)
 
 
 @contextmanager
@@ -235,4 +235,4 @@ def writing(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise refused(error, target, "give another --out or make room") from error
+        raise from_os_error(error, target, "give another --out or make room") from error

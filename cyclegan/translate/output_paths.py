@@ -8,11 +8,11 @@ from pathlib import Path
 from cyclegan.errors import UserError
 from cyclegan.images.files import holds
 from cyclegan.images.find import find_images, none_found
-from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.pixel_format import RGB, PixelFormat
 
 
 def plan(
-    sources: Sequence[Path], out: Path, bits: int | None = None, kind: Kind = RGB, to: Kind = RGB
+    sources: Sequence[Path], out: Path, bits: int | None = None, kind: PixelFormat = RGB, to: PixelFormat = RGB
 ) -> Mapping[Path, Path]:
     """Map targets to sources, for files and for every image below folders.
 

@@ -106,7 +106,7 @@ class TiledTranslator:
 
     def _overlap(self) -> int:
         stride = self.whole.stride
-        return -(-reach(self.whole.network) // stride) * stride
+        return -(-receptive_radius(self.whole.network) // stride) * stride
 
 
 def has_norms(network: nn.Module) -> bool:
@@ -114,7 +114,7 @@ def has_norms(network: nn.Module) -> bool:
     return any(isinstance(layer, NORMS) for layer in network.modules())
 
 
-def reach(network: nn.Module) -> int:
+def receptive_radius(network: nn.Module) -> int:
     """Return the largest distance, in pixels, from which the input affects a pixel of the result.
 
     The layers have to be registered in the order they run in.

@@ -26,13 +26,13 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cyclegan.data.openmp import helpers
-from cyclegan.errors import NoSpaceError, UserError, enough_memory
+from cyclegan.errors import ResourceError, UserError, out_of_memory_as
 from cyclegan.images.find import FILMS
 from cyclegan.images.rgb8 import BadPictureError
 from cyclegan.methods.translator import NetworkTranslator
 from cyclegan.model.compiled import compile_network, is_compiled
-from cyclegan.model.model import Loaded
-from cyclegan.model.source_image import Kinds, read_original
+from cyclegan.model.model import Model
+from cyclegan.model.source_image import FormatPair, read_source
 from cyclegan.protocols import Translator, Watchable
 from cyclegan.translate.fit_memory import fitting, halved, translate_in_memory
 from cyclegan.translate.flicker import Flicker
@@ -52,7 +52,7 @@ Frame: TypeAlias = Float[Tensor, "1 _ _ _"]  # of any size: those of a folder ma
 
 
 def translate_all(
-    loaded: Loaded,
+    loaded: Model,
     sources: Sequence[Path],
     out: Path,
     to: str | None = None,
@@ -69,7 +69,7 @@ def translate_all(
         return translate(loaded, pictures, out, to, how)
     if pictures:
         # report their errors before the videos are processed
-        plan(pictures, out, None, *loaded.kinds_to(to)[:2])
+        plan(pictures, out, None, *loaded.formats_to(to)[:2])
     report = translate_films(loaded, films, out, to, how)
     if pictures:
         report.add(translate(loaded, pictures, out, to, how))
@@ -77,7 +77,7 @@ def translate_all(
 
 
 def translate_films(
-    loaded: Loaded, films: Sequence[Path], out: Path, to: str | None = None, how: Options = Options()
+    loaded: Model, films: Sequence[Path], out: Path, to: str | None = None, how: Options = Options()
 ) -> Report:
     """Translate each video to <name>.mp4 in `out`, with its sound; a bad one does not stop the others."""
     if how.bits not in (None, 8):
@@ -100,7 +100,7 @@ def _translate_film(translator: Translator, film: Path, target: Path, about: str
     if not sample:
         which = " that can be decoded" if found.damaged else ""
         raise BadFilmError(f"{film}: has no frames{which}; remove or replace it")
-    steady = prepared(steadied(translator, [frame.image for frame in sample], film, how.tile), how)
+    steady = prepared(with_fixed_norms(translator, [frame.image for frame in sample], film, how.tile), how)
     notes = _write_film(steady, film, target, sample[0], about, how.batch)
     report.notes.extend(f"{film}: {note}" for note in [*notes, *found.notes])
     if found.missing:
@@ -134,13 +134,13 @@ def _write_film(
 
 
 def translate_frames(
-    loaded: Loaded, folders: Sequence[Path], out: Path, to: str | None = None, how: Options = Options()
+    loaded: Model, folders: Sequence[Path], out: Path, to: str | None = None, how: Options = Options()
 ) -> Report:
     """Translate each folder as a video; its frames are the images below it, in the order of their numbers."""
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"--frames: {folder} is no folder; give folders of frames")
-    kinds = loaded.kinds_to(to).with_bits(how.bits)
+    kinds = loaded.formats_to(to).with_bits(how.bits)
     kinds.require_mixture(how.strength)
     plan(folders, out, how.bits, *kinds[:2])  # refuses two frames that would become one
     translator = _for_films(loaded.translator(to), folders[0], how)
@@ -148,7 +148,7 @@ def translate_frames(
     for folder in folders:
         planned, flicker = in_natural_order(plan([folder], out, how.bits, *kinds[:2])), Flicker()
         sample = _readable(evenly(planned.values()), kinds)
-        steady = prepared(steadied(translator, sample, folder, how.tile), how)
+        steady = prepared(with_fixed_norms(translator, sample, folder, how.tile), how)
         report.add(translate_planned(steady, planned, loaded.signature, kinds, how, flicker))
         report.notes.append(f"{folder}: {flicker}")
     return report
@@ -162,7 +162,9 @@ def _for_films(translator: Translator, film: Path, how: Options) -> Translator:
     return translator
 
 
-def steadied(translator: Translator, sample: Sequence[Frame], film: Path, tile: int | None = None) -> Translator:
+def with_fixed_norms(
+    translator: Translator, sample: Sequence[Frame], film: Path, tile: int | None = None
+) -> Translator:
     """Fix the statistics of a translator to those of the sample, if its network computes any."""
     if not isinstance(translator, NetworkTranslator) or not has_norms(translator.network) or not sample:
         return translator
@@ -178,9 +180,9 @@ def _fixed(tiled: TiledTranslator, sample: Sequence[Frame], film: Path) -> nn.Mo
     """Gather the statistics in tiles, and in smaller tiles if memory runs out."""
     smaller = halved(tiled)
     try:
-        with enough_memory(lambda: f"{film}: its frames need more memory than there is; make the film smaller"):
+        with out_of_memory_as(lambda: f"{film}: its frames need more memory than there is; make the film smaller"):
             return tiled.fixed(sample)
-    except NoSpaceError:
+    except ResourceError:
         if smaller is None:
             raise
     # outside the handler: its traceback would keep the tensors of the failed attempt alive
@@ -204,12 +206,12 @@ def evenly(items: Iterable[T], most: int = SAMPLE) -> list[T]:
     return kept
 
 
-def _readable(paths: Sequence[Path], kinds: Kinds) -> list[Frame]:
+def _readable(paths: Sequence[Path], kinds: FormatPair) -> list[Frame]:
     """Read the images that can be read; the others are reported when they are to be translated."""
     images: list[Frame] = []
     for path in paths:
         with suppress(BadPictureError):
-            images.append(read_original(path, kinds.source).image)
+            images.append(read_source(path, kinds.source).image)
     return images
 
 

@@ -22,7 +22,7 @@ ARCHIVE = {"urls": ["https://example.org/fruit.zip"], "bytes": 2_000_000, "sha25
 FRUIT = {
     "name": "fruit",
     "title": "Apples and pears",
-    "licence": "none",
+    "license": "none",
     "source": "https://example.org",
     "sides": {"A": "apple", "B": "pear"},
     "counts": {"trainA": 3, "trainB": 4, "testA": 1, "testB": 2},

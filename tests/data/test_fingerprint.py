@@ -7,7 +7,7 @@ import pytest
 
 from cyclegan.data.fingerprint import Fingerprint
 from cyclegan.errors import UserError
-from cyclegan.training.checkpoint import _fill, _strip
+from cyclegan.training.checkpoint import _flatten, _unflatten
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def fingerprint(fields: tuple[str, ...], paths: list[Path]) -> Fingerprint:
 def stored(state: dict) -> dict:
     """A state that has gone through a checkpoint."""
     tensors: dict = {}
-    return _fill(_strip(state, (), tensors), tensors)
+    return _unflatten(_flatten(state, (), tensors), tensors)
 
 
 @pytest.mark.parametrize("fields", FIELDS)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from building import unpaired_stream
 
-from cyclegan.data.cached_images import Pictures, Room
+from cyclegan.data.cached_images import CachedImages, MemoryBudget
 from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.errors import UserError
 from cyclegan.images.rgb8 import write_picture
@@ -37,7 +37,7 @@ def sides(tmp_path_factory) -> tuple[list[Path], list[Path]]:
 @pytest.mark.parametrize(("size", "expected"), [((24, 48), (12, 24)), ((40, 24), (20, 12)), ((6, 6), (12, 12))])
 def test_the_shorter_side_gets_the_size_and_the_longer_follows(tmp_path, size, expected):
     write_picture(tmp_path / "ramp.png", ramp(*size, 0))
-    picture = Pictures([tmp_path / "ramp.png"], 12, crop_size=8, room=Room(0), keep_aspect=True)[0]
+    picture = CachedImages([tmp_path / "ramp.png"], 12, crop_size=8, room=MemoryBudget(0), keep_aspect=True)[0]
     assert picture.shape == (3, *expected)
     slopes = [np.diff(picture[channel].numpy().astype(int), axis=axis).mean() for channel, axis in ((1, 0), (2, 1))]
     assert slopes[0] == pytest.approx(slopes[1], rel=0.1)  # a pixel is as high as it is wide
@@ -45,7 +45,7 @@ def test_the_shorter_side_gets_the_size_and_the_longer_follows(tmp_path, size, e
 
 def test_a_square_resize_does_not_keep_the_aspect(tmp_path):
     write_picture(tmp_path / "ramp.png", ramp(24, 48, 0))
-    assert Pictures([tmp_path / "ramp.png"], 12, crop_size=8, room=Room(0))[0].shape == (3, 12, 12)
+    assert CachedImages([tmp_path / "ramp.png"], 12, crop_size=8, room=MemoryBudget(0))[0].shape == (3, 12, 12)
 
 
 def test_crops_reach_both_ends_of_the_longer_side(sides):
@@ -57,6 +57,6 @@ def test_crops_reach_both_ends_of_the_longer_side(sides):
 
 def test_without_a_load_size_pictures_stay_as_they_are_whatever_the_resize(sides):
     for keep_aspect in (True, False):
-        assert Pictures(sides[0], None, 8, Room(0), keep_aspect)[1].shape == (3, 24, 48)
+        assert CachedImages(sides[0], None, 8, MemoryBudget(0), keep_aspect)[1].shape == (3, 24, 48)
     with pytest.raises(UserError, match="48×24 is smaller than crop_size 32"):
-        Pictures(sides[0], None, 32, Room(0), keep_aspect=True)[1]
+        CachedImages(sides[0], None, 32, MemoryBudget(0), keep_aspect=True)[1]

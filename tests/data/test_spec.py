@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from nano_methods import NANO_DATA, nano_data
 
 from cyclegan.data.spec import DataSpec, spec_from_json
-from cyclegan.images.pixel_format import HIGHEST, TYPES, Kind
+from cyclegan.images.pixel_format import HIGHEST, TYPES, PixelFormat
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 ranges = st.tuples(numbers, numbers).filter(lambda pair: pair[0] < pair[1])
 
 
 @st.composite
-def formats(draw) -> Kind:
+def formats(draw) -> PixelFormat:
     type = draw(st.sampled_from(TYPES))
     range = draw(ranges if type not in HIGHEST else st.none() | ranges)
-    return Kind(channels=draw(st.integers(1, 512)), type=type, range=range)
+    return PixelFormat(channels=draw(st.integers(1, 512)), type=type, range=range)
 
 
 @st.composite
@@ -72,6 +72,6 @@ def test_two_sides_have_two_directions_and_no_other():
 
 
 def test_channels_are_told_by_field():
-    spec = DataSpec(formats={"x": Kind(channels=1), "y": Kind(channels=4)})
+    spec = DataSpec(formats={"x": PixelFormat(channels=1), "y": PixelFormat(channels=4)})
     assert (spec.channels(), spec.channels("y", "x"), spec.is_rgb8) == ((1, 4), (4, 1), False)
     assert DataSpec().is_rgb8

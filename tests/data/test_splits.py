@@ -9,7 +9,7 @@ from PIL import Image
 
 from cyclegan.data.cache import PictureCache
 from cyclegan.data.data_config import UnpairedConfig
-from cyclegan.data.splits import Side, Splits, _skip_unreadable, find_splits, hold_out
+from cyclegan.data.splits import Side, Splits, _skip_unreadable, find_splits, split_test
 from cyclegan.errors import UserError
 
 
@@ -54,7 +54,7 @@ def test_a_picture_added_later_moves_few_others(config):
 @pytest.mark.parametrize(("count", "held"), [(2, 1), (7, 1), (8, 2), (16, 4), (79, 4), (80, 4), (100, 5), (2000, 100)])
 def test_one_picture_in_twenty_is_held_out_or_four_where_they_are_no_more_than_a_quarter(count, held):
     paths = [Path("photos") / f"{i}.png" for i in range(count)]
-    kept, tested = hold_out(paths, Path("photos"))
+    kept, tested = split_test(paths, Path("photos"))
     assert (len(kept), len(tested)) == (count - held, held)
     assert sorted(kept + tested) == sorted(paths)
 

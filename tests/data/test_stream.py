@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from cyclegan import distributed
-from cyclegan.data.counter_rng import draws
+from cyclegan.data.counter_rng import rng
 from cyclegan.data.data_config import ReadingConfig
 from cyclegan.data.stream import Source, Stream
-from cyclegan.errors import NoAnswerError
+from cyclegan.errors import UnresponsiveError
 
 
 class NumbersBatch(NamedTuple):
@@ -32,9 +32,9 @@ class Numbers:
         self.seed = seed
 
     def sample(self, k: int) -> Sequence[Tensor]:
-        rng = draws(self.seed, k)
-        pixels = torch.from_numpy(rng.integers(256, size=(1, 2, 2)).astype("uint8"))
-        return pixels, torch.from_numpy(rng.random((2, 2), dtype="float32")), torch.tensor(k)
+        random = rng(self.seed, k)
+        pixels = torch.from_numpy(random.integers(256, size=(1, 2, 2)).astype("uint8"))
+        return pixels, torch.from_numpy(random.random((2, 2), dtype="float32")), torch.tensor(k)
 
     def names(self, k: int) -> Sequence[str]:
         return f"image {k}", f"level {k}", f"index {k}"
@@ -119,7 +119,9 @@ def test_a_source_that_hangs_is_named_with_the_sample_it_is_at(monkeypatch):
     monkeypatch.setattr(Numbers, "sample", hang)
     batches = stream(batch_size=2, timeout=0.2)
     batches.batch_at(0)
-    with pytest.raises(NoAnswerError, match=r"^image 3 or level 3 or index 3: not read after 0\.2 s; when its drive"):
+    with pytest.raises(
+        UnresponsiveError, match=r"^image 3 or level 3 or index 3: not read after 0\.2 s; when its drive"
+    ):
         batches.batch_at(1)
     awake.set()
 

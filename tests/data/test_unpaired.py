@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan.data import cached_images as folder
-from cyclegan.data.cached_images import Pictures, Room
+from cyclegan.data.cached_images import CachedImages, MemoryBudget
 from cyclegan.data.crops import cut
 from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.errors import UserError
@@ -218,7 +218,7 @@ def test_held_out_takes_as_many_of_each_side_as_both_have(sides, x, y, count, ex
 def test_resizing_is_that_of_pillow_to_within_one_level(tmp_path, load_size):
     noise = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
     write_picture(tmp_path / "noise.png", noise)
-    ours = Pictures([tmp_path / "noise.png"], load_size, crop_size=8, room=Room(0))[0]
+    ours = CachedImages([tmp_path / "noise.png"], load_size, crop_size=8, room=MemoryBudget(0))[0]
     pillow = Image.fromarray(noise).resize((load_size, load_size), Image.Resampling.BICUBIC)
     assert ours.shape == (3, load_size, load_size)
     difference = np.abs(ours.permute(1, 2, 0).numpy().astype(int) - np.asarray(pillow))
@@ -230,7 +230,7 @@ def test_pictures_are_read_once_as_long_as_there_is_room(sides, monkeypatch):
     read, original = Counter(), folder.read_picture
     monkeypatch.setattr(folder, "read_picture", lambda path: read.update([path]) or original(path))
     size = 3 * HEIGHT * WIDTH
-    pictures = Pictures(sides[0], None, CROP, room=Room(2 * size + size // 2))
+    pictures = CachedImages(sides[0], None, CROP, room=MemoryBudget(2 * size + size // 2))
     for _ in range(3):
         for i in range(5):
             assert pictures[i][0, 0, 0] == i
@@ -277,7 +277,7 @@ def test_every_part_of_a_batch_has_the_images_that_it_has_on_one_process(sides, 
     config = replace(CONFIG, batch_size=12)
     alone = unpaired_stream(*sides, config, seed=0, micro_batches=2).batch_at(3)
     shares = []
-    monkeypatch.setattr("cyclegan.distributed.size", lambda: 3)
+    monkeypatch.setattr("cyclegan.distributed.world_size", lambda: 3)
     for rank in range(3):
         monkeypatch.setattr("cyclegan.distributed.rank", lambda rank=rank: rank)
         shares.append(unpaired_stream(*sides, config, seed=0, micro_batches=2).batch_at(3))

@@ -149,7 +149,7 @@ def launched(place: Place, hang: tuple[str, int] | None = None, score: bool = Fa
 
 
 def command_line(folder: Path, hang: tuple[str, int] | None, score: bool) -> None:
-    """What happens in the process. It does not rehearse, which takes a second, nor score unless it is asked to."""
+    """What happens in the process. It does not profile_step, which takes a second, nor score unless it is asked to."""
     from cyclegan.commands import evaluate
     from cyclegan.data.stream import Stream
     from cyclegan.methods.cyclegan import CycleGAN
@@ -161,7 +161,7 @@ def command_line(folder: Path, hang: tuple[str, int] | None, score: bool) -> Non
     output, events = (os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND) for name in ("output.txt", "events"))
     os.dup2(output, 1)
     os.dup2(output, 2)
-    plan.rehearse = lambda *_: plan.Rehearsal(0.01, 0, 0)
+    plan.profile_step = lambda *_: plan.StepCost(0.01, 0, 0)
     if not score:
         evaluate.evaluate_run = lambda *_, **__: {}
     watched = {

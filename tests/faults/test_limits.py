@@ -183,7 +183,7 @@ def close():
     mount("-o", "remount,bind,ro", folder)
 
 with patch.context() as closing:
-    limits.after(5, closing, close)
+    limits.with_style(5, closing, close)
     code = limits.train()
 subprocess.run(["umount", folder], check=True)
 print("saved", len(limits.saved(limits.RUN)), flush=True)
@@ -279,7 +279,7 @@ def starve():
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize(), resource.RLIM_INFINITY))
 
 with patch.context() as starving:
-    limits.after(5, starving, starve)
+    limits.with_style(5, starving, starve)
     code = limits.train()
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 print("saved", len(limits.saved(limits.RUN)), flush=True)

@@ -25,7 +25,7 @@ def train(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, list[str]]]
     two_sides(tmp_path, 12)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(plan, "describe", lambda *_, **__: [])
-    monkeypatch.setattr(plan, "rehearse", lambda *_: plan.Rehearsal(0.01, 0, 0))
+    monkeypatch.setattr(plan, "profile_step", lambda *_: plan.StepCost(0.01, 0, 0))
     monkeypatch.setattr(evaluate, "evaluate_run", lambda *_, **__: {})
     Path("nano.yaml").write_text(nano.CONFIG.format(steps=5, data=""))
 

@@ -48,7 +48,7 @@ SMALL = CycleGANConfig(
 
 def share(step, dtype, parts=1):
     drawn = torch.rand(2, 4 * parts, 3, 32, 32, dtype=dtype, generator=torch.Generator().manual_seed(step)) * 2 - 1
-    mine = distributed.share_in_parts(4 * parts, parts)
+    mine = distributed.micro_batch_indices(4 * parts, parts)
     return UnpairedBatch(drawn[0, mine], drawn[1, mine])
 """
 STEPS = (
@@ -65,12 +65,12 @@ def trained(dtype, steps, parts=1):
     for step in range(steps):
         torch.manual_seed(step)
         losses = Parts(parts).step(method, share(step, dtype, parts), optimizers.minimize)
-    return method, distributed.averaged(losses)
+    return method, distributed.all_reduce_mean(losses)
 
 def gradients(method):
     return {name: parameter.grad for name, parameter in method.named_parameters()}
 
-with distributed.joined(torch.device("cpu")):
+with distributed.process_group(torch.device("cpu")):
     double, losses = trained(torch.float64, 20)
     first, _ = trained(torch.float32, 1)
     in_parts, of_parts = trained(torch.float64, 6, parts=2)
@@ -86,7 +86,7 @@ TRAIN = (
 from cyclegan.cli import main
 from cyclegan.commands import train as command
 from cyclegan.training.loop import train
-from cyclegan.training.run import Run, SilentRun
+from cyclegan.training.run import Run, NullRecorder
 from cyclegan.training.training_config import TrainingConfig
 
 class Noise:
@@ -101,13 +101,13 @@ class Noise:
 
 def start(*_):
     folder, config = Path("run"), TrainingConfig(steps=40, log_every=5, sample_every=40, save_every=5, device="cpu")
-    with distributed.joined(torch.device("cpu")) as device:
+    with distributed.process_group(torch.device("cpu")) as device:
         torch.manual_seed(0)
         method = SMALL.build(DataSpec()).double()
         if sys.argv[1:] == ["gradient"] and distributed.rank() == 1:
             method.F.layers[1].weight.register_hook(lambda gradient: gradient * float("nan"))
         folder.mkdir(exist_ok=True)
-        run = Run(folder, "name: two\\n", {}) if distributed.rank() == 0 else SilentRun(folder)
+        run = Run(folder, "name: two\\n", {}) if distributed.rank() == 0 else NullRecorder(folder)
         train(method, Noise(), Noise().batch_at(99), config, run, seed=0, device=device, about={"x": "x", "y": "y"})
     return 0
 

@@ -22,7 +22,7 @@ import cyclegan
 from cyclegan.data import cached_images as folder
 from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.data.readers import Readers
-from cyclegan.errors import NoAnswerError
+from cyclegan.errors import UnresponsiveError
 from cyclegan.images.rgb8 import BadPictureError
 from cyclegan.training.checkpoint import list_checkpoints
 
@@ -113,7 +113,7 @@ def lost(path: str) -> None:
 def test_what_was_trained_is_saved_when_a_reader(
     tmp_path, pictures, start, whole, awake, first_difference, figure, way
 ):
-    kind, code = {"raises": (BadPictureError, 2), "hangs": (NoAnswerError, 4)}[way]
+    kind, code = {"raises": (BadPictureError, 2), "hangs": (UnresponsiveError, 4)}[way]
     saved = continued = 0
     for step in MOMENTS:
         happen = awake.wait if way == "hangs" else partial(lost, "a drive")

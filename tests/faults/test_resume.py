@@ -24,7 +24,7 @@ from cyclegan.methods.cut import CUTConfig
 from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.protocols import Preview
-from cyclegan.training.best_weights import Best, Verdict
+from cyclegan.training.best_weights import Best, ValidationResult
 from cyclegan.training.checkpoint import list_checkpoints
 from cyclegan.training.ema import EMA
 from cyclegan.training.optimizers import Optimizers
@@ -74,9 +74,9 @@ def read(pictures) -> Callable[..., Stream]:
     return lambda **settings: unpaired_stream(*pictures, reading(**settings), seed=0)
 
 
-def judge(preview: Preview) -> Verdict:
+def judge(preview: Preview) -> ValidationResult:
     """It was best the first time."""
-    return Verdict({}, {}, {"distance": 1.0})
+    return ValidationResult({}, {}, {"distance": 1.0})
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def start(pictures) -> Callable[..., None]:
     """One launch."""
     often = dict(steps=STEPS, log_every=1, save_every=1)
     shown = held_out(*pictures, reading(), count=2)
-    return partial(launch, build=lambda: build(METHOD), held_out=shown, judge=judge, **often)
+    return partial(launch, build=lambda: build(METHOD), held_out=shown, validator=judge, **often)
 
 
 def stop(start: Callable[..., None], folder: Path, at: int, batches, **settings) -> None:

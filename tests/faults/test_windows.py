@@ -29,7 +29,7 @@ def place(tmp_path, monkeypatch) -> Path:
     (tmp_path / "nano.yaml").write_text(nano.CONFIG.format(steps=15, data=""), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(plan, "describe", lambda *_, **__: [])
-    monkeypatch.setattr(plan, "rehearse", lambda *_: plan.Rehearsal(0.01, 0, 0))
+    monkeypatch.setattr(plan, "profile_step", lambda *_: plan.StepCost(0.01, 0, 0))
     monkeypatch.setattr(evaluate, "evaluate_run", lambda *_, **__: {})
     monkeypatch.setattr(durable, "PAUSES", (0.0,))
     become_windows(monkeypatch, tmp_path)

@@ -80,7 +80,7 @@ def test_files_reach_the_disk_before_the_manifest_before_the_name_before_anythin
 
 def best_is_offered(folder: Path) -> None:
     best = Best(folder / "best.safetensors", {"G.weight": weights(1.0)}, {"x": "photo"})
-    assert best.offer({"distance": 1.0}, step=3)
+    assert best.update({"distance": 1.0}, step=3)
 
 
 @pytest.mark.parametrize(

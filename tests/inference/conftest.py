@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from cyclegan.model.load import load
-from cyclegan.model.model import Loaded
+from cyclegan.model.model import Model
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def run(tmp_path, save_run) -> SimpleNamespace:
 
 
 @pytest.fixture
-def painter(run) -> Loaded:
+def painter(run) -> Model:
     return load(run.folder, device="cpu")
 
 

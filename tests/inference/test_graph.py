@@ -16,7 +16,7 @@ from PIL import Image
 
 from cyclegan import load
 from cyclegan.cli import main
-from cyclegan.errors import NoSpaceError, UserError
+from cyclegan.errors import ResourceError, UserError
 from cyclegan.export.graph_files import TOLERANCE, export
 from cyclegan.images.tensors import to_bytes
 from cyclegan.methods.translator import NetworkTranslator
@@ -173,7 +173,7 @@ def test_a_graph_without_memory_enough_says_so(graph, tmp_path):
         raise MemoryError("Failed to allocate memory for requested buffer of size 1")
 
     object.__setattr__(painter.translators["painting"], "run", run)
-    with pytest.raises(NoSpaceError, match=r"a\.png: 8×8 pixels need more memory"):
+    with pytest.raises(ResourceError, match=r"a\.png: 8×8 pixels need more memory"):
         translate(painter, [tmp_path / "a.png"], tmp_path / "out")
 
 

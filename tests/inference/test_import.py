@@ -156,7 +156,7 @@ def test_an_import_says_where_it_comes_from(tmp_path):
     convert(file, tmp_path / "hub", x="zebra", y="horse")
     card = (tmp_path / "hub" / "README.md").read_text(encoding="utf-8")
     assert "converted from `horse2zebra.pth`" in card
-    assert "Licence of the training pictures" not in card  # they may be any pictures of horses
+    assert "License of the training pictures" not in card  # they may be any pictures of horses
     assert load(tmp_path / "hub", "cpu").to == "horse"
 
 

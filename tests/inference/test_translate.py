@@ -10,7 +10,7 @@ from PIL import Image
 from tifffile import imread
 
 from cyclegan import __version__
-from cyclegan.errors import NoSpaceError, UserError
+from cyclegan.errors import ResourceError, UserError
 from cyclegan.images.files import write_raster
 from cyclegan.images.raster import Raster
 from cyclegan.images.rgb8 import read_picture
@@ -180,7 +180,7 @@ def test_a_full_disk_is_said(painter, photos, out):
     draw(photos / "photo.png")
     out.mkdir()
     (out / "photo.png").symlink_to("/dev/full")
-    with pytest.raises(NoSpaceError, match=r"photo\.png: cannot be written \(No space left on device\)"):
+    with pytest.raises(ResourceError, match=r"photo\.png: cannot be written \(No space left on device\)"):
         translate(painter, [photos], out)
 
 

@@ -140,4 +140,4 @@ def test_tiny_contents_and_styles_keep_their_size(photos, tmp_path, write):
         tiny = draw(photos / "tiny.png", size)
         for content, style in ((tiny, usual), (usual, tiny), (tiny, tiny)):
             with Image.open(content) as picture:
-                assert method.after(read(style))(content).size == picture.size
+                assert method.with_style(read(style))(content).size == picture.size

@@ -205,14 +205,14 @@ def test_every_layer_that_is_seen_has_a_head_of_its_width(seen):
     generator = GeneratorConfig(base_channels=2, **seen)
     method = build(CUTConfig(generator=generator, discriminator=DiscriminatorConfig(base_channels=2, layers=1)))
     features = method.G.encode(batch().x)
-    assert len(features) == len(method.H) == len(method.G.channels_seen)
-    assert [f.shape[1] for f in features] == list(method.G.channels_seen)
+    assert len(features) == len(method.H) == len(method.G.feature_channels)
+    assert [f.shape[1] for f in features] == list(method.G.feature_channels)
     assert torch.equal(features[0], batch().x)
 
 
 def test_at_the_papers_size_five_layers_are_seen():
     G = build(CUTConfig(generator=GeneratorConfig(base_channels=2))).G
-    assert G.channels_seen == (3, 4, 8, 8, 8)
+    assert G.feature_channels == (3, 4, 8, 8, 8)
     ran = []
     for k, block in enumerate(layer for layer in G.layers if isinstance(layer, ResnetBlock)):
         block.register_forward_hook(lambda block, given, found, k=k: ran.append((k, found)))

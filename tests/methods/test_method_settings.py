@@ -107,7 +107,7 @@ def test_wgan_gp_comes_with_the_penalty_of_its_paper_and_not_without_any():
 
 def test_weights_move_on_a_straight_line_between_the_rounds_of_the_ramp_and_stay():
     config = CycleGANConfig(lambda_cycle=10.0, lambda_cycle_final=2.0, lambda_identity=0.5, ramp=(100, 300))
-    assert [config.weights_in(played) for played in (0, 100, 150, 200, 300, 9999)] == [
+    assert [config.loss_weights(played) for played in (0, 100, 150, 200, 300, 9999)] == [
         (10.0, 5.0),
         (10.0, 5.0),
         (8.0, 4.0),
@@ -119,11 +119,11 @@ def test_weights_move_on_a_straight_line_between_the_rounds_of_the_ramp_and_stay
 
 def test_the_identity_loss_can_end_with_a_round():
     config = CycleGANConfig(lambda_identity_final=0.0, ramp=(7, 7))
-    assert [config.weights_in(played) for played in (0, 6, 7, 8)] == [(10.0, 5.0)] * 2 + [(10.0, 0.0)] * 2
+    assert [config.loss_weights(played) for played in (0, 6, 7, 8)] == [(10.0, 5.0)] * 2 + [(10.0, 0.0)] * 2
 
 
 def test_without_a_ramp_weights_never_change():
-    assert CycleGANConfig().weights_in(0) == CycleGANConfig().weights_in(10**9) == (10.0, 5.0)
+    assert CycleGANConfig().loss_weights(0) == CycleGANConfig().loss_weights(10**9) == (10.0, 5.0)
 
 
 @pytest.mark.parametrize(

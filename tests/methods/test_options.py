@@ -123,7 +123,7 @@ def after_two_steps(*overrides: str) -> dict[str, torch.Tensor]:
         batch = UnpairedBatch(*(torch.rand(2, 3, 32, 32) * 2 - 1 for _ in "xy"))
         losses = method.training_step(batch, optimizers.minimize)
         ema.update()
-        schedule.hear({"distance": 1.0}, better=False)
+        schedule.update({"distance": 1.0}, better=False)
     found = (*losses.items(), *method.named_parameters(), *ema.average.items())
     return {f"{place} {name}": tensor.detach() for place, (name, tensor) in enumerate(found)}
 

@@ -21,7 +21,7 @@ from cyclegan.metrics.lpips_distance import LpipsDistance
 from cyclegan.metrics.patches import patch_swd
 from cyclegan.metrics.structure import edge_f1, ms_ssim, structure_distance
 from cyclegan.networks.vgg import load_vgg
-from cyclegan.networks.weights import WeightsMissingError, only_what_is_here
+from cyclegan.networks.weights import WeightsMissingError, offline
 
 needs_weights = pytest.mark.skipif("CYCLEGAN_WEIGHTS" not in os.environ, reason="CYCLEGAN_WEIGHTS names no folder")
 needs_data = pytest.mark.skipif("CYCLEGAN_DATA" not in os.environ, reason="CYCLEGAN_DATA names no folder")
@@ -172,7 +172,7 @@ def test_inception_takes_our_tensors_and_sees_eight_bit_pictures(tmp_path, monke
         patch.setattr(torch, "load", lambda *_, **__: {})
         patch.setattr(torch.nn.Module, "load_state_dict", lambda *_, **__: None)
         reference.__init__("inception-v3-compat", ["2048"], feature_extractor_weights_path="none")
-    given = Weights(file="f", sha256="ab" * 32, known=0, licence="", tensors=reference.state_dict())
+    given = Weights(file="f", sha256="ab" * 32, known=0, license="", tensors=reference.state_dict())
     monkeypatch.setattr(extractors, "load_weights", lambda name: given)
     extractor = load_extractor("inception", CPU)
     picture = np.random.default_rng(0).integers(0, 256, (299, 299, 3), dtype=np.uint8)
@@ -222,7 +222,7 @@ def test_nothing_is_fetched_where_only_what_is_here_may_be_used(tmp_path, monkey
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("went to the network"))
     with (
-        only_what_is_here(),
+        offline(),
         pytest.raises(WeightsMissingError, match="the weights 'squeezenet' are not on this machine"),
     ):
         load_extractor("squeezenet", CPU)

@@ -72,7 +72,7 @@ def saved(path: Path, tensors: object = TENSORS) -> str:
 def register(monkeypatch: pytest.MonkeyPatch, **files: str) -> None:
     """Makes `ours` a source with files of these names and digits."""
     named = {f"{name}.pth": digits for name, digits in files.items()}
-    monkeypatch.setitem(SOURCES, "ours", Source(files=named, url=URL, licence="ours"))
+    monkeypatch.setitem(SOURCES, "ours", Source(files=named, url=URL, license="ours"))
 
 
 @pytest.mark.parametrize("place", ["chosen", "cache", "hub"])
@@ -204,5 +204,5 @@ def test_every_source_has_a_url_to_its_best_file_and_a_licence():
     for source in SOURCES.values():
         assert source.url.startswith("https://")
         assert source.url.endswith(next(iter(source.files)))
-        assert source.licence
+        assert source.license
         assert all(re.fullmatch(r"([0-9a-f]{64}|[0-9a-f]{8}|)", digits) for digits in source.files.values())

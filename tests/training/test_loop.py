@@ -105,7 +105,7 @@ def only_the_painter(optimizers, state) -> None:
     optimizers.adam["painter"].load_state_dict(state["painter"])
 
 
-LOST = {
+DISK_ERRNOS = {
     "the method": (Toy, "load_state_dict", nothing),
     "the buffer": (ImageBuffer, "_load_from_state_dict", nothing),
     "the averages": (EMA, "load_state_dict", nothing),
@@ -115,7 +115,7 @@ LOST = {
 }
 
 
-@pytest.mark.parametrize(("part", "restore", "instead"), LOST.values(), ids=LOST)
+@pytest.mark.parametrize(("part", "restore", "instead"), DISK_ERRNOS.values(), ids=DISK_ERRNOS)
 def test_whatever_is_not_restored_is_noticed(tmp_path, monkeypatch, whole, first_difference, part, restore, instead):
     interrupt(launch, tmp_path, 7, "stop", Noise())
     monkeypatch.setattr(part, restore, instead)
@@ -147,7 +147,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_continued(tmp_path, 
     (newest(tmp_path) / "state.safetensors").write_bytes(b"")
     launch(tmp_path)
     said = capsys.readouterr().out
-    assert f"passed over: {tmp_path}/checkpoints/step-00000008/state.safetensors: not the bytes that were saved" in said
+    assert f"skipped: {tmp_path}/checkpoints/step-00000008/state.safetensors: not the bytes that were saved" in said
     assert "continuing after step 4" in said
     assert first_difference(whole, newest(tmp_path)) is None
 

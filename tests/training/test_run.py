@@ -63,17 +63,17 @@ def without_speed(records) -> tuple[list, dict]:
 def test_each_logged_step_has_one_line_and_one_value_of_every_curve(whole):
     assert [line["step"] for line in whole.log] == LOGGED
     for tag, points in whole.scalars.items():
-        sampled = tag.startswith("scores/")
+        sampled = tag.startswith("probability_real/")
         assert [step for step, _ in points] == ([6, 12] if sampled else LOGGED), tag
 
 
 def test_curves_are_grouped(whole):
     assert set(whole.scalars) == {
         *(f"loss/{name}" for name in ("fool", "near", "D")),
-        *(f"speed/{name}" for name in ("steps_per_second", "images_per_second", "waiting_for_data", "judging")),
+        *(f"speed/{name}" for name in ("steps_per_second", "images_per_second", "waiting_for_data", "validating")),
         "learning_rate",
-        "scores/D_Y real",
-        "scores/D_Y fake",
+        "probability_real/D_Y real",
+        "probability_real/D_Y fake",
     }
     assert set(whole.images) == {"samples/x_to_y: x | G(x)"}
 
@@ -132,7 +132,7 @@ def test_charts_of_the_custom_page_show_curves_that_exist(whole, crashed):
         assert charts == {
             "painter": {"loss/fool", "loss/near"},
             "critic": {"loss/D"},
-            "scores": {"scores/D_Y real", "scores/D_Y fake"},
+            "probability_real": {"probability_real/D_Y real", "probability_real/D_Y fake"},
         }
 
 
@@ -241,9 +241,9 @@ def test_a_look_at_the_run_counts_for_no_forecast_and_for_one_log(tmp_path, monk
             if step % log_every == 0:
                 run.log(step, {"D": torch.zeros(())}, 2e-4, {})
             if step == 7:
-                with run.judging():
+                with run.validating():
                     clock += 100.0
     assert "measured  over 20 steps: about 60 s for the rest" in capsys.readouterr().out
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    judged = [record["speed"]["judging"] for record in records]
+    judged = [record["speed"]["validating"] for record in records]
     assert [share > 0 for share in judged] == [step - log_every < 7 <= step for step in range(log_every, 51, log_every)]

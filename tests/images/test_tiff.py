@@ -11,7 +11,7 @@ from tifffile import TiffFile, imwrite
 
 from cyclegan.data.validate import check
 from cyclegan.images.files import read_raster
-from cyclegan.images.pixel_format import RGB, Kind
+from cyclegan.images.pixel_format import RGB, PixelFormat
 from cyclegan.images.rgb8 import BadPictureError, read_picture
 from cyclegan.images.tensors import from_values
 from cyclegan.images.tiff import inflated
@@ -91,7 +91,7 @@ def test_what_tifffile_cannot_decompress_is_read_exactly(tmp_path, codec, layout
     if layout == "predictor":
         rename_tag(tmp_path / "a.tif", PRIVATE, PREDICTOR)
     path = recompressed(tmp_path / "a.tif", codec)
-    found = read_raster(path, Kind(channels=channels, type=kind, range=(0.0, 1.0))).values
+    found = read_raster(path, PixelFormat(channels=channels, type=kind, range=(0.0, 1.0))).values
     assert found.dtype == pixels.dtype
     assert np.array_equal(found, pixels)
 
@@ -120,12 +120,12 @@ def test_pages_are_channels_only_where_so_many_are_asked_for(tmp_path, bits, pag
     path = recompressed(tmp_path / "a.tif", codec) if codec else tmp_path / "a.tif"
     first = stack[..., :1]
     assert np.array_equal(read_raster(path, RGB).values, first.repeat(3, axis=2))
-    assert np.array_equal(read_raster(path, Kind(channels=1)).values, first)
+    assert np.array_equal(read_raster(path, PixelFormat(channels=1)).values, first)
     assert np.array_equal(read_picture(path)[..., 0], (first[..., 0] / (257 if bits == 16 else 1)).round())
     if pages != 3:
-        assert np.array_equal(read_raster(path, Kind(channels=pages)).values, stack)
+        assert np.array_equal(read_raster(path, PixelFormat(channels=pages)).values, stack)
     with pytest.raises(BadPictureError, match="where 5 are expected"):
-        read_raster(path, Kind(channels=5))
+        read_raster(path, PixelFormat(channels=5))
 
 
 def test_12_bits_fill_the_range_of_16_unless_one_is_declared(tmp_path):
@@ -140,9 +140,9 @@ def test_12_bits_fill_the_range_of_16_unless_one_is_declared(tmp_path):
         page.tags[258].overwrite(12)
         page.tags[279].overwrite(len(packed))
     (tmp_path / "a.tif").write_bytes(file.getvalue())
-    declared = Kind(channels=1, type="uint16", range=(0.0, 4095.0))
+    declared = PixelFormat(channels=1, type="uint16", range=(0.0, 4095.0))
     assert read_raster(tmp_path / "a.tif", declared).values[0, :, 0].tolist() == [0, 1, 2048, 4095]
-    assert read_raster(tmp_path / "a.tif", Kind(channels=1)).values[0, :, 0].tolist() == [0, 16, 32776, 65535]
+    assert read_raster(tmp_path / "a.tif", PixelFormat(channels=1)).values[0, :, 0].tolist() == [0, 16, 32776, 65535]
     assert read_picture(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 0, 128, 255]
 
 

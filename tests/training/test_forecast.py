@@ -13,7 +13,7 @@ from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training import forecast as plan
 from cyclegan.training.checkpoint import list_checkpoints
-from cyclegan.training.forecast import Rehearsal, checkpoint_bytes, describe, duration, forecast, rehearse
+from cyclegan.training.forecast import StepCost, checkpoint_bytes, describe, duration, forecast, profile_step
 from cyclegan.training.training_config import TrainingConfig
 
 DAY = 24 * 3600
@@ -45,14 +45,14 @@ class Squares(Noise):
 def test_a_rehearsal_leaves_the_method_as_it_was(is_same, make, batches):
     method = make()
     before = {name: value.clone() for name, value in method.state_dict().items()}
-    assert 0 < rehearse(method, batches.batch_at(0), STEP, CPU).seconds < 60
+    assert 0 < profile_step(method, batches.batch_at(0), STEP, CPU).seconds < 60
     assert is_same(dict(method.state_dict()), before)
     assert all(parameter.grad is None for parameter in method.parameters())
 
 
 def test_a_rehearsed_run_ends_as_one_that_was_not(tmp_path, first_difference):
     def rehearsed(method: Toy) -> None:
-        rehearse(method, Noise().batch_at(0), STEP, CPU)
+        profile_step(method, Noise().batch_at(0), STEP, CPU)
 
     launch(tmp_path / "straight")
     launch(tmp_path / "rehearsed", before=rehearsed)
@@ -84,12 +84,12 @@ def test_after_one_to_be_counted_small_steps_are_repeated_for_a_second_and_the_f
     clock = Clock(0.1, *durations)
     monkeypatch.setattr(plan, "time", clock)
     monkeypatch.setattr(Toy, "training_step", clock.step)
-    assert rehearse(Toy(), Noise().batch_at(0), STEP, CPU).seconds == pytest.approx(seconds)
+    assert profile_step(Toy(), Noise().batch_at(0), STEP, CPU).seconds == pytest.approx(seconds)
     assert clock.steps == 1 + steps
 
 
 def test_flops_of_convolutions_are_counted_forward_and_backward():
-    found = rehearse(Toy(), Noise().batch_at(0), STEP, CPU)
+    found = profile_step(Toy(), Noise().batch_at(0), STEP, CPU)
     pixels = 2 * 8 * 8
     painter, critic = 2 * 9 * pixels, 2 * 3 * pixels  # of one forward pass
     judged = 3 * critic  # the fake for the painter, the past one and the real one for the critic
@@ -105,7 +105,7 @@ def test_activations_are_counted_once_each_and_without_weights_and_images():
             minimize("painter", losses)
             return losses
 
-    found = rehearse(Squared(), Noise().batch_at(0), STEP, CPU)
+    found = profile_step(Squared(), Noise().batch_at(0), STEP, CPU)
     assert found.kept == 3 * 4 * Noise().batch_at(0).x.numel()  # what is drawn, its sine and its cosine
 
 
@@ -114,7 +114,7 @@ def told(monkeypatch):
     """The lines of a description, where a step takes so many seconds."""
 
     def tell(seconds: float, *, steps: int, done: int = 0, compiled: bool = False) -> list[str]:
-        monkeypatch.setattr(plan, "rehearse", lambda *_: Rehearsal(seconds, 3_000_000_000, 5_000_000))
+        monkeypatch.setattr(plan, "profile_step", lambda *_: StepCost(seconds, 3_000_000_000, 5_000_000))
         monkeypatch.setattr(plan, "memory_in_use", lambda _: 400_000_000)
         planned = Toy(), Noise().batch_at(0), TrainingConfig(steps=steps, compile=compiled), CPU
         return describe(*planned, done=done) + forecast(*planned, done=done)

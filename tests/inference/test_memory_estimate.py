@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyclegan.methods.translator import NetworkTranslator
-from cyclegan.networks.inference_copy import frozen
+from cyclegan.networks.inference_copy import inference_copy
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.translate import fit_memory as memory
 from cyclegan.translate import memory_estimate as room
@@ -44,7 +44,7 @@ def test_the_need_of_a_generator_is_counted_once_and_grows_with_pictures_and_pre
     network.layers[0].register_forward_hook(lambda *_: calls.append(1))
     need = needed(NetworkTranslator(network, 4), images)
     wide = needed(NetworkTranslator(ResnetGenerator(base_channels=32, blocks=1), 4), images)
-    half = needed(NetworkTranslator(frozen(network, torch.bfloat16), 4), images)
+    half = needed(NetworkTranslator(inference_copy(network, torch.bfloat16), 4), images)
     assert needed(NetworkTranslator(network, 4), torch.zeros(2, 3, 512, 1024)) == pytest.approx(4 * need, rel=1e-6)
     assert calls == [1, 1]  # of the network and of its frozen copy
     assert wide == pytest.approx(2 * need, rel=0.1)

@@ -11,13 +11,13 @@ from PIL import Image
 from tifffile import imwrite
 
 from cyclegan.images.files import holds, read_raster, write_raster
-from cyclegan.images.pixel_format import TYPES, Kind
+from cyclegan.images.pixel_format import TYPES, PixelFormat
 from cyclegan.images.raster import Raster, Tags
 from cyclegan.images.rgb8 import MAX_PIXELS, BadPictureError, read_picture
 
 
-def kind_of(pixels: np.ndarray) -> Kind:
-    return Kind(channels=pixels.shape[2], type=pixels.dtype.name, range=(0.0, 255.0))
+def kind_of(pixels: np.ndarray) -> PixelFormat:
+    return PixelFormat(channels=pixels.shape[2], type=pixels.dtype.name, range=(0.0, 255.0))
 
 
 def noise(height: int, width: int, channels: int, kind: str = "uint8", seed: int = 0) -> np.ndarray:
@@ -59,7 +59,7 @@ def test_what_a_format_has_room_for_is_read_back_unchanged(tmp_path_factory, suf
     ],
 )
 def test_every_format_has_its_room(suffix, channels, kind, room):
-    assert holds(suffix, Kind(channels=channels, type=kind, range=(0.0, 1.0))) is room
+    assert holds(suffix, PixelFormat(channels=channels, type=kind, range=(0.0, 1.0))) is room
 
 
 @pytest.mark.parametrize("layout", ["interleaved", "planar", "pages", "big-endian", "deflate"])
@@ -86,11 +86,11 @@ def stored_by_pillow(path: Path, pixels: np.ndarray, **how: object) -> Path:
 def test_16_bit_greys_of_an_lzw_tiff_are_read_as_they_are(tmp_path, predictor):
     pixels = noise(6, 8, 1, "uint16")
     path = stored_by_pillow(tmp_path / "a.tif", pixels[..., 0], tiffinfo={317: predictor}, dpi=(300, 300))
-    raster = read_raster(path, Kind(channels=1, type="uint16"))
+    raster = read_raster(path, PixelFormat(channels=1, type="uint16"))
     assert raster.values.dtype == np.uint16
     assert np.array_equal(raster.values, pixels)
     assert raster.tags.dpi == (300, 300)
-    assert read_raster(path, Kind()).values.shape == (6, 8, 3)
+    assert read_raster(path, PixelFormat()).values.shape == (6, 8, 3)
 
 
 @pytest.mark.parametrize("odd", ["float32", "white is zero", "pages"])
@@ -101,7 +101,7 @@ def test_an_lzw_tiff_of_what_pillow_does_not_read_right_is_read_right(tmp_path, 
         "pages": {"save_all": True, "append_images": [Image.new("I;16", (8, 6))]},
     }
     path = stored_by_pillow(tmp_path / "a.tif", pixels, **more.get(odd, {}))
-    found = read_raster(path, Kind(channels=1, type="float32", range=(0.0, 1.0))).values[..., 0]
+    found = read_raster(path, PixelFormat(channels=1, type="float32", range=(0.0, 1.0))).values[..., 0]
     assert np.array_equal(found, 65535 - pixels if odd == "white is zero" else pixels)
 
 
@@ -115,19 +115,19 @@ def test_an_array_without_an_axis_for_its_channel_is_written_without_one(tmp_pat
 
 def test_grey_becomes_three_alike_channels_where_three_are_expected(tmp_path):
     np.save(tmp_path / "a.npy", noise(4, 5, 1))
-    assert read_raster(tmp_path / "a.npy", Kind()).values.shape == (4, 5, 3)
+    assert read_raster(tmp_path / "a.npy", PixelFormat()).values.shape == (4, 5, 3)
 
 
 def test_grey_with_alpha_keeps_both_apart(tmp_path):
     Image.fromarray(np.full((3, 4, 2), (100, 255), np.uint8), "LA").save(tmp_path / "a.png")
-    raster = read_raster(tmp_path / "a.png", Kind(channels=1))
+    raster = read_raster(tmp_path / "a.png", PixelFormat(channels=1))
     assert (raster.values.shape, raster.values.max(), raster.alpha.shape) == ((3, 4, 1), 100, (3, 4))
 
 
 def test_colors_that_a_tiff_has_multiplied_by_alpha_are_divided_by_it(tmp_path):
     half = np.full((2, 2, 4), (16384, 0, 0, 32768), np.uint16)
     imwrite(tmp_path / "a.tif", half, photometric="rgb", extrasamples=["assocalpha"])
-    assert read_raster(tmp_path / "a.tif", Kind()).values[0, 0].tolist() == [round(16384 / 32768 * 65535), 0, 0]
+    assert read_raster(tmp_path / "a.tif", PixelFormat()).values[0, 0].tolist() == [round(16384 / 32768 * 65535), 0, 0]
     assert read_picture(tmp_path / "a.tif")[0, 0].tolist() == [191, 127, 127]
 
 
@@ -153,7 +153,7 @@ def test_an_array_is_judged_by_its_header_before_it_is_read(tmp_path, monkeypatc
     with (tmp_path / "a.npy").open("wb") as file:
         npy.write_array_header_1_0(file, header(shape, kind))
     with pytest.raises(BadPictureError) as caught:
-        read_raster(tmp_path / "a.npy", Kind(channels=1, type="float32", range=(0.0, 1.0)))
+        read_raster(tmp_path / "a.npy", PixelFormat(channels=1, type="float32", range=(0.0, 1.0)))
     assert said in str(caught.value)
     assert str(caught.value).startswith(f"{tmp_path / 'a.npy'}: not a readable picture (")
 
@@ -161,7 +161,7 @@ def test_an_array_is_judged_by_its_header_before_it_is_read(tmp_path, monkeypatc
 def test_a_pickle_is_not_opened(tmp_path):
     np.save(tmp_path / "a.npy", np.array([[{}]], dtype=object), allow_pickle=True)
     with pytest.raises(BadPictureError, match="pixels of type object"):
-        read_raster(tmp_path / "a.npy", Kind(channels=1))
+        read_raster(tmp_path / "a.npy", PixelFormat(channels=1))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.95])

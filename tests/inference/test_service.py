@@ -1,4 +1,4 @@
-"""The studio, without the web: names instead of paths, one picture at a time, given up when nobody waits."""
+"""The service, without the web: names instead of paths, one picture at a time, given up when nobody waits."""
 
 import io
 import threading
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from little import write_adain, write_gatys
 from photos import LAB, SRGB
 from PIL import Image
-from serving import PHOTO, model, pixels, png, studio
+from serving import PHOTO, model, pixels, png, service
 
 from cyclegan.errors import UserError
 from cyclegan.export.graph_files import export
@@ -20,19 +20,19 @@ from cyclegan.images.rgb8 import DESCRIPTION, read_picture, write_picture
 from cyclegan.images.tensors import blend, from_bytes
 from cyclegan.model.load import load
 from cyclegan.serve import service as studios
-from cyclegan.serve.service import Order, Studio, TooLongError, named, read_examples, read_styles
+from cyclegan.serve.service import Service, TooLongError, TranslationRequest, named, read_examples, read_styles
 from cyclegan.serve.uploads import LEAST, fitted_shape
 from cyclegan.translate.image_files import translate
 from cyclegan.translate.options import Options
 
 
-def paint(offered: Studio, **order: object) -> np.ndarray:
-    return pixels(offered.paint(Order(picture=png(PHOTO), **order), Event()).content)
+def paint(offered: Service, **order: object) -> np.ndarray:
+    return pixels(offered.translate(TranslationRequest(picture=png(PHOTO), **order), Event()).content)
 
 
 def test_a_picture_comes_back_as_the_library_would_translate_it(run):
     painter = load(run.folder, device="cpu")
-    offered = studio(painter)
+    offered = service(painter)
     for to in (None, "painting", "photo"):
         assert np.array_equal(paint(offered, to=to), np.asarray(painter(Image.fromarray(PHOTO), to=to)))
 
@@ -43,7 +43,7 @@ def test_a_model_is_offered_in_the_directions_that_it_has_learned(sides, tmp_pat
     if len(sides) == 1:
         file = tmp_path / "one.safetensors"
         export(run.folder, file, to=sides[0])
-    offered = studio(load(file, device="cpu"))
+    offered = service(load(file, device="cpu"))
     ways = [(way["from"], way["to"]) for way in offered.describe()[0]["directions"]]
     both = [("photo", "painting"), ("painting", "photo")]
     assert ways == [way for way in both if way[1] in sides]
@@ -51,7 +51,7 @@ def test_a_model_is_offered_in_the_directions_that_it_has_learned(sides, tmp_pat
 
 
 def test_it_says_in_the_file_what_made_it():
-    content = studio().paint(Order(picture=png(PHOTO)), Event()).content
+    content = service().translate(TranslationRequest(picture=png(PHOTO)), Event()).content
     assert Image.open(io.BytesIO(content)).getexif()[DESCRIPTION] == model().signature
 
 
@@ -64,7 +64,9 @@ def profile_in(content: bytes) -> bytes | None:
 def test_the_answer_is_in_the_colors_of_the_picture(kind, strength):
     answers = {
         profile: profile_in(
-            studio().paint(Order(picture=png(PHOTO, kind, icc_profile=profile), strength=strength), Event()).content
+            service()
+            .translate(TranslationRequest(picture=png(PHOTO, kind, icc_profile=profile), strength=strength), Event())
+            .content
         )
         for profile in (SRGB, LAB, None)
     }
@@ -81,7 +83,7 @@ def test_examples_keep_their_colors(tmp_path):
 def test_alpha_comes_back_as_the_library_gives_it(kind, strength, tmp_path):
     alpha = np.resize(np.arange(256, dtype=np.uint8), PHOTO.shape[:2])
     content = png(np.dstack([PHOTO, alpha]), kind, **({"lossless": True, "exact": True} if kind == "WEBP" else {}))
-    answered = pixels(studio().paint(Order(picture=content, strength=strength), Event()).content)
+    answered = pixels(service().translate(TranslationRequest(picture=content, strength=strength), Event()).content)
     (tmp_path / "clear").with_suffix(f".{kind.lower()}").write_bytes(content)
     translate(model(), [tmp_path], tmp_path / "out", "painting", Options(strength=strength))
     assert np.array_equal(answered, np.asarray(Image.open(next((tmp_path / "out").iterdir()))))
@@ -103,16 +105,16 @@ def test_alpha_of_all_modes_comes_back_when_an_image_is_reduced(mode):
     key = {"L": 0, "P": 0, "RGB": (0, 0, 0)}.get(mode)
     file = io.BytesIO()
     clear.save(file, "PNG", **({} if key is None else {"transparency": key}))
-    answered = pixels(studio(size=22).paint(Order(picture=file.getvalue()), Event()).content)
+    answered = pixels(service(size=22).translate(TranslationRequest(picture=file.getvalue()), Event()).content)
     assert answered.shape == (15, 22, 4)
     assert (answered[:, :9, 3] < 8).all()
     assert (answered[:, 13:, 3] > 247).all()
 
 
 def test_strength_goes_from_the_picture_to_the_translation():
-    assert np.array_equal(paint(studio(), strength=0.0), PHOTO)
-    assert np.array_equal(paint(studio(), strength=1.0), 255 - PHOTO)
-    assert np.abs(paint(studio(), strength=0.5).astype(int) - 127.5).max() <= 0.5
+    assert np.array_equal(paint(service(), strength=0.0), PHOTO)
+    assert np.array_equal(paint(service(), strength=1.0), 255 - PHOTO)
+    assert np.abs(paint(service(), strength=0.5).astype(int) - 127.5).max() <= 0.5
 
 
 @given(strength=st.floats(0, 1))
@@ -126,7 +128,7 @@ def test_a_blend_lies_between_its_ends(strength):
 
 
 def test_no_more_is_worked_on_than_the_size_allows():
-    assert paint(studio(size=22)).shape == (15, 22, 3)
+    assert paint(service(size=22)).shape == (15, 22, 3)
 
 
 @given(height=st.integers(1, 60_000), width=st.integers(1, 60_000), size=st.sampled_from([22, 64, 384, 1024]))
@@ -145,7 +147,7 @@ def test_thin_images_keep_a_shorter_side_that_can_be_seen_and_the_work_stays_bou
 
 def test_what_is_left_out_of_an_upload_is_noted():
     def note(content: bytes, size: int = 22) -> str:
-        return studio(size=size).paint(Order(picture=content), Event()).note
+        return service(size=size).translate(TranslationRequest(picture=content), Event()).note
 
     frames = [Image.fromarray(np.roll(PHOTO, shift, axis=0)) for shift in (0, 9, 18)]
     for kind, what in (("GIF", "frames"), ("WEBP", "frames"), ("PNG", "frames"), ("TIFF", "pages")):
@@ -160,14 +162,14 @@ def test_what_is_left_out_of_an_upload_is_noted():
 
 def test_a_line_of_pixels_is_still_a_picture_when_it_is_made_smaller():
     line = png(np.zeros((1, 5000, 3), np.uint8))
-    assert pixels(studio(size=22).paint(Order(picture=line), Event()).content).shape == (1, 22, 3)
+    assert pixels(service(size=22).translate(TranslationRequest(picture=line), Event()).content).shape == (1, 22, 3)
 
 
 def test_a_picture_that_the_browser_cannot_show_is_read_at_strength_0():
     deep = np.linspace(0, 65535, 40 * 30).reshape(30, 40).astype(np.uint16)
     file = io.BytesIO()
     Image.fromarray(deep).save(file, "TIFF")
-    shown = pixels(studio().paint(Order(picture=file.getvalue(), strength=0.0), Event()).content)
+    shown = pixels(service().translate(TranslationRequest(picture=file.getvalue(), strength=0.0), Event()).content)
     assert np.abs(shown[..., 0] - deep / 257).max() <= 0.5
 
 
@@ -175,7 +177,7 @@ def test_a_method_that_paints_after_examples_is_given_one_with_each_picture(tmp_
     gatys = load(write_gatys(tmp_path, steps=4), device="cpu")
     with pytest.raises(UserError, match="paints after an example; give one with --style"):
         gatys.translator()
-    offered = studio(gatys)
+    offered = service(gatys)
     assert offered.describe()[0]["style"]
     assert offered.describe()[0]["directions"] == [{"from": "content", "to": "style"}]
     dark, light = (paint(offered, style=png(np.full_like(PHOTO, level))) for level in (20, 230))
@@ -189,13 +191,13 @@ def test_a_method_that_paints_after_examples_is_given_one_with_each_picture(tmp_
 def test_adain_paints_after_the_example_that_comes_with_the_picture(tmp_path):
     file, dark, light = write_adain(tmp_path), tmp_path / "dark.png", tmp_path / "light.png"
     torch.manual_seed(0)
-    offered = studio(load(file, device="cpu"))
+    offered = service(load(file, device="cpu"))
     assert offered.describe()[0]["style"]
     painted = []
     for style in (dark, light):
         write_picture(style, PHOTO // 8 if style == dark else 255 - PHOTO)
         painted.append(paint(offered, style=style.read_bytes()))
-        after = offered.models["tiny/inverts"].after(from_bytes(read_picture(style)))
+        after = offered.models["tiny/inverts"].with_style(from_bytes(read_picture(style)))
         assert np.array_equal(painted[-1], np.asarray(after(Image.fromarray(PHOTO))))
     assert not np.array_equal(*painted)
     half = paint(offered, style=light.read_bytes(), strength=0.5)
@@ -204,13 +206,13 @@ def test_adain_paints_after_the_example_that_comes_with_the_picture(tmp_path):
 
 @pytest.mark.parametrize("reason", ["late", "gone", "closing"])
 def test_a_descent_is_given_up_when_it_is_late_or_nobody_waits(reason, tmp_path, monkeypatch):
-    offered, gone = studio(load(write_gatys(tmp_path, steps=100_000), device="cpu")), Event()
+    offered, gone = service(load(write_gatys(tmp_path, steps=100_000), device="cpu")), Event()
     if reason == "late":
         monkeypatch.setattr(studios, "SECONDS", 0.2)
     else:
         threading.Timer(0.2, (gone if reason == "gone" else offered.closing).set).start()
     with pytest.raises(TooLongError, match="serve with a smaller --size" if reason == "late" else "given up"):
-        offered.paint(Order(picture=png(PHOTO), style=png(PHOTO)), gone)
+        offered.translate(TranslationRequest(picture=png(PHOTO), style=png(PHOTO)), gone)
 
 
 def test_models_are_called_by_as_much_of_their_path_as_tells_them_apart(tmp_path):

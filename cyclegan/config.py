@@ -47,7 +47,11 @@ RENAMED = {  # keys of older files -> their present names; where the old one is 
     "recompute": "activation_checkpointing",
     "keep": "keep_checkpoints",
     "every": "update_every",
+    "ends": "stem",
+    "ramp": "anneal",
+    "start": "residual_output",
 }
+RENAMED_VALUES = {"residual_output": {"identity": "true", "noise": "false"}}  # present key -> older values
 EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
 
 
@@ -260,7 +264,7 @@ def _entries(node: yaml.Node, path: Sequence[str], known: dict | None = None) ->
             _refuse(key, path, "the merge key << is not supported; write its keys out")
         if key.tag != STR:
             _refuse(key, path, f"a key must be text, got {_show(key)}")
-        key = _renamed(key, path, known)
+        key, item = _renamed(key, item, path, known)
         if key.value in lines:
             _refuse(key, (*path, key.value), f"given twice (first at line {lines[key.value]})")
         if known is not None and key.value not in known:
@@ -271,14 +275,17 @@ def _entries(node: yaml.Node, path: Sequence[str], known: dict | None = None) ->
         yield key.value, item
 
 
-def _renamed(key: yaml.Node, path: Sequence[str], known: dict | None) -> yaml.Node:
-    """Return the key under its present name; if the name has changed, print one line about it."""
+def _renamed(key: yaml.Node, item: yaml.Node, path: Sequence[str], known: dict | None) -> tuple[yaml.Node, yaml.Node]:
+    """Return an entry under its present name; if the name has changed, print one line about it."""
     new = RENAMED.get(key.value)
-    if known is None or new not in known or key.value in known:
-        return key
+    if new is None or known is None or new not in known or key.value in known:
+        return key, item
     where = _short(key.start_mark.name, 300)
     print(f"note: {where}: {'.'.join((*path, key.value))} is now called {new}", file=sys.stderr)
-    return yaml.ScalarNode(key.tag, new, key.start_mark, key.end_mark)
+    value = RENAMED_VALUES.get(new, {}).get(item.value) if item.tag == STR else None
+    if value is not None:
+        item = yaml.ScalarNode(BOOL, value, item.start_mark, item.end_mark)
+    return yaml.ScalarNode(key.tag, new, key.start_mark, key.end_mark), item
 
 
 def _mapping(node: yaml.Node, path: Sequence[str]) -> yaml.MappingNode:

@@ -212,8 +212,8 @@ def _fields(owner: Any) -> set[str]:
 
 def test_a_setting_that_a_method_does_not_have_is_noticed():
     advice = (
-        "raise lambda_cycle, set training.activation_checkpointing or data.size, take generator.start=identity or "
-        "method.augment"
+        "raise lambda_cycle, set training.activation_checkpointing or data.size, "
+        "take generator.residual_output=true or method.augment"
     )
     assert unknown_settings(advice, METHODS["cut"]) == ["lambda_cycle", "data.size", "method.augment"]
 

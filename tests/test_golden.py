@@ -132,7 +132,7 @@ def test_a_recipe_for_two_folders_is_understood():
     assert (experiment.data.load_size, experiment.data.crop_size, experiment.data.batch_size) == (100, 64, 4)
     assert experiment.method == CycleGANConfig(
         generator=GeneratorConfig(
-            base_channels=16, blocks=4, downsamplings=1, norm="none", ends="shuffle", start="identity"
+            base_channels=16, blocks=4, downsamplings=1, norm="none", stem="shuffle", residual_output=True
         ),
         discriminator=DiscriminatorConfig(base_channels=32, norm="spectral"),
         lambda_cycle=3.0,

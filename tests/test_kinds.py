@@ -182,8 +182,8 @@ def test_a_run_on_arrays_continues_to_the_bit(place, first_difference, monkeypat
         ({"channels_x": 1}, {}, "1 and 3 channels differ, so there is no G(y); set method.lambda_identity to 0"),
         (
             {"channels_x": 1},
-            {**NO_IDENTITY, "generator": {"start": "identity"}},
-            "1 and 3 channels differ; set method.generator.start to noise",
+            {**NO_IDENTITY, "generator": {"residual_output": True}},
+            "1 and 3 channels differ; set method.generator.residual_output to false",
         ),
         ({"channels_x": 4, "channels_y": 4}, {"augment": ["color"]}, "not RGB, as method.augment color has it"),
         (

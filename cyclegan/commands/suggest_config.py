@@ -69,7 +69,7 @@ def _small(folders: UnpairedConfig, side: int) -> tuple[Recipe, list[str]]:
     recipe = Recipe(
         method=CycleGANConfig(
             generator=GeneratorConfig(
-                base_channels=16, blocks=4, downsamplings=1, ends="shuffle", start="identity", norm="none"
+                base_channels=16, blocks=4, downsamplings=1, stem="shuffle", residual_output=True, norm="none"
             ),
             discriminator=DiscriminatorConfig(base_channels=32, norm="none"),
             lambda_cycle=3.0,

@@ -46,7 +46,7 @@ class CUTConfig:
     learns_from: ClassVar = ("unpaired",)
     remedies: ClassVar = {
         "change": "lower lambda_nce or lambda_identity, and see whether D learns",
-        "luma": "raise lambda_nce, take generator.start=identity, or begin again with another seed",
+        "luma": "raise lambda_nce, take generator.residual_output=true, or begin again with another seed",
         "diversity": "go back to an earlier checkpoint, lower the learning rate, or raise lambda_nce",
         "checkerboard": "train longer, or take generator.upsampling=resize",
         "overfit": "give it more images, or D fewer layers",

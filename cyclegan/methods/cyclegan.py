@@ -10,7 +10,7 @@ Images     float32 (n, c, h, w) in [−1, 1], c = 3 unless data say otherwise; h
 Differs    from the paper: the identity loss is on for every domain, as in the authors' code (the paper names
            it for paintings and flowers). Options of ours, off by default: adversarial losses other than least
            squares (losses/adversarial.py), cycle distances other than L1, weights that change, the penalties,
-           DiffAugment, spectral norm and the generator's `ends` and `start`.
+           DiffAugment, spectral norm and the generator's `stem` and `residual_output`.
            From the authors' code: every side iterates over shuffled passes of its own (there, Y is drawn with
            replacement); an epoch is a number of steps; an exponential average of both generators is kept and
            used for samples, evaluation and release (the raw weights stay in the checkpoint).
@@ -19,7 +19,7 @@ Differs    from the paper: the identity loss is on for every domain, as in the a
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import ClassVar, Literal, SupportsInt, TypeAlias
+from typing import Any, ClassVar, Literal, SupportsInt, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -59,9 +59,10 @@ class CycleGANConfig:
     learns_from: ClassVar = ("unpaired",)
     remedies: ClassVar = {
         "change": "lower lambda_identity or lambda_cycle, and see whether D learns",
-        "luma": "raise lambda_identity from the start, take generator.start=identity, or begin again with another seed",
+        "luma": "raise lambda_identity from the start, take generator.residual_output=true, or begin again with "
+        "another seed",
         "diversity": "go back to an earlier checkpoint, lower the learning rate, or raise lambda_cycle",
-        "checkerboard": "train longer, or take generator.upsampling=resize, and generator.ends=conv7 where that is "
+        "checkerboard": "train longer, or take generator.upsampling=resize, and generator.stem=conv7 where that is "
         "shuffle",
         "overfit": "set method.augment, raise lambda_r1, or give it more images",
         "saturation": "raise lambda_r1, lower the learning rate, or give D fewer layers",
@@ -75,12 +76,12 @@ class CycleGANConfig:
     cycle: Literal["l1", "lpips", "ms-ssim"] = "l1"  # how far F(G(x)) is from x; lpips: L1 + LPIPS
     lambda_cycle: float = 10.0  # λ of Eq. (3)
     lambda_identity: float = 0.5  # times λ; 0 switches the term off (Sec. 5.2)
-    lambda_cycle_final: float | None = None  # value that λ reaches in the rounds of `ramp`; not in the paper
+    lambda_cycle_final: float | None = None  # value that λ reaches in the iterations of `anneal`; not in the paper
     lambda_identity_final: float | None = None  # the same for lambda_identity; 0 switches the term off then
-    ramp: tuple[int, int] | None = None  # rounds between which they change linearly; [n, n]: at once, after n rounds
+    anneal: tuple[int, int] | None = None  # iterations between which they change linearly; [n, n]: at once
     lambda_gp: float | None = None  # WGAN-GP's penalty on the discriminators; null: 10 for wgan-gp, 0 for the others
     lambda_r1: float = 0.0  # R1 penalty on the discriminators; not in the paper
-    r1_every: int = 16  # rounds between two penalties, which then count as many times
+    r1_every: int = 16  # iterations from one penalty to the next, which then counts as many times
     buffer_size: int = 50  # past fakes shown to the discriminators (Sec. 4)
     augment: tuple[Literal["color", "translation", "cutout"], ...] = ()  # DiffAugment of all that discriminators see
 
@@ -88,24 +89,24 @@ class CycleGANConfig:
         at_least(1, self, "r1_every")
         at_least(0, self, "lambda_cycle", "lambda_identity", "lambda_r1", "buffer_size")
         at_least(0, self, *(name for name in (*FINALS, "lambda_gp") if getattr(self, name) is not None))
-        self._require_whole_ramp()
+        self._require_whole_anneal()
         if self.gan == "wgan-gp" and self.lambda_gp == 0:
             raise ValueError("lambda_gp: must be above 0 with wgan-gp, which is nothing without its penalty")
 
-    def _require_whole_ramp(self) -> None:
+    def _require_whole_anneal(self) -> None:
         given = [name for name in FINALS if getattr(self, name) is not None]
-        if self.ramp is None and given:
-            raise ValueError(f"{given[0]}: is never reached; say between which rounds, as in ramp: [0, 10000]")
-        if self.ramp is not None and not given:
-            raise ValueError(f"ramp: changes nothing; give {' or '.join(FINALS)} with it")
-        if self.ramp is not None and not 0 <= self.ramp[0] <= self.ramp[1]:
-            raise ValueError("ramp: must be two numbers of rounds, the first at least 0 and not above the second")
+        if self.anneal is None and given:
+            raise ValueError(f"{given[0]}: is never reached; say between which iterations, as in anneal: [0, 10000]")
+        if self.anneal is not None and not given:
+            raise ValueError(f"anneal: changes nothing; give {' or '.join(FINALS)} with it")
+        if self.anneal is not None and not 0 <= self.anneal[0] <= self.anneal[1]:
+            raise ValueError("anneal: must be two numbers of iterations, the first at least 0 and not above the second")
 
-    def loss_weights(self, played: SupportsInt) -> tuple[float, float]:
-        """Return λ and the weight of the identity loss after this number of rounds."""
+    def loss_weights(self, done: SupportsInt) -> tuple[float, float]:
+        """Return λ and the weight of the identity loss after this number of iterations."""
         cycle, identity = self.lambda_cycle, self.lambda_identity
-        if self.ramp is not None:
-            (begin, end), now = self.ramp, int(played)
+        if self.anneal is not None:
+            (begin, end), now = self.anneal, int(done)
             share = 1.0 if now >= end else max(0.0, (now - begin) / max(1, end - begin))
             cycle = _towards(cycle, self.lambda_cycle_final, share)
             identity = _towards(identity, self.lambda_identity_final, share)
@@ -125,8 +126,8 @@ class CycleGANConfig:
         check_crop(spec, stride, max(smallest, SMALLEST[self.cycle]))
         if x != y and (self.lambda_identity or self.lambda_identity_final):
             raise ValueError(f"data: {x} and {y} channels differ, so there is no G(y); set method.lambda_identity to 0")
-        if x != y and isinstance(self.generator, GeneratorConfig) and self.generator.start == "identity":
-            raise ValueError(f"data: {x} and {y} channels differ; set method.generator.start to noise")
+        if x != y and isinstance(self.generator, GeneratorConfig) and self.generator.residual_output:
+            raise ValueError(f"data: {x} and {y} channels differ; set method.generator.residual_output to false")
         for name, wants in (("cycle", "lpips"), ("augment", "color")):
             if (x, y) != (3, 3) and wants in getattr(self, name):
                 raise ValueError(
@@ -148,7 +149,7 @@ class CycleGAN(nn.Module):
         "generators": ["gan_.", "cycle_.", "identity_."],
         "discriminators": ["D_.", "r1_.", "gp_."],
     }
-    round: Tensor  # the number of rounds played
+    iteration: Tensor  # number of iterations done
 
     def __init__(self, config: CycleGANConfig, spec: DataSpec, train: bool = True) -> None:
         super().__init__()
@@ -160,10 +161,10 @@ class CycleGAN(nn.Module):
         self.F = build_generator(config.generator, c_y, c_x)
         self.D_X = build_discriminator(config.discriminator, c_x)
         self.D_Y = build_discriminator(config.discriminator, c_y)
-        self.past_x = ImageBuffer(config.buffer_size)
-        self.past_y = ImageBuffer(config.buffer_size)
+        self.fake_pool_x = ImageBuffer(config.buffer_size)
+        self.fake_pool_y = ImageBuffer(config.buffer_size)
         self.distance = _distance(config.cycle if train else "l1")
-        self.register_buffer("round", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
 
     def parameter_groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
         """Return the parameters of generators and discriminators; each group has its own optimizer."""
@@ -195,7 +196,7 @@ class CycleGAN(nn.Module):
         """Minimize Eq. (3) once: update the generators, then the discriminators."""
         x, y = batch
         D_X, D_Y = self._augmented(self.D_X), self._augmented(self.D_Y)
-        cycle, identity = self.config.loss_weights(self.round)  # λ and, by default, ½ λ
+        cycle, identity = self.config.loss_weights(self.iteration)  # λ and, by default, ½ λ
 
         fake_y, fake_x = self.G(x), self.F(y)
         generators = {
@@ -209,15 +210,20 @@ class CycleGAN(nn.Module):
             generators["identity_x"] = identity * reconstruction(self.F(x), x)
         minimize("generators", generators)
 
-        past_x, past_y = self.past_x(fake_x), self.past_y(fake_y)
+        past_x, past_y = self.fake_pool_x(fake_x), self.fake_pool_y(fake_y)
         discriminators = {  # halved, on buffered fakes (Secs. 4, 7.1)
             "D_X": 0.5 * self.gan.discriminator(D_X(x), D_X(past_x)),
             "D_Y": 0.5 * self.gan.discriminator(D_Y(y), D_Y(past_y)),
         }
         discriminators |= self._penalties("X", D_X, x, past_x) | self._penalties("Y", D_Y, y, past_y)
         minimize("discriminators", discriminators)
-        self.round += 1
+        self.iteration += 1
         return generators | discriminators
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Restore what state_dict returned; names of older versions are accepted."""
+        present = {_present_name(key): value for key, value in state_dict.items()}
+        return super().load_state_dict(present, strict, assign)
 
     def _augmented(self, discriminator: nn.Module) -> Critic:
         """Return a discriminator that augments every batch of images first, with new draws each time."""
@@ -227,7 +233,7 @@ class CycleGAN(nn.Module):
         """Compute the penalties on the gradients of a discriminator."""
         config = self.config
         found: Losses = {}
-        if config.lambda_r1 and int(self.round) % config.r1_every == 0:
+        if config.lambda_r1 and int(self.iteration) % config.r1_every == 0:
             found[f"r1_{side}"] = config.lambda_r1 * config.r1_every * r1_penalty(discriminator, real)
         if config.gradient_penalty:  # halved like the adversarial loss that it belongs to
             found[f"gp_{side}"] = (
@@ -266,6 +272,10 @@ def _distance(name: str) -> Distance:
         return {"l1": reconstruction, "ms-ssim": structural_reconstruction}[name]
     lpips = Lpips()
     return lambda image, target: reconstruction(image, target) + lpips.to(image.device)(image, target).mean()
+
+
+def _present_name(key: str) -> str:
+    return "iteration" if key == "round" else key.replace("past_", "fake_pool_")
 
 
 def _towards(value: float, final: float | None, share: float) -> float:

@@ -38,8 +38,8 @@ class GeneratorConfig:
     upsampling: Upsampling = "transposed"
     norm: Norm = "instance"
     init: Init = "normal"
-    ends: Literal["conv7", "shuffle"] = "conv7"
-    start: Literal["noise", "identity"] = "noise"
+    stem: Literal["conv7", "shuffle"] = "conv7"  # first and last layer; shuffle: at half size, on 2×2 pixels at once
+    residual_output: bool = False  # the output is a correction of the image, at first 0
 
     def __post_init__(self) -> None:
         at_least(1, self, "base_channels", "downsamplings")
@@ -47,10 +47,10 @@ class GeneratorConfig:
         at_most(1024, self, "base_channels")
         at_most(100, self, "blocks")
         at_most(8, self, "downsamplings")
-        if self.ends == "shuffle" and self.downsamplings == 1:
+        if self.stem == "shuffle" and self.downsamplings == 1:
             for name, default in (("downsampling", "strided"), ("upsampling", "transposed")):
                 if getattr(self, name) != default:
-                    raise ValueError(f"{name}: is done by ends shuffle alone; take it out, or set downsamplings to 2")
+                    raise ValueError(f"{name}: is done by stem shuffle alone; take it out, or set downsamplings to 2")
 
     @property
     def stride(self) -> int:

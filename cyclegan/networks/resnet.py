@@ -7,8 +7,8 @@ Differs    from the paper's text, as the authors' code does: the last layer has 
            strided convolutions are zero padded, all others reflection padded.
            `downsampling: blur` and three kinds of `upsampling` produce no checkerboards
            (cyclegan.networks.resampling). Two options of ours, off by default, make a small network fast
-           enough for a CPU. `ends: shuffle` replaces the two 7×7 convolutions at full size by 3×3 ones on 2×2
-           pixels at once; they include the first down-sampling and the last up-sampling. `start: identity`
+           enough for a CPU. `stem: shuffle` replaces the two 7×7 convolutions at full size by 3×3 ones on 2×2
+           pixels at once; they include the first down-sampling and the last up-sampling. `residual_output`
            adds the output to the input before the tanh, so that an untrained network copies; it requires as
            many input channels as output channels.
 """
@@ -40,17 +40,19 @@ class ResnetGenerator(nn.Module):
         upsampling: str = "transposed",
         norm: str = "instance",
         init: str = "normal",
-        ends: str = "conv7",
-        start: str = "noise",
+        stem: str = "conv7",
+        residual_output: bool = False,
     ) -> None:
         super().__init__()
-        if start == "identity" and in_channels != out_channels:
-            raise ValueError(f"start: nothing of {in_channels} channels is identical to something of {out_channels}")
+        if residual_output and in_channels != out_channels:
+            raise ValueError(
+                f"residual_output: needs as many channels of output as of input, not {out_channels} and {in_channels}"
+            )
         self.stride = 2**downsamplings
         self.smallest = 2 * self.stride  # residual blocks reflect at the borders, which takes 2×2 features
         self.feature_layers = {0, max(blocks - 1, 0) // 2}  # by `encode`
-        self.starts_at_identity = start == "identity"
-        shuffled = ends == "shuffle"
+        self.residual_output = residual_output
+        shuffled = stem == "shuffle"
         widths = [base_channels * 2**i for i in range(1 if shuffled else 0, downsamplings + 1)]
         self.feature_channels = (in_channels, *widths[1:], *[widths[-1]] * len(self.feature_layers))
         last = widths[0], out_channels
@@ -61,13 +63,13 @@ class ResnetGenerator(nn.Module):
             *(upsample(wide, narrow, upsampling, norm, narrow > widths[0]) for wide, narrow in pairwise(widths[::-1])),
             *(_shuffle_head(*last, relu=len(widths) > 1) if shuffled else _conv7_head(*last)),
         )
-        initialize_(self, norm, init, zero_last=self.starts_at_identity)
+        initialize_(self, norm, init, zero_last=self.residual_output)
 
     def forward(self, images: Float[Tensor, "n in h w"]) -> Float[Tensor, "n out h w"]:
         """Translate images: (n, in, h, w) → (n, out, h, w), both in [-1, 1]."""
         weight = next(self.parameters())  # a frozen copy may compute in a lower precision than that of its images
         drawn: Float[Tensor, "n out h w"] = self.layers(images.to(weight.dtype)).to(images.dtype)
-        if self.starts_at_identity:
+        if self.residual_output:
             drawn = drawn + (SATURATION * images).atanh()
         return tanh(drawn)
 

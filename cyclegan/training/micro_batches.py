@@ -18,8 +18,8 @@ class MicroBatches:
     itself. So the average of the parts' gradients is the gradient of the whole, except for rounding. Each of
     several processes has its share of every part, and its images come in that order
     (`distributed.micro_batch_indices`). Two things differ. Random draws, such as those of past fakes and of
-    dropout, come in another order. Settings that count steps (`r1_every`, `ramp`) count every part as one:
-    such a penalty comes more often and on fewer images, and such a ramp ends sooner.
+    dropout, come in another order. Settings that count steps (`r1_every`, `anneal`) count every part as one:
+    such a penalty comes more often and on fewer images, and such an annealing ends sooner.
     """
 
     def __init__(self, count: int, graphs: bool = False) -> None:

@@ -42,7 +42,7 @@ METHOD = CycleGANConfig(  # with every option that has a state
     buffer_size=8,
     augment=("color", "translation", "cutout"),
     lambda_cycle_final=2.0,
-    ramp=(2, 12),
+    anneal=(2, 12),
 )
 
 
@@ -247,9 +247,9 @@ METHODS = (
     "D_Y.*original",
     "D_X.*._v",
     "D_Y.*._v",
-    "past_x.images",
-    "past_y.images",
-    "round",
+    "fake_pool_x.images",
+    "fake_pool_y.images",
+    "iteration",
 )
 PARTS = {
     "Adam of the generators": (Optimizers, lambda *state: only("discriminators", *state)),

@@ -19,8 +19,8 @@ exporting = sys.modules[export.__module__]  # the function hides its module
 LEVEL = 2 / 255
 KINDS = [
     {},
-    {"ends": "shuffle"},
-    {"start": "identity", "upsampling": "resize"},
+    {"stem": "shuffle"},
+    {"residual_output": True, "upsampling": "resize"},
     {"upsampling": "shuffle", "norm": "group"},
     {"upsampling": "blur", "downsampling": "blur"},
     {"unet": True},

@@ -93,7 +93,7 @@ def test_a_graph_describes_itself_and_names_no_file_of_ours(graph):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"downsamplings": 1, "norm": "none", "ends": "shuffle", "start": "identity"},
+        {"downsamplings": 1, "norm": "none", "stem": "shuffle", "residual_output": True},
         {"downsamplings": 3, "upsampling": "resize"},
         {"base_channels": 64, "blocks": 9},
         {"norm": "batch", "downsampling": "blur", "upsampling": "shuffle"},

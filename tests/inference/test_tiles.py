@@ -16,9 +16,9 @@ from cyclegan.translate.tiles import TiledTranslator, receptive_radius
 KINDS = [
     {},
     {"norm": "none"},
-    {"ends": "shuffle", "downsamplings": 1},
-    {"ends": "shuffle", "downsamplings": 2, "norm": "none"},
-    {"start": "identity"},
+    {"stem": "shuffle", "downsamplings": 1},
+    {"stem": "shuffle", "downsamplings": 2, "norm": "none"},
+    {"residual_output": True},
     {"upsampling": "resize"},
     {"upsampling": "blur_zeros"},
     {"upsampling": "shuffle", "norm": "layer"},

@@ -200,7 +200,7 @@ def test_it_translates_to_one_side():
     assert list(tiny().translators) == ["painting"]
 
 
-@pytest.mark.parametrize("seen", [{"blocks": 1}, {"blocks": 9}, {"downsamplings": 1, "ends": "shuffle", "blocks": 2}])
+@pytest.mark.parametrize("seen", [{"blocks": 1}, {"blocks": 9}, {"downsamplings": 1, "stem": "shuffle", "blocks": 2}])
 def test_every_layer_that_is_seen_has_a_head_of_its_width(seen):
     generator = GeneratorConfig(base_channels=2, **seen)
     method = build(CUTConfig(generator=generator, discriminator=DiscriminatorConfig(base_channels=2, layers=1)))

@@ -112,7 +112,7 @@ def test_without_identity_loss_there_are_no_such_terms():
 
 
 def test_weights_change_with_the_rounds_played_and_a_term_of_no_weight_is_gone():
-    method = tiny(lambda_cycle_final=5.0, lambda_identity_final=0.0, ramp=(0, 2))
+    method = tiny(lambda_cycle_final=5.0, lambda_identity_final=0.0, anneal=(0, 2))
     constant = losses_of(tiny(), batch())
     found = [losses_of(method, batch()) for _ in range(4)]
     for name in CYCLE:
@@ -203,15 +203,15 @@ def test_the_fakes_of_each_side_are_kept_in_its_own_buffer():
     method = tiny()
     losses_of(method, batch())
     with torch.no_grad():
-        assert torch.allclose(method.past_x.images, method.F(batch().y), atol=1e-6)
-        assert torch.allclose(method.past_y.images, method.G(batch().x), atol=1e-6)
+        assert torch.allclose(method.fake_pool_x.images, method.F(batch().y), atol=1e-6)
+        assert torch.allclose(method.fake_pool_y.images, method.G(batch().x), atol=1e-6)
 
 
 def test_the_discriminators_judge_past_fakes_and_the_generators_present_ones():
     method = tiny()
     present = losses_of(copy.deepcopy(method), batch())
     past = -torch.ones(1, 3, 16, 16)
-    method.past_x.forward = method.past_y.forward = lambda fakes: past
+    method.fake_pool_x.forward = method.fake_pool_y.forward = lambda fakes: past
     losses = losses_of(method, batch())
     assert {name: losses[name] for name in GAN} == {name: present[name] for name in GAN}
     with torch.no_grad():
@@ -225,7 +225,7 @@ def test_buffers_and_rounds_are_part_of_the_state_and_are_restored():
     method, restored = tiny(buffer_size=4), tiny(buffer_size=4, seed=1)
     play(method, range(3))
     state = method.state_dict()
-    assert (len(state["past_x.images"]), len(state["past_y.images"]), int(state["round"])) == (3, 3, 3)
+    assert (len(state["fake_pool_x.images"]), len(state["fake_pool_y.images"]), int(state["iteration"])) == (3, 3, 3)
     restored.load_state_dict(snapshot(method))
     assert changed(restored, snapshot(method)) == set()
 
@@ -247,11 +247,11 @@ def test_a_restored_game_continues_as_if_it_had_not_been_interrupted(norm):
 
 
 def test_the_settings_reach_the_networks():
-    generator = GeneratorConfig(base_channels=3, blocks=2, downsamplings=1, ends="shuffle", norm="none")
+    generator = GeneratorConfig(base_channels=3, blocks=2, downsamplings=1, stem="shuffle", norm="none")
     discriminator = DiscriminatorConfig(base_channels=5, layers=1, norm="spectral")
     method = build(CycleGANConfig(generator=generator, discriminator=discriminator, buffer_size=7))
     assert (method.G.stride, method.F.stride, method.x_to_y.stride, method.y_to_x.stride) == (2, 2, 2, 2)
-    assert (method.past_x.size, method.past_y.size) == (7, 7)
+    assert (method.fake_pool_x.size, method.fake_pool_y.size) == (7, 7)
     assert all(judge.layers[0].out_channels == 5 for judge in (method.D_X, method.D_Y))
     assert not any(isinstance(module, nn.InstanceNorm2d) for module in method.modules())
 

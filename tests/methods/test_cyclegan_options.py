@@ -85,7 +85,7 @@ def test_wgan_gp_penalizes_slopes_between_reals_and_past_fakes_in_proportion_to_
     )
     method, seen = tiny(gan="wgan-gp"), batch(2)
     past = -torch.ones(2, 3, 16, 16)
-    method.past_x.forward = method.past_y.forward = lambda fakes: past
+    method.fake_pool_x.forward = method.fake_pool_y.forward = lambda fakes: past
     losses = losses_of(method, seen)
     assert [(real is r, fake is past) for (real, fake), r in zip(between, seen, strict=True)] == [(True, True)] * 2
     for name, judge, real in (("gp_X", method.D_X, seen.x), ("gp_Y", method.D_Y, seen.y)):
@@ -102,7 +102,7 @@ def test_penalties_are_in_full_precision_under_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         torch.manual_seed(0)
         method = tiny(gan="wgan-gp", lambda_r1=1.0)
-        method.past_x.forward = method.past_y.forward = lambda fakes: torch.zeros_like(fakes)
+        method.fake_pool_x.forward = method.fake_pool_y.forward = lambda fakes: torch.zeros_like(fakes)
         losses = method.training_step(batch(), lambda player, losses: None)
     assert {loss.dtype for loss in losses.values()} == {torch.float32}
     assert losses["r1_X"].item() == pytest.approx(full["r1_X"], rel=1e-6)

@@ -55,8 +55,8 @@ def test_a_dropout_that_is_no_share_is_refused(dropout):
 def test_resampling_that_nothing_would_do_is_refused(option):
     (name,) = option
     with pytest.raises(ValueError, match=f"{name}: is done by ends shuffle alone"):
-        GeneratorConfig(ends="shuffle", downsamplings=1, **option)
-    assert GeneratorConfig(ends="shuffle", downsamplings=2, **option)
+        GeneratorConfig(stem="shuffle", downsamplings=1, **option)
+    assert GeneratorConfig(stem="shuffle", downsamplings=2, **option)
 
 
 SMALL = DiscriminatorConfig(layers=0)
@@ -106,7 +106,7 @@ def test_wgan_gp_comes_with_the_penalty_of_its_paper_and_not_without_any():
 
 
 def test_weights_move_on_a_straight_line_between_the_rounds_of_the_ramp_and_stay():
-    config = CycleGANConfig(lambda_cycle=10.0, lambda_cycle_final=2.0, lambda_identity=0.5, ramp=(100, 300))
+    config = CycleGANConfig(lambda_cycle=10.0, lambda_cycle_final=2.0, lambda_identity=0.5, anneal=(100, 300))
     assert [config.loss_weights(played) for played in (0, 100, 150, 200, 300, 9999)] == [
         (10.0, 5.0),
         (10.0, 5.0),
@@ -118,7 +118,7 @@ def test_weights_move_on_a_straight_line_between_the_rounds_of_the_ramp_and_stay
 
 
 def test_the_identity_loss_can_end_with_a_round():
-    config = CycleGANConfig(lambda_identity_final=0.0, ramp=(7, 7))
+    config = CycleGANConfig(lambda_identity_final=0.0, anneal=(7, 7))
     assert [config.loss_weights(played) for played in (0, 6, 7, 8)] == [(10.0, 5.0)] * 2 + [(10.0, 0.0)] * 2
 
 
@@ -131,10 +131,10 @@ def test_without_a_ramp_weights_never_change():
     [
         ({"lambda_cycle_final": 1.0}, "lambda_cycle_final: is never reached"),
         ({"lambda_identity_final": 0.0}, "lambda_identity_final: is never reached"),
-        ({"ramp": (0, 10)}, "ramp: changes nothing"),
-        ({"ramp": (10, 5), "lambda_cycle_final": 1.0}, "ramp: must be two numbers"),
-        ({"ramp": (-1, 5), "lambda_cycle_final": 1.0}, "ramp: must be two numbers"),
-        ({"ramp": (0, 5), "lambda_cycle_final": -1.0}, "lambda_cycle_final: must be at least 0"),
+        ({"anneal": (0, 10)}, "anneal: changes nothing"),
+        ({"anneal": (10, 5), "lambda_cycle_final": 1.0}, "anneal: must be two numbers"),
+        ({"anneal": (-1, 5), "lambda_cycle_final": 1.0}, "anneal: must be two numbers"),
+        ({"anneal": (0, 5), "lambda_cycle_final": -1.0}, "lambda_cycle_final: must be at least 0"),
     ],
 )
 def test_half_a_ramp_is_refused(settings, said):

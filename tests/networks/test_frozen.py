@@ -16,7 +16,7 @@ def images(n: int = 1, side: int = 32) -> torch.Tensor:
 @pytest.fixture(
     params=[
         *({}, {"norm": "none"}, {"norm": "batch"}, {"norm": "layer"}, {"norm": "group"}),
-        *({"ends": "shuffle"}, {"start": "identity"}),
+        *({"stem": "shuffle"}, {"residual_output": True}),
         *({"upsampling": "resize"}, {"upsampling": "shuffle"}, {"upsampling": "blur", "downsampling": "blur"}),
         *({"unet": True}, {"unet": True, "norm": "batch", "downsampling": "blur"}),
     ],

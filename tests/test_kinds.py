@@ -209,7 +209,7 @@ def test_a_range_that_nobody_knows_has_to_be_declared(place, capsys):
         fill(place / side, save_npy, lambda i: waves((22, 30), i, 0, 1, "float32"))
     assert train(place, {"channels_x": 1, "channels_y": 1}) == 2
     error = capsys.readouterr().err
-    assert "0.npy: holds float32, whose range nobody knows; declare it, as in data.range_x: [0, 1]" in error
+    assert "0.npy: holds float32, whose range is unknown; declare it, as in data.range_x: [0, 1]" in error
     assert not RUN.joinpath("checkpoints").exists()
 
 

@@ -75,7 +75,7 @@ def _trained(checkpoint: Path) -> Model:
         raise UserError(f"{checkpoint}: holds no network to export; give a run, a checkpoint or a release")
     loaded = load(checkpoint, "cpu")
     if not loaded.translators:
-        raise UserError(f"{checkpoint}: paints after an example, which a graph has not; export a CycleGAN")
+        raise UserError(f"{checkpoint}: needs a style image, which a graph cannot hold; export a trained generator")
     return loaded
 
 

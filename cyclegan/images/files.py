@@ -104,7 +104,7 @@ def kind_of(path: Path, channels: int, range: tuple[float, float] | None, key: s
     with open_binary(path) as file:
         found = _stored(file, channels).values.dtype.name
     if range is None and found not in HIGHEST:
-        raise UserError(f"{path}: holds {found}, whose range nobody knows; declare it, as in {key}: [0, 1]")
+        raise UserError(f"{path}: holds {found}, whose range is unknown; declare it, as in {key}: [0, 1]")
     return PixelFormat(channels=channels, type=found, range=range)
 
 

@@ -39,7 +39,7 @@ class PixelFormat:
         if self.type not in TYPES:
             raise ValueError(f"type: {self.type} is none of {', '.join(TYPES)}")
         if self.range is None and self.type not in HIGHEST:
-            raise ValueError(f"range: that of {self.type} is known to nobody; declare it, as [0, 1]")
+            raise ValueError(f"range: that of {self.type} is unknown; declare it, as [0, 1]")
 
     @property
     def is_rgb(self) -> bool:

@@ -92,7 +92,7 @@ FAILURE_MODES = {
         "of the translations are training images",
     ),
     "overfit": FailureMode(
-        "learned by heart",
+        "overfitting",
         lambda share: share > 0.75,
         "of what the discriminator tells apart are its training images themselves",
     ),

@@ -92,7 +92,7 @@ class Model:
     def translator(self, to: str | None = None) -> Translator:
         """Return the translator to a target; it takes images on any device."""
         if not self.translators:
-            raise UserError("this method paints after an example; give one with --style picture.jpg")
+            raise UserError("this method needs a style image; give one with --style picture.jpg")
         side = self.to if to is None else to
         if side not in self.translators:
             likely = get_close_matches(side.lower(), self.translators, n=1)

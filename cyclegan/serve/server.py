@@ -155,7 +155,7 @@ def _translate(app: FastAPI, service: Service) -> None:
         picture: Annotated[
             UploadFile, File(description="JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF, of up to 50 million pixels")
         ],
-        style: Annotated[UploadFile | None, File(description="an example, for models that paint after one")] = None,
+        style: Annotated[UploadFile | None, File(description="a style image, for models that need one")] = None,
         model: Annotated[str | None, Form(max_length=200, description="a name, by default the first of all")] = None,
         to: Annotated[
             str | None, Form(max_length=200, description="a side of the model, by default its second")

@@ -121,7 +121,7 @@ class Service:
         if style is not None:
             return model.with_style(read_upload("style", style, self.size).original.image.to(self.device))
         if model.stylizer is not None:
-            raise UserError("style: this model paints after an example; send a picture of the style")
+            raise UserError("style: this model needs a style image; send one")
         return model
 
     def _given_up(self, translator: Translator, gone: Event) -> Translator:

@@ -104,7 +104,7 @@ def prepared(translator: Translator, how: Options) -> Translator:
 def require_steps(translator: Translator, how: Options) -> None:
     """Refuse to save intermediate images of a model that has none."""
     if how.every is not None and not isinstance(translator, Watchable):
-        raise UserError("--every: this model paints in one go; only a method that optimizes has pictures on the way")
+        raise UserError("--every: this model translates in one pass; only a method that optimizes has intermediate images")
 
 
 def translate_planned(

@@ -118,7 +118,7 @@ def test_up_to_a_hundredth_of_a_side_may_be_bad(paired):
 
 
 def test_by_default_no_picture_is_opened(config, monkeypatch):
-    monkeypatch.setattr("cyclegan.data.splits.look_at_all", lambda _: pytest.fail("opened"))
+    monkeypatch.setattr("cyclegan.data.splits.inspect_all", lambda _: pytest.fail("opened"))
     assert find_splits(config).unreadable == []
 
 

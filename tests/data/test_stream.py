@@ -90,7 +90,7 @@ def test_micro_batches_and_processes_see_the_images_of_a_lone_process(monkeypatc
     whole = stream(batch_size=size).batch_at(1)
     shares = []
     for rank in range(processes):
-        monkeypatch.setattr(distributed, "size", lambda: processes)
+        monkeypatch.setattr(distributed, "world_size", lambda: processes)
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
         shares.append(stream(batch_size=size, micro_batches=micro_batches).batch_at(1))
     each = size // micro_batches
@@ -102,7 +102,7 @@ def test_micro_batches_and_processes_see_the_images_of_a_lone_process(monkeypatc
 
 
 def test_all_processes_name_all_samples(monkeypatch):
-    monkeypatch.setattr(distributed, "size", lambda: 2)
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
     monkeypatch.setattr(distributed, "rank", lambda: 1)
     assert stream(batch_size=2).names_at(0)["index"] == ["index 0", "index 1"]
 

@@ -70,7 +70,7 @@ def test_overfitting_of_a_discriminator_is_measured(x, trained, held_out, share)
     validator = Validator(training_scores=lambda: {"D_Y": (trained, 0.4)})
     verdict = validator(preview(x, (x * 0.8 + 0.1).clamp(-1, 1), real=held_out))
     assert verdict.symptoms["overfit D_Y"] == pytest.approx(share)
-    assert list(verdict.alarms) == (["learned by heart, D_Y"] if share > 0.75 else [])
+    assert list(verdict.alarms) == (["overfitting, D_Y"] if share > 0.75 else [])
 
 
 def test_overfitting_is_not_measured_on_few_or_no_images(x):

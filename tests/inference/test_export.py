@@ -130,7 +130,7 @@ def test_what_paints_after_an_example_is_refused(tmp_path, only_line):
     about = {"format": 1, "library": "0", "method": dump(AdaINConfig(encoder="random")), "step": 1, "x": "c", "y": "s"}
     networks = torch.nn.ModuleDict(build(AdaINConfig(encoder="random")).networks())
     write_tensors(tmp_path / "adain.safetensors", networks.state_dict(), {"about": about})
-    for checkpoint, said in ((tmp_path / "adain.safetensors", "paints after an example"), ("a.yaml", "no network")):
+    for checkpoint, said in ((tmp_path / "adain.safetensors", "needs a style image"), ("a.yaml", "no network")):
         assert main(["export", str(checkpoint), "--out", str(tmp_path / "a.onnx")]) == 2
         assert said in only_line()
 

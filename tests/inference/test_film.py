@@ -133,7 +133,7 @@ def test_memory_does_not_grow_with_the_length_of_a_film(painter, tmp_path, out, 
         on_the_way -= 1
 
     monkeypatch.setattr(VideoWriter, "write", writing)
-    monkeypatch.setattr("cyclegan.translate.video.steadied", lambda *arguments: Same())
+    monkeypatch.setattr("cyclegan.translate.video.with_fixed_norms", lambda *arguments: Same())
     monkeypatch.setattr("cyclegan.translate.video.evenly", lambda frames: [next(frames)])
     monkeypatch.setattr("cyclegan.translate.video.read_frames", counted)
     translate_all(painter, [source], out)
@@ -202,7 +202,7 @@ def test_tiles_and_batches_give_the_same_film(painter, source, out, how, monkeyp
     ("options", "said"),
     [
         ({"how": Options(bits=16)}, "--bits: .*8 bits a channel"),
-        ({"how": Options(every=2)}, "--every: this model paints in one go"),
+        ({"how": Options(every=2)}, "--every: this model translates in one pass"),
         ({"frames": True}, "--frames: .* is no folder"),
     ],
     ids=str,

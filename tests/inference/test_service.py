@@ -175,14 +175,14 @@ def test_a_picture_that_the_browser_cannot_show_is_read_at_strength_0():
 
 def test_a_method_that_paints_after_examples_is_given_one_with_each_picture(tmp_path):
     gatys = load(write_gatys(tmp_path, steps=4), device="cpu")
-    with pytest.raises(UserError, match="paints after an example; give one with --style"):
+    with pytest.raises(UserError, match="needs a style image; give one with --style"):
         gatys.translator()
     offered = service(gatys)
     assert offered.describe()[0]["style"]
     assert offered.describe()[0]["directions"] == [{"from": "content", "to": "style"}]
     dark, light = (paint(offered, style=png(np.full_like(PHOTO, level))) for level in (20, 230))
     assert not np.array_equal(dark, light)
-    with pytest.raises(UserError, match="style: this model paints after an example"):
+    with pytest.raises(UserError, match="style: this model needs a style image"):
         paint(offered)
     with pytest.raises(UserError, match="style: this model has learned to translate to painting"):
         paint(offered, model="tiny/other", style=png(PHOTO))

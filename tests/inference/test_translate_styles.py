@@ -79,7 +79,7 @@ def test_snapshots_keep_alpha_and_bits(gatys, photos, out):
 
 def test_a_network_has_no_pictures_on_the_way(painter, photos, out):
     draw(photos / "photo.png")
-    with pytest.raises(UserError, match="--every: this model paints in one go"):
+    with pytest.raises(UserError, match="--every: this model translates in one pass"):
         translate(painter, [photos], out, how=Options(every=2))
 
 

@@ -30,7 +30,7 @@ from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
 from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.compile_networks import compile_networks
 from cyclegan.training.forecast import profile_step
-from cyclegan.training.micro_batches import MicroBatches
+from cyclegan.training.micro_batches import in_micro_batches
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
@@ -118,14 +118,14 @@ class Library:
         self.method = deepcopy(method)
         self.batch, self.dtype = UnpairedBatch(x, y), dtype
         self.optimizers = Optimizers(self.method.parameter_groups(), OptimizerConfig())
-        self.parts = MicroBatches(1, graphs)
+        self.training_step = in_micro_batches(self.method, 1, graphs)
         if compiled:
             compile_networks(self.method, graphs=graphs)
 
     def __call__(self) -> dict[str, float]:
         """The losses by name."""
         with autocast(self.dtype, self.batch.x.device):
-            losses = self.parts.step(self.method, self.batch, self.optimizers.minimize)
+            losses = self.training_step(self.batch, self.optimizers.minimize)
         return {name: loss.item() for name, loss in losses.items()}
 
 

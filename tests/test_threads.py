@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cyclegan.data.openmp import helpers
-from cyclegan.data.readers import Readers
+from cyclegan.data.stream import Readers
 
 
 @pytest.fixture(autouse=True)

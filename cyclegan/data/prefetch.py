@@ -14,29 +14,26 @@ class Copy(NamedTuple):
     """Batch whose copy to the GPU may still be in progress."""
 
     batch: Any
-    done: torch.cuda.Event | None  # None: the batch is already there, or stays on the CPU
+    done: torch.cuda.Event
 
 
 class Copies:
-    """Copies of batches to a GPU; for any other device, batches stay on the CPU until they are used."""
+    """Copies of batches to a GPU, on a stream of their own."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream = torch.cuda.Stream(device)
 
     def begin(self, batch: Any) -> Copy:
         """Start a copy. Any thread may call this; it returns at once, because the memory is pinned."""
-        if self._stream is None:
-            return Copy(batch, None)
         with torch.cuda.stream(self._stream):
             there = type(batch)(*(images.pin_memory().to(self.device, non_blocking=True) for images in batch))
             return Copy(there, self._stream.record_event())
 
     def end(self, copy: Copy) -> Any:
         """Return the batch; the computing stream waits for the copy, the calling thread does not."""
-        if copy.done is not None:
-            computing = torch.cuda.current_stream(self.device)
-            computing.wait_event(copy.done)
-            for images in copy.batch:
-                images.record_stream(computing)
+        computing = torch.cuda.current_stream(self.device)
+        computing.wait_event(copy.done)
+        for images in copy.batch:
+            images.record_stream(computing)
         return copy.batch

@@ -227,7 +227,8 @@ class CycleGAN(nn.Module):
 
     def _augmented(self, discriminator: nn.Module) -> Critic:
         """Return a discriminator that augments every batch of images first, with new draws each time."""
-        return lambda images: discriminator(augment(images, self.config.augment))
+        kinds = self.config.augment
+        return (lambda images: discriminator(augment(images, kinds))) if kinds else discriminator
 
     def _penalties(self, side: str, discriminator: Critic, real: AnyImages, past: AnyImages) -> Losses:
         """Compute the penalties on the gradients of a discriminator."""

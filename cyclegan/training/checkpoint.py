@@ -15,8 +15,8 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -91,18 +91,10 @@ class Checkpoint:
         self._prune(final)
         return final
 
-    @contextmanager
-    def saved_on_error(self, step: int) -> Iterator[None]:
-        """Context that saves the steps done so far before it passes on an error.
-
-        Its body must not change the state.
-        """
-        try:
-            yield
-        except Exception:
-            if step and distributed.rank() == 0 and not self._path(step).exists():
-                self.save(step)
-            raise
+    def save_if_missing(self, step: int) -> None:
+        """Save the steps done so far, unless they are saved already; the first process writes."""
+        if step and distributed.rank() == 0 and not self._path(step).exists():
+            self.save(step)
 
     def load_latest(self) -> list[CorruptCheckpointError]:
         """Restore the newest checkpoint that verifies, if there is one; return the damage of those skipped.

@@ -18,7 +18,7 @@ from cyclegan.data.buffer import ImageBuffer
 from cyclegan.device import autocast, choose_precision
 from cyclegan.errors import ResourceError
 from cyclegan.protocols import Losses, Trainable
-from cyclegan.training.micro_batches import MicroBatches, checkpoint_activations
+from cyclegan.training.micro_batches import checkpoint_activations, in_micro_batches
 from cyclegan.training.training_config import TrainingConfig
 
 try:
@@ -91,12 +91,12 @@ def profile_step(method: Trainable, batch: Any, config: TrainingConfig, device: 
         sum(losses.values()).backward(inputs=parameters[group])  # type: ignore[union-attr]
         kept.free()
 
-    parts = MicroBatches(config.accumulate, config.cuda_graphs)
+    training_step = in_micro_batches(copied, config.accumulate, config.cuda_graphs)
 
     def step() -> float:
         start = time.perf_counter()
         with autocast(precision, device):
-            losses = parts.step(copied, batch, differentiate)
+            losses = training_step(batch, differentiate)
         sum(losses.values()).item()  # type: ignore[union-attr]  # waits for the device
         return time.perf_counter() - start
 

@@ -12,14 +12,14 @@ import torch
 
 from cyclegan import distributed
 from cyclegan.device import autocast, choose_precision
-from cyclegan.errors import StoppedError
+from cyclegan.errors import NotFiniteError, StoppedError
 from cyclegan.protocols import Charted, Trainable
 from cyclegan.training.best_weights import Alarms, Best, Validates, ValidationResult
 from cyclegan.training.checkpoint import Checkpoint, Part
 from cyclegan.training.compile_networks import compile_networks
 from cyclegan.training.ema import EMA
-from cyclegan.training.micro_batches import MicroBatches, checkpoint_activations
-from cyclegan.training.nan_report import nan_report
+from cyclegan.training.micro_batches import checkpoint_activations, in_micro_batches
+from cyclegan.training.nan_report import write_nan_report
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.progress import Progress
 from cyclegan.training.run import Run
@@ -58,9 +58,9 @@ def train(
     **more: Part,
 ) -> None:
     """Train any method, or resume its run; the states in `more` are saved, too."""
-    precision = choose_precision(config.precision, device)
+    computing = autocast(choose_precision(config.precision, device), device)
+    training_step = in_micro_batches(method, config.accumulate, config.cuda_graphs)
     optimizers = Optimizers(method.parameter_groups(), config.optimizer, config.accumulate)
-    micro_batches = MicroBatches(config.accumulate, config.cuda_graphs)
     ema = EMA(method.networks(), config.ema)
     progress, schedule, alarms = Progress(), Schedule(config, device), Alarms()
     best = Best(run.folder / "best.safetensors", ema.average, about)
@@ -78,10 +78,14 @@ def train(
         while progress.step < config.steps:
             seed_step(seed, progress.step)
             rate = optimizers.set_learning_rates(progress.step, schedule.factor(progress.step))
-            with run.waiting_for_data(), checkpoint.saved_on_error(progress.step):
-                batch = to(batches.batch_at(progress.step), device)
-            with autocast(precision, device), nan_report(run.folder, progress.step, method, batches.names_at):
-                losses = micro_batches.step(method, batch, optimizers.minimize)
+            with run.waiting_for_data():
+                batch = _next_batch(batches, progress.step, device, checkpoint)
+            try:
+                with computing:
+                    losses = training_step(batch, optimizers.minimize)
+            except NotFiniteError as error:
+                write_nan_report(run.folder, progress.step, method, batches.names_at(progress.step), error)
+                raise
             ema.update()
             progress.step += 1
 
@@ -111,6 +115,15 @@ def _resume(checkpoint: Checkpoint, progress: Progress, run: Run, device: torch.
         for damage in checkpoint.load_latest():
             run.say(f"skipped: {damage}")
     distributed.require_same_step(progress.step, device)
+
+
+def _next_batch(batches: Batches, step: int, device: torch.device, checkpoint: Checkpoint) -> Any:
+    """Return the batch of a step; if it cannot be read, save the steps done before the error is passed on."""
+    try:
+        return to(batches.batch_at(step), device)
+    except Exception:
+        checkpoint.save_if_missing(step)
+        raise
 
 
 def count_images(batch: Any) -> int:

@@ -1,7 +1,7 @@
-"""One training step on one batch: whole or in parts, and with more or less kept for the gradient."""
+"""Training step on a batch in parts, and with fewer activations kept for the gradient."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -10,9 +10,11 @@ from cyclegan import distributed
 from cyclegan.errors import UserError
 from cyclegan.protocols import Losses, Minimize, Trainable
 
+TrainingStep: TypeAlias = Callable[[Any, Minimize], Losses]
 
-class MicroBatches:
-    """Training step on a batch in parts, one after the other: the gradient of the whole batch in less memory.
+
+def in_micro_batches(method: Trainable, count: int, graphs: bool = False) -> TrainingStep:
+    """Return the method's training step for a batch in `count` parts: the same gradient in less memory.
 
     All losses, and all norms except batch norms, which `Experiment` refuses here, treat every image by
     itself. So the average of the parts' gradients is the gradient of the whole, except for rounding. Each of
@@ -20,29 +22,30 @@ class MicroBatches:
     (`distributed.micro_batch_indices`). Two things differ. Random draws, such as those of past fakes and of
     dropout, come in another order. Settings that count steps (`r1_every`, `anneal`) count every part as one:
     such a penalty comes more often and on fewer images, and such an annealing ends sooner.
+
+    graphs  Whether the networks run as CUDA graphs.
     """
+    if count == 1 and not graphs:
+        return method.training_step
 
-    def __init__(self, count: int, graphs: bool = False) -> None:
-        """Set the number of parts; `graphs` tells whether the networks run as CUDA graphs."""
-        self.count = count
-        self.graphs = graphs
-
-    def step(self, method: Trainable, batch: Any, minimize: Minimize) -> Losses:
-        """Run the method's step on every part, each with its calls of `minimize`; return the mean losses."""
-        if self.graphs:
+    def step(batch: Any, minimize: Minimize) -> Losses:
+        if graphs:
             torch.compiler.cudagraph_mark_step_begin()  # the memory of the last step may be used again
-        if self.count == 1:
+        if count == 1:
             return method.training_step(batch, minimize)
         found: dict[str, list[torch.Tensor]] = {}
-        for part in self._cut(batch):
+        for part in _split(batch, count):
             for name, loss in method.training_step(part, minimize).items():
                 found.setdefault(name, []).append(loss.detach())
         return {name: torch.stack(losses).mean() for name, losses in found.items()}
 
-    def _cut(self, batch: Any) -> Iterator[Any]:
-        parts = (tensor.split(distributed.micro_batch_size(len(tensor), self.count)) for tensor in batch)
-        for tensors in zip(*parts, strict=True):
-            yield type(batch)(*tensors)
+    return step
+
+
+def _split(batch: Any, count: int) -> Iterator[Any]:
+    parts = (tensor.split(distributed.micro_batch_size(len(tensor), count)) for tensor in batch)
+    for tensors in zip(*parts, strict=True):
+        yield type(batch)(*tensors)
 
 
 def checkpoint_activations(method: Trainable, recompute: bool) -> None:

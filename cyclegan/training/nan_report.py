@@ -1,8 +1,7 @@
 """Report on a loss or weight that is no longer finite, not-finite.json, for finding the cause."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +9,22 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan import distributed
-from cyclegan.errors import NotFiniteError
 from cyclegan.protocols import Trainable
 
 
-@contextmanager
-def nan_report(
-    folder: Path, step: int, method: Trainable, pictures: Callable[[int], Mapping[str, Sequence[str]]]
-) -> Iterator[None]:
-    """Context of one training step that writes a report on a NotFiniteError before passing it on.
+def write_nan_report(
+    folder: Path, step: int, method: Trainable, pictures: Mapping[str, Sequence[str]], error: Exception
+) -> None:
+    """Write the report on a training step that has failed.
 
     With several processes the error occurs in all of them, and the first writes.
 
     step      Number of steps done before this one.
-    pictures  Function that returns the files that the batch of a step was read from.
+    pictures  Files that the batch was read from, by field.
     """
-    try:
-        yield
-    except NotFiniteError as error:
-        if distributed.rank() == 0:
-            report = {"step": step + 1, "said": str(error), **_not_finite(method), "pictures": pictures(step)}
-            (folder / "not-finite.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        raise
+    if distributed.rank() == 0:
+        report = {"step": step + 1, "said": str(error), **_not_finite(method), "pictures": pictures}
+        (folder / "not-finite.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def _not_finite(method: Trainable) -> dict[str, Any]:

@@ -104,7 +104,9 @@ def prepared(translator: Translator, how: Options) -> Translator:
 def require_steps(translator: Translator, how: Options) -> None:
     """Refuse to save intermediate images of a model that has none."""
     if how.every is not None and not isinstance(translator, Watchable):
-        raise UserError("--every: this model translates in one pass; only a method that optimizes has intermediate images")
+        raise UserError(
+            "--every: this model translates in one pass; only a method that optimizes has images on the way"
+        )
 
 
 def translate_planned(

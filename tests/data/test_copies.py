@@ -70,11 +70,6 @@ def heard(monkeypatch):
 BATCH = UnpairedBatch(torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4))
 
 
-def test_on_the_cpu_a_batch_stays_what_it_is():
-    copies = Copies(CPU)
-    assert copies.end(copies.begin(BATCH)) is BATCH
-
-
 def test_a_copy_runs_on_a_stream_of_its_own_and_is_marked_when_it_ends(heard):
     Copies(GPU).begin(BATCH)
     each = [("copying", "pins"), ("copying", "copies and goes on")]

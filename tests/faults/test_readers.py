@@ -21,7 +21,7 @@ from toy import launch
 import cyclegan
 from cyclegan.data import cached_images as folder
 from cyclegan.data.data_config import UnpairedConfig
-from cyclegan.data.readers import Readers
+from cyclegan.data.stream import Readers
 from cyclegan.errors import UnresponsiveError
 from cyclegan.images.rgb8 import BadPictureError
 from cyclegan.training.checkpoint import list_checkpoints

@@ -12,7 +12,7 @@ from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import UserError
 from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
 from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
-from cyclegan.training.micro_batches import MicroBatches, checkpoint_activations
+from cyclegan.training.micro_batches import checkpoint_activations, in_micro_batches
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
@@ -39,7 +39,7 @@ def after(steps: int, *, parts: int = 1, recompute: bool = False) -> tuple[dict[
     optimizers = Optimizers(built.parameter_groups(), OptimizerConfig(), parts)
     for step in range(steps):
         torch.manual_seed(step)
-        losses = MicroBatches(parts).step(built, batch(), optimizers.minimize)
+        losses = in_micro_batches(built, parts)(batch(), optimizers.minimize)
     gradients = {name: parameter.grad for name, parameter in built.named_parameters()}
     return {name: loss.item() for name, loss in losses.items()}, gradients
 
@@ -81,7 +81,7 @@ def kept(parts: int, recompute: bool) -> int:
         now.clear()
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
-        MicroBatches(parts).step(built, batch(), minimize)
+        in_micro_batches(built, parts)(batch(), minimize)
     return max(most)
 
 
@@ -109,7 +109,7 @@ def test_the_share_of_a_process_that_cannot_be_parted_is_told_as_such(monkeypatc
     with pytest.raises(UserError, match=f"training.accumulate: {said}$"):
         distributed.micro_batch_indices(4, 4)
     with pytest.raises(UserError, match=f"training.accumulate: {said}$"):
-        MicroBatches(4).step(method(), UnpairedBatch(*torch.zeros(2, 2, 3, 32, 32)), lambda *_: None)
+        in_micro_batches(method(), 4)(UnpairedBatch(*torch.zeros(2, 2, 3, 32, 32)), lambda *_: None)
 
 
 REFUSED = {  # what is asked for -> what is said

@@ -48,6 +48,7 @@ RENAMED = {  # keys of older files -> their present names; where the old one is 
     "keep": "keep_checkpoints",
     "every": "update_every",
     "ends": "stem",
+    "licence": "license",
     "ramp": "anneal",
     "start": "residual_output",
 }

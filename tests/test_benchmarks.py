@@ -188,6 +188,7 @@ def test_a_folder_is_painted_the_same_with_and_without_overlap():
     assert turns.seconds > 0
 
 
+@pytest.mark.slow
 def test_a_run_leaves_tables_and_their_numbers(tmp_path, bfloat16):
     import run
 

@@ -78,6 +78,7 @@ def place(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="this system does not list threads")
 def test_no_thread_of_the_group_outlives_it_as_it_would_abort_the_process_at_its_end(tmp_path):
     threads = "import os; open(sys.argv[1] + os.environ['RANK'], 'w').write(str(len(os.listdir('/proc/self/task'))))"
@@ -152,6 +153,7 @@ def test_two_processes_train_on_parts_of_a_batch_as_one_does(place):
     assert two == pytest.approx(one, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_processes_that_find_different_checkpoints_are_refused(place, monkeypatch):
     for rank in ("0", "1"):
         shutil.copytree(place / "summer", place / rank / "summer")
@@ -166,6 +168,7 @@ def test_processes_that_find_different_checkpoints_are_refused(place, monkeypatc
     assert "one process found the checkpoint of step 4 and another that of step 0; start them in a" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_continues_on_another_number_of_processes(place):
     (place / "it.yaml").write_text(CONFIG.format(name="it"))
     assert main(["train", "it.yaml", "--set", "training.steps=8"]) == 0
@@ -214,6 +217,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(place):
     assert "data.batch_size: 3 cannot be shared out among 2 processes; give a multiple of it" in done.stderr
 
 
+@pytest.mark.slow
 def test_of_two_folders_the_first_chooses_a_recipe_and_both_train_by_it(place):
     small = ["data.load_size=36", "data.crop_size=32", "data.batch_size=2", "training.steps=2", "training.device=cpu"]
     small += ["method.generator.base_channels=4", "method.generator.blocks=1", "method.discriminator.base_channels=4"]

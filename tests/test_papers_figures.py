@@ -42,6 +42,7 @@ def all_differ(images) -> bool:
     return all((a - b).abs().mean() > 1e-4 for i, a in enumerate(images) for b in images[:i])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "count"), [("tradeoff", 4), ("content-layer", 2), ("initialization", 6), ("style-layers", 5)]
 )

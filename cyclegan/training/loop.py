@@ -70,9 +70,7 @@ def train(
     )
     _resume(checkpoint, progress, run, device)
     writes = distributed.rank() == 0
-    checkpoint_activations(method, config.activation_checkpointing)
-    if config.compile:
-        compile_networks(method, run.say, graphs=config.cuda_graphs)
+    _prepare(method, config, run)
 
     with run.recording(progress.step, config.steps, device), stop_requests() as stop, progress.named_in_errors():
         while progress.step < config.steps:
@@ -98,8 +96,7 @@ def train(
                     preview = method.preview(to(held_out, device))
                     result = validator(preview) if validator else NOT_VALIDATED
                 run.save_samples(progress.step, preview, result)
-                for sentence in alarms.due(result.alarms, progress.step):
-                    run.raise_alarm(progress.step, sentence)
+                run.raise_alarms(progress.step, alarms.due(result.alarms, progress.step))
                 schedule.update(result.validation, best.update(result.validation, progress.step))
             # read only once: a signal that comes while saving waits for the next step
             stopping = distributed.all_reduce_max(stop.signal_number or 0, device)
@@ -115,6 +112,13 @@ def _resume(checkpoint: Checkpoint, progress: Progress, run: Run, device: torch.
         for damage in checkpoint.load_latest():
             run.say(f"skipped: {damage}")
     distributed.require_same_step(progress.step, device)
+
+
+def _prepare(method: Trainable, config: TrainingConfig, run: Run) -> None:
+    """Set what the networks keep for the gradient, and compile them if asked to."""
+    checkpoint_activations(method, config.activation_checkpointing)
+    if config.compile:
+        compile_networks(method, run.say, graphs=config.cuda_graphs)
 
 
 def _next_batch(batches: Batches, step: int, device: torch.device, checkpoint: Checkpoint) -> Any:

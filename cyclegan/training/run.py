@@ -234,10 +234,11 @@ class Run:
             self.say(f"left out  {len(bad)} of the pictures, listed in {path}: {bad[0]}")
             replace_text(path, printable("".join(f"{line}\n" for line in bad)))
 
-    def raise_alarm(self, step: int, sentence: str) -> None:
-        """Write an alarm to the screen and to TensorBoard."""
-        self.say(f"alarm     {sentence}")
-        self.board.add_text("alarms", sentence, step)
+    def raise_alarms(self, step: int, sentences: Sequence[str]) -> None:
+        """Write alarms to the screen and to TensorBoard."""
+        for sentence in sentences:
+            self.say(f"alarm     {sentence}")
+            self.board.add_text("alarms", sentence, step)
         self.board.flush()
 
     def say(self, line: str) -> None:

@@ -198,7 +198,7 @@ def domain(tmp_path, monkeypatch):
 
     def make(paired: bool) -> str:
         (tmp_path / "facades.yaml").write_text(
-            "name: facades\ntitle: t\nlicence: l\nsource: s\nsides: {A: facade, B: label}\n"
+            "name: facades\ntitle: t\nlicense: l\nsource: s\nsides: {A: facade, B: label}\n"
             f"counts: {{trainA: 4, trainB: 4, testA: 2, testB: 2}}\npaired: {str(paired).lower()}\npaired_test: true\n"
             f"archive: {{urls: ['https://x/y.zip'], bytes: 1, sha256: {'0' * 64}}}\n"
         )

@@ -183,7 +183,7 @@ def close():
     mount("-o", "remount,bind,ro", folder)
 
 with patch.context() as closing:
-    limits.with_style(5, closing, close)
+    limits.after(5, closing, close)
     code = limits.train()
 subprocess.run(["umount", folder], check=True)
 print("saved", len(limits.saved(limits.RUN)), flush=True)
@@ -226,6 +226,7 @@ def test_a_disk_that_fills_up(tmp_path, unshare, whole, first_difference, figure
     figure("D1", f"a tmpfs of 2 MB: full after {left} checkpoints, all whole; exit 4, one line, continued to the bit")
 
 
+@pytest.mark.slow
 def test_a_run_folder_that_can_only_be_read_from_now_on(tmp_path, unshare, whole, first_difference, figure):
     left, said = run(CLOSED, tmp_path, *unshare)
     assert left == 1
@@ -253,6 +254,7 @@ REMEDY = (
 )
 
 
+@pytest.mark.slow
 def test_a_device_without_memory(place, monkeypatch, capsys, whole, first_difference, figure):
     for step, owner, name, error in MOMENTS:
 
@@ -279,7 +281,7 @@ def starve():
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize(), resource.RLIM_INFINITY))
 
 with patch.context() as starving:
-    limits.with_style(5, starving, starve)
+    limits.after(5, starving, starve)
     code = limits.train()
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 print("saved", len(limits.saved(limits.RUN)), flush=True)
@@ -287,6 +289,7 @@ assert (code, limits.train()) == (4, 0), code
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell how much is in use")
 def test_a_process_that_gets_no_more_memory(tmp_path, whole, first_difference, figure):
     left, said = run(STARVED, tmp_path)

@@ -82,7 +82,7 @@ def test_without_what_it_keeps_of_them_a_run_would_be_continued(train, monkeypat
 def test_a_checkpoint_of_before_tells_nothing_and_is_continued(train, monkeypatch):
     shutil.rmtree("runs")
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "_strip", lambda tree, *more, strip=checkpoint._strip: strip(
+        patch.setattr(checkpoint, "_flatten", lambda tree, *more, flatten=checkpoint._flatten: flatten(
             {key: value for key, value in tree.items() if key != "data"} if not more[0] else tree, *more))  # fmt: skip
         assert train() == (0, [])
     assert "data" not in str(checkpoint.read_tensors(LAST / "state.safetensors")[0].keys())

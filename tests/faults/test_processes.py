@@ -56,7 +56,7 @@ STEPS = (
     + """
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.training_config import OptimizerConfig
-from cyclegan.training.micro_batches import Parts
+from cyclegan.training.micro_batches import in_micro_batches
 
 def trained(dtype, steps, parts=1):
     torch.manual_seed(0)
@@ -64,7 +64,7 @@ def trained(dtype, steps, parts=1):
     optimizers = Optimizers(method.parameter_groups(), OptimizerConfig(), parts)
     for step in range(steps):
         torch.manual_seed(step)
-        losses = Parts(parts).step(method, share(step, dtype, parts), optimizers.minimize)
+        losses = in_micro_batches(method, parts)(share(step, dtype, parts), optimizers.minimize)
     return method, distributed.all_reduce_mean(losses)
 
 def gradients(method):
@@ -164,7 +164,8 @@ def relative(ones: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> 
     return max(float((flat[0][n] - flat[1][n]).norm() / flat[0][n].norm()) for n in networks)
 
 
-@pytest.mark.parametrize("many", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("many", [2, 4])
 def test_many_processes_compute_what_one_does(tmp_path, figure, many):
     for count in (1, many):
         finish(STEPS, count, tmp_path, f"{count}.pt")

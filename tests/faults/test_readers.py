@@ -146,6 +146,7 @@ def test_readers_that_end_in_the_middle_of_a_step_draw_nothing():
     assert random.getstate() == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes that are files")
 def test_a_process_ends_although_one_of_its_threads_never_will(tmp_path, figure):
     root = Path(cyclegan.__file__).parents[1]

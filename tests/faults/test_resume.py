@@ -74,7 +74,7 @@ def read(pictures) -> Callable[..., Stream]:
     return lambda **settings: unpaired_stream(*pictures, reading(**settings), seed=0)
 
 
-def judge(preview: Preview) -> ValidationResult:
+def validator(preview: Preview) -> ValidationResult:
     """It was best the first time."""
     return ValidationResult({}, {}, {"distance": 1.0})
 
@@ -84,7 +84,7 @@ def start(pictures) -> Callable[..., None]:
     """One launch."""
     often = dict(steps=STEPS, log_every=1, save_every=1)
     shown = held_out(*pictures, reading(), count=2)
-    return partial(launch, build=lambda: build(METHOD), held_out=shown, validator=judge, **often)
+    return partial(launch, build=lambda: build(METHOD), held_out=shown, validator=validator, **often)
 
 
 def stop(start: Callable[..., None], folder: Path, at: int, batches, **settings) -> None:
@@ -261,6 +261,7 @@ PARTS = {
 }
 
 
+@pytest.mark.slow
 def test_whatever_is_left_out_of_a_checkpoint_shows(tmp_path, start, read, whole, first_difference, figure):
     stop(start, tmp_path / "stopped", 7, read())
     blind = []

@@ -54,7 +54,7 @@ def test_a_dropout_that_is_no_share_is_refused(dropout):
 @pytest.mark.parametrize("option", [{"upsampling": "resize"}, {"downsampling": "blur"}], ids=str)
 def test_resampling_that_nothing_would_do_is_refused(option):
     (name,) = option
-    with pytest.raises(ValueError, match=f"{name}: is done by ends shuffle alone"):
+    with pytest.raises(ValueError, match=f"{name}: is done by stem shuffle alone"):
         GeneratorConfig(stem="shuffle", downsamplings=1, **option)
     assert GeneratorConfig(stem="shuffle", downsamplings=2, **option)
 

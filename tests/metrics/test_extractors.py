@@ -80,6 +80,7 @@ def assert_distances_rise(extractor: Extractor, worse: dict[str, list[list[np.nd
             assert list(recall) == sorted(recall, reverse=True), way
 
 
+@pytest.mark.slow
 @needs_data
 @needs_weights
 def test_distances_in_squeezenet_rise_with_blur_jpeg_and_strange_pictures(worse):
@@ -99,6 +100,7 @@ def test_patch_swd_rises_with_blur_jpeg_and_strange_pictures(monets, worse):
         assert rising([patch_swd(pictures, monets) for pictures in series]), way
 
 
+@pytest.mark.slow
 @needs_data
 @needs_weights
 def test_what_is_kept_of_a_source_falls_with_blur_and_jpeg(monets, worse):

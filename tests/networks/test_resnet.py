@@ -225,5 +225,5 @@ def test_it_takes_and_gives_any_numbers_of_channels(stem, inputs, outputs):
 
 
 def test_no_network_of_other_channels_starts_at_the_identity():
-    with pytest.raises(ValueError, match="nothing of 1 channels is identical to something of 3"):
+    with pytest.raises(ValueError, match="needs as many channels of output as of input, not 3 and 1"):
         ResnetGenerator(in_channels=1, residual_output=True)

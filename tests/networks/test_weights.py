@@ -200,7 +200,7 @@ def test_a_file_with_something_else_than_named_tensors_is_refused(tmp_path, cont
         read_tensors(tmp_path / "other.pth")
 
 
-def test_every_source_has_a_url_to_its_best_file_and_a_licence():
+def test_every_source_has_a_url_to_its_best_file_and_a_license():
     for source in SOURCES.values():
         assert source.url.startswith("https://")
         assert source.url.endswith(next(iter(source.files)))

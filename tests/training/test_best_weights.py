@@ -1,4 +1,4 @@
-"""What a judge says reaches the records, and the weights that validate best are kept."""
+"""What a validator says reaches the records, and the weights that validate best are kept."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ LOOKS = dict(steps=12, sample_every=2, save_every=4)
 
 
 class Scripted:
-    """A judge whose distances are given beforehand, one for each look."""
+    """A validator whose distances are given beforehand, one for each look."""
 
     def __init__(self, distances: Sequence[float], alarms: Sequence[dict[str, str]] = ()) -> None:
         self.distances, self.alarms = list(distances), list(alarms) or [{}] * len(distances)

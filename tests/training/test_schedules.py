@@ -107,14 +107,14 @@ def test_a_warm_up_ends(step, steps):
 def test_a_plateau_drops_the_rate_each_time_its_patience_is_over():
     asked, seen = schedule(schedule="plateau", patience=2, decay=0.5), []
     for better in (True, False, True, False, False, False, True, False, False, False, False):
-        asked.hear({"distance": 1.0}, better)
+        asked.update({"distance": 1.0}, better)
         seen.append(asked.factor(0))
     assert seen == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125]
 
 
 def test_a_look_that_validates_nothing_is_no_look_of_a_plateau():
     asked = schedule(schedule="plateau", patience=1)
-    asked.hear({}, False)
+    asked.update({}, False)
     assert asked.factor(0) == 1
 
 
@@ -124,7 +124,7 @@ def test_only_a_plateau_has_anything_to_remember():
     }
     asked, restored = schedule(schedule="plateau", patience=3), schedule(schedule="plateau", patience=3)
     for _ in range(4):
-        asked.hear({"distance": 1.0}, False)
+        asked.update({"distance": 1.0}, False)
     restored.load_state_dict(asked.state_dict())
     assert (restored.waited, restored.drops) == (1, 1)
 

@@ -1,7 +1,8 @@
 """Baselines that a learned translator should beat, and oracles that show the best a simple map can reach.
 
 Baselines  The Monge-Kantorovich color map; a 5×5 median, then that map. They are fitted on the unpaired
-           training images, as a learned translator is.
+           training images, as a learned translator is. Beside the truth also the mean target: one color, the
+           mean of the training targets, which has the least squared error of all constants.
 Oracles    marked *: the best map of single colors and the best linear filter. They are fitted on the same
            test pairs and pixels that are scored: a translator that beats them has learned more than colors
            (the table) or more than a filter (the convolution).
@@ -34,6 +35,11 @@ def fit_baselines(sources: Sequence[Path], targets: Sequence[Path]) -> dict[str,
     return {"Monge-Kantorovich": ColorMap(plain), "median + Monge-Kantorovich": MedianColorMap(flat)}
 
 
+def fit_mean_target(targets: Sequence[Path]) -> "MeanTarget":
+    """Baseline that ignores its input, fitted on training images of the target."""
+    return MeanTarget(color_moments(map(read, targets)).mean)
+
+
 def fit_oracles(sources: Sequence[Path], truths: Sequence[Path], border: int) -> dict[str, Translator]:
     """Oracles by name, fitted on the test pairs, without `border` pixels around them."""
     return {
@@ -49,6 +55,17 @@ class Identity:
     def translate(self, images: Images) -> Images:
         """Return the images."""
         return images
+
+
+@dataclass(frozen=True)
+class MeanTarget:
+    """Constant image of one color, the mean of the target."""
+
+    color: Float[Tensor, "3"]
+
+    def translate(self, images: Images) -> Images:
+        """Replace every pixel by the mean color."""
+        return self.color.to(images)[:, None, None].expand_as(images)
 
 
 @dataclass(frozen=True)

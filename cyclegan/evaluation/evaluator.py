@@ -20,7 +20,7 @@ import torch
 
 from cyclegan.data.task import Task
 from cyclegan.errors import UserError
-from cyclegan.evaluation.baselines import Identity, fit_baselines, fit_oracles
+from cyclegan.evaluation.baselines import Identity, fit_baselines, fit_mean_target, fit_oracles
 from cyclegan.evaluation.candidates import Candidate, require_translations, translate_source
 from cyclegan.evaluation.measurement_id import Number, digest, number, require_comparable
 from cyclegan.evaluation.pairs import OtherSizeError, Pairs
@@ -109,7 +109,7 @@ class _Evaluation:
         shown = next(iter(candidates), IDENTITY)
         return Results(
             metrics=self.metrics,
-            rows={**self._reference(), **rows, **self._oracles()},
+            rows={**self._reference(), **rows, **self._rows_beside_truth()},
             failures={name: self._failures(rows[name]) for name in candidates},
             not_run=self.not_run,
             pictures={
@@ -215,12 +215,14 @@ class _Evaluation:
         held_out = self._read(self.task.held_out) if metrics else []
         return {REFERENCE: self._numbers(held_out, ["realism"])} if held_out else {}
 
-    def _oracles(self) -> dict[str, dict[str, Number]]:
-        """Measure the rows of the oracles, if the truth is known and asked for."""
+    def _rows_beside_truth(self) -> dict[str, dict[str, Number]]:
+        """Measure the mean target and the oracles, if the truth is known and asked for."""
         if self.pairs is None or not any(metric.table == "truth" for metric in self.metrics.values()):
             return {}
-        oracles = fit_oracles(self.task.sources, self.task.truths, self.task.border)
-        return {name: self._numbers_beside_truth(name, oracle) for name, oracle in oracles.items()}
+        targets = subsample(self.task.fit[1], MAX_FITTED)
+        rows: dict[str, Translator] = {"mean target": fit_mean_target(targets)} if targets else {}
+        rows |= fit_oracles(self.task.sources, self.task.truths, self.task.border)
+        return {name: self._numbers_beside_truth(name, translator) for name, translator in rows.items()}
 
     def _failures(self, row: Mapping[str, Number]) -> dict[str, str]:
         return failures({name: found.value for name, found in row.items()}, self.options.remedies)

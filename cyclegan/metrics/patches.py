@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from scipy.ndimage import gaussian_filter, zoom
 
+from cyclegan.errors import UserError
 from cyclegan.metrics.distribution import QUANTILE, Interval
 
 LEVELS, SIDE, POSITIONS, DIRECTIONS = 3, 7, 64, 256
@@ -45,6 +46,7 @@ def patch_swd(pictures: Sequence[np.ndarray], targets: Sequence[np.ndarray], see
 
 def project(pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], seed: int = 0) -> Projected:
     """Project the patches of a set of images; sets that are compared need the same seed."""
+    require_size(pictures)
     random = np.random.default_rng(seed)
     places = [random.random((POSITIONS, 2)) for _ in range(LEVELS)]
     directions = [_unit(random.normal(size=(3 * SIDE**2, DIRECTIONS))) for _ in range(LEVELS)]
@@ -58,6 +60,16 @@ def project(pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], seed: int = 0) -> Pr
     orders = [np.argsort(level, axis=1, kind="stable") for level in found]
     sorted_values = [np.take_along_axis(level, order, axis=1) for level, order in zip(found, orders, strict=True)]
     return Projected(sorted_values, [owner[order] for order in orders])
+
+
+def require_size(pictures: Sequence[np.ndarray]) -> None:
+    """Raise UserError if an image is too small for the patches of the coarsest level."""
+    shortest = min((min(picture.shape[:2]) for picture in pictures), default=SMALLEST)
+    if shortest < SMALLEST:
+        raise UserError(
+            f"patch-swd: an image has a side of {shortest} pixels, of which it needs {SMALLEST}; take larger images or "
+            "crops, or leave patch-swd (in training: data.validation) out"
+        )
 
 
 def swd(x: Projected, y: Projected) -> float:

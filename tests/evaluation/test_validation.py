@@ -5,6 +5,7 @@ import pytest
 import torch
 from skimage import data
 
+from cyclegan.errors import UserError
 from cyclegan.evaluation.validation import TargetDistance, Validator
 from cyclegan.images.tensors import from_bytes
 from cyclegan.protocols import Images, Preview
@@ -112,3 +113,10 @@ def test_what_is_not_finite_is_never_the_best(x, paired):
             return images * torch.nan
 
     assert np.isinf(TargetDistance.of(Broken(), x, x, paired)())
+
+
+def test_crops_too_small_for_patches_are_refused_before_training_and_pairs_take_any_size(x):
+    small = x[:, :, :16, :16]
+    with pytest.raises(UserError, match=r"a side of 16 pixels.*data\.validation"):
+        TargetDistance.of(Shift(0.0), small, small, paired=False)
+    assert TargetDistance.of(Shift(0.0), small, small, paired=True)() == 0

@@ -19,7 +19,7 @@ from cyclegan.data.splits import MIN_TEST
 from cyclegan.images.tensors import to_bytes
 from cyclegan.metrics.evaluation_data import EvaluationData
 from cyclegan.metrics.failure_modes import failures, measure_failure_modes, overfit
-from cyclegan.metrics.patches import require_size
+from cyclegan.metrics.patches import require_patch_size
 from cyclegan.metrics.table import METRICS, Metric
 from cyclegan.protocols import Images, Preview, Translates, Translator
 from cyclegan.training.best_weights import ValidationResult
@@ -110,7 +110,7 @@ class TargetDistance:
         paired  `targets` are the truths of the sources.
         """
         if not paired:
-            require_size(list(to_bytes(targets).numpy()))
+            require_patch_size(list(to_bytes(targets).numpy()))
         data = EvaluationData(list(to_bytes(sources).numpy()), list(to_bytes(targets).numpy()))
         return cls(translator, sources, METRICS["l1" if paired else "patch-swd"], data)
 

@@ -46,7 +46,7 @@ def patch_swd(pictures: Sequence[np.ndarray], targets: Sequence[np.ndarray], see
 
 def project(pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], seed: int = 0) -> Projected:
     """Project the patches of a set of images; sets that are compared need the same seed."""
-    require_size(pictures)
+    require_patch_size(pictures)
     random = np.random.default_rng(seed)
     places = [random.random((POSITIONS, 2)) for _ in range(LEVELS)]
     directions = [_unit(random.normal(size=(3 * SIDE**2, DIRECTIONS))) for _ in range(LEVELS)]
@@ -62,7 +62,7 @@ def project(pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], seed: int = 0) -> Pr
     return Projected(sorted_values, [owner[order] for order in orders])
 
 
-def require_size(pictures: Sequence[np.ndarray]) -> None:
+def require_patch_size(pictures: Sequence[np.ndarray]) -> None:
     """Raise UserError if an image is too small for the patches of the coarsest level."""
     shortest = min((min(picture.shape[:2]) for picture in pictures), default=SMALLEST)
     if shortest < SMALLEST:

@@ -57,7 +57,7 @@ def test_json_tells_numbers_intervals_measurements_and_provenance(results, tmp_p
     assert task["images"] == [f"image {i}" for i in range(6)]
     assert task["baseline"] == "median + Monge-Kantorovich"
     rows = ["reference", "identity", "Monge-Kantorovich", "median + Monge-Kantorovich", "the run", "inverted"]
-    assert list(task["rows"]) == [*rows, "best per-pixel map*", "best linear 7×7*"]
+    assert list(task["rows"]) == [*rows, "mean target", "best per-pixel map*", "best linear 7×7*"]
     psnr = task["rows"]["the run"]["psnr"]
     assert psnr["low"] <= psnr["value"] <= psnr["high"]
     assert np.mean(psnr["per_image"]) == pytest.approx(psnr["value"], abs=1e-4)
@@ -77,7 +77,7 @@ def test_the_table_has_a_row_for_each_translator_and_marks_oracles(results):
     assert lines[0] == "|  | PSNR (dB) ↑ | L1 ↓ |"
     assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == [
         *("identity", "Monge-Kantorovich", "median + Monge-Kantorovich", "the run", "inverted"),
-        *(r"best per-pixel map\*", r"best linear 7×7\*"),
+        *("mean target", r"best per-pixel map\*", r"best linear 7×7\*"),
     ]
     assert re.fullmatch(r"\d+\.\d\d \[\d+\.\d\d, \d+\.\d\d\]", lines[2].split(" | ")[1])
     assert any("without 8 pixels of border" in note for note in results.notes())

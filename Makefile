@@ -43,7 +43,7 @@ stylize: $(READY)      ## paint CONTENT= like STYLE= into OUT (METHOD=gatys; ada
 	@test -n "$(CONTENT)" -a -n "$(STYLE)" || { echo "usage: make stylize CONTENT=photo.jpg STYLE=painting.jpg [METHOD=gatys|adain]" >&2; exit 2; }
 	$(BIN)/cyclegan translate "$(STYLIZER)" "$(CONTENT)" --style "$(STYLE)" --out "$(OUT)"
 
-compare: $(READY)      ## the same pictures through many methods: one wall, one table (COMPARISON=baselines)
+compare: $(READY)      ## the same images through many methods: one image grid, one table (COMPARISON=baselines)
 	$(BIN)/cyclegan compare experiments/compare/$(COMPARISON).yaml $(ARGS)
 
 evaluate: $(READY)     ## score RUN on the test pictures of its domain
@@ -66,10 +66,10 @@ bench: $(READY)        ## measure the speed against plain code; benchmarks/resul
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 test: $(READY_DEV)     ## fast tests, a few minutes on two cores
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)
 
 test-all: $(READY_DEV) ## all tests, the slow ones too
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "not gpu" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m "not gpu" $(ARGS)
 
 faults: $(READY_DEV)   ## kill it, damage its files, fill the disk: one line a fault, with its figure (SIZE=change: less of each)
 	CYCLEGAN_FAULTS=$(SIZE) OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile -m "not gpu" tests/faults $(ARGS)

@@ -15,10 +15,9 @@ from paired import LEAST, Table, Variant, measure
 from peaks import flops
 from torch import Tensor, nn
 
+from cyclegan.device import choose_precision
 from cyclegan.functional.statistics import FLAT, TINY
-from cyclegan.methods.adain import AdaIN
-from cyclegan.methods.settings import AdaINConfig
-from cyclegan.precision import choose_precision
+from cyclegan.methods.adain import AdaIN, AdaINConfig
 from cyclegan.protocols import Images
 
 SIZES = (256, 512)

@@ -16,13 +16,14 @@ from paired import LEAST, Row, Table, Variant, between, finish, read_clocks, row
 from peaks import fastest, fits, flops
 from step import Library
 
+from cyclegan.data.batches import UnpairedBatch
+from cyclegan.data.spec import DataSpec
+from cyclegan.device import choose_precision
 from cyclegan.evaluation.timing import give_back, peak
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.precision import choose_precision
-from cyclegan.training.plan import rehearse
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
+from cyclegan.training.forecast import profile_step
+from cyclegan.training.training_config import TrainingConfig
 
 SIZES = (512,)  # the largest: the others are halves of it
 QUICK_SIZES = (128,)
@@ -38,7 +39,7 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
     width = dict(base_channels=4) if quick else {}
     torch.manual_seed(0)
     config = CycleGANConfig(generator=generator, discriminator=DiscriminatorConfig(**width), buffer_size=0)
-    method = CycleGAN(config).to(device)
+    method = config.build(DataSpec()).to(device)
     sides = [size >> i for i in range(int(math.log2(size // SMALLEST)) + 1)][::-1]
     known = sides[len(sides) // 2]  # of the smallest, weights in bfloat16 would be most
     kept = _activations(method, known, device)
@@ -68,11 +69,11 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
 
 def _activations(method: CycleGAN, side: int, device: torch.device) -> int:
     x, y = (photograph(name, side, device) for name in (CONTENT, STYLE))
-    return rehearse(method, method.Batch(x, y), TrainingConfig(steps=1, precision="auto"), device).kept
+    return profile_step(method, UnpairedBatch(x, y), TrainingConfig(steps=1, precision="auto"), device).kept
 
 
 def _measured(name: str, method: CycleGAN, side: int, count: int, device: torch.device) -> Row:
-    batch = method.Batch(*(photograph(of, side, device).repeat(count, 1, 1, 1) for of in (CONTENT, STYLE)))
+    batch = UnpairedBatch(*(photograph(of, side, device).repeat(count, 1, 1, 1) for of in (CONTENT, STYLE)))
     step = Library(method, *(images[:1, :, :SMALLEST, :SMALLEST] for images in batch), choose_precision("auto", device))
     step()  # gradients and moments of Adam are there from now on
     step.batch = batch
@@ -83,7 +84,7 @@ def _measured(name: str, method: CycleGAN, side: int, count: int, device: torch.
         calls += 1
     finish(device)
     sample = between(start, read_clocks(), calls)
-    step.batch = method.Batch(*(images[:1] for images in batch))  # counting takes long, and all pictures cost the same
+    step.batch = UnpairedBatch(*(images[:1] for images in batch))  # counting takes long, and all pictures cost the same
     asked = count * flops(step)
     share = asked / sample.seconds / fastest(step.dtype, device)
     found = row(Variant(name, step, {"pictures a second": 2 * count / sample.seconds}, flops=asked), [sample], [sample])

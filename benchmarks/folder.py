@@ -15,16 +15,16 @@ from material import squares
 from paired import LEAST, Row, Table, Variant, measure
 from skimage import data
 
-from cyclegan.inference.memory import translate_in_memory
-from cyclegan.inference.options import Options
-from cyclegan.inference.original import USUAL, read_original, write_like
-from cyclegan.inference.plan import plan
-from cyclegan.inference.translate import translate_planned
-from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.networks.frozen import frozen
+from cyclegan.device import choose_precision
+from cyclegan.images.rgb8 import read_picture
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.model.source_image import USUAL, read_source, write_translation
+from cyclegan.networks.inference_copy import inference_copy
 from cyclegan.networks.resnet import ResnetGenerator
-from cyclegan.pictures import read_picture
-from cyclegan.precision import choose_precision
+from cyclegan.translate.fit_memory import translate_in_memory
+from cyclegan.translate.image_files import translate_planned
+from cyclegan.translate.options import Options
+from cyclegan.translate.output_paths import plan
 
 SIZES = (256,)
 QUICK_SIZES = (32,)
@@ -37,7 +37,7 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
     torch.manual_seed(0)
     network = ResnetGenerator(base_channels=4, blocks=1) if quick else ResnetGenerator()
     precision = choose_precision("auto", device)
-    translator = NetworkTranslator(frozen(network.to(device), precision), network.stride)
+    translator = NetworkTranslator(inference_copy(network.to(device), precision), network.stride)
     count = 4 if quick else 32
     with tempfile.TemporaryDirectory() as place:
         squares(Path(place) / "photos", data.astronaut(), size, count)
@@ -66,9 +66,9 @@ def _compared(
 def one_after_another(translator: NetworkTranslator, planned: Mapping[Path, Path]) -> None:
     """The same work, with nothing going on meanwhile."""
     for target, source in planned.items():
-        original = read_original(source, USUAL.source)
+        original = read_source(source, USUAL.source)
         image = translate_in_memory(translator, original.image, [source])
-        write_like(target, image, original, USUAL, ABOUT)
+        write_translation(target, image, original, USUAL, ABOUT)
 
 
 def _levels(one: Path, other: Path) -> float:

@@ -7,7 +7,6 @@ Library    its Objective under its Descent. Both minimize one loss, that of Gram
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 from material import CONTENT, STYLE, at_hand, photograph
@@ -16,11 +15,10 @@ from peaks import flops
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from cyclegan.methods.descent import Descent
-from cyclegan.methods.gatys import Example, Gatys, Objective
-from cyclegan.methods.settings import GatysConfig
+from cyclegan.device import choose_precision
+from cyclegan.methods.gatys import Example, Gatys, GatysConfig, Objective
+from cyclegan.methods.pixel_optimizer import Descent
 from cyclegan.networks.vgg import VGGFeatures
-from cyclegan.precision import choose_precision
 from cyclegan.protocols import Images
 
 SIZES = (256, 512)
@@ -86,7 +84,7 @@ class Ours:
     def descend(self, image: Images, steps: int) -> Images:
         """The image after these steps of Adam."""
         size = image.shape[2], image.shape[3]
-        return Descent(replace(self.config, steps=steps), [size], None, 1).run(self.objective, image)
+        return Descent(self.method._optimizer(), {size: steps}, None, 1).run(self.objective, image)
 
 
 def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> Table:

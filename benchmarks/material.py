@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import interpolate
 
-from cyclegan.images import read
+from cyclegan.images.tensors import read
 from cyclegan.networks.weights import SOURCES
 from cyclegan.protocols import Images
 

@@ -170,7 +170,7 @@ def row(variant: Variant, plain: Sequence[Sample], own: Sequence[Sample]) -> Row
     undisturbed = [pair for pair in pairs if all(sample.quiet for sample in pair)]
     enough = len(undisturbed) >= ENOUGH
     counted = undisturbed if enough else pairs
-    watched = all(sample.others is not None for pair in counted for sample in pair)
+    with_callback = all(sample.others is not None for pair in counted for sample in pair)
     low, ratio, high = quartiles([one.seconds / other.seconds for one, other in counted])
     return Row(
         variant=variant.name,
@@ -179,7 +179,7 @@ def row(variant: Variant, plain: Sequence[Sample], own: Sequence[Sample]) -> Row
         low=low,
         high=high,
         rounds=len(counted),
-        quiet=enough if watched else None,
+        quiet=enough if with_callback else None,
         agreement=variant.agreement,
         flops=variant.flops,
     )

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cyclegan.inference.room import free
+from cyclegan.translate.memory_estimate import free
 
 CHANNELS, SIDE = 256, 64  # of a residual block at 256 px, of which CycleGAN mostly consists
 SECONDS = 1.0  # of trying

@@ -23,8 +23,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from cyclegan.data.folder import Pictures, Room
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.cached_images import CachedImages, MemoryBudget
+from cyclegan.data.crops import read_images
+from cyclegan.data.data_config import UnpairedConfig
+from cyclegan.data.stream import Stream
 from cyclegan.data.unpaired import Unpaired
 
 SIZES = (256,)
@@ -78,7 +80,7 @@ def _compared(folder: Path, size: int, rounds: int, least: float) -> list[Row]:
         "library, two threads, files warm": in_files,
         "library, two threads, cache warm": in_memory,
     }
-    ours = Pictures(x[:1], config.load_size, size, room=Room(0))[0].permute(1, 2, 0).numpy()
+    ours = CachedImages(x[:1], config.load_size, size, room=MemoryBudget(0))[0].permute(1, 2, 0).numpy()
     theirs = np.asarray(Plain(x, y, size).transform.transforms[0](Image.open(x[0]).convert("RGB")))
     off = {"levels off at most": float(np.abs(ours.astype(int) - theirs).max())}
     variants = [
@@ -89,7 +91,9 @@ def _compared(folder: Path, size: int, rounds: int, least: float) -> list[Row]:
 
 
 def _batches(x: list[Path], y: list[Path], config: UnpairedConfig) -> Iterator[object]:
-    batches = Unpaired(x, y, replace(config, workers=WORKERS), seed=0)
+    config, room = replace(config, workers=WORKERS), MemoryBudget(config.cache_mb * 2**20)
+    source = Unpaired([read_images(paths, config, room) for paths in (x, y)], config, seed=0)
+    batches = Stream(source, config)
     step = 0
     while True:
         yield batches.batch_at(step)

@@ -10,7 +10,7 @@ from typing import Any
 
 from paired import Table, markdown
 
-from cyclegan.training.durable import replace_text
+from cyclegan.training.atomic import replace_text
 
 LEGEND = (
     "Seconds: the median. Ratio: seconds of the first variant over those of this one, the median over rounds in which "

@@ -22,9 +22,9 @@ import record
 import torch
 from paired import LEAST, markdown
 
-from cyclegan.evaluation.timing import describe
-from cyclegan.precision import choose_device
-from cyclegan.provenance import commit
+from cyclegan.device import choose_device
+from cyclegan.evaluation.timing import device_name
+from cyclegan.training.provenance import commit
 
 BENCHMARKS = ("step", "small", "cost", "translation", "tiles", "folder", "pipeline", "adain", "gatys")  # modules
 RESULTS = Path(__file__).parent / "results"
@@ -80,8 +80,8 @@ def run_here(name: str, asked: argparse.Namespace) -> None:
     for size in sizes:
         tables.append(benchmark.run(size, rounds, device, 0.0 if asked.quick else LEAST))
         print(f"{markdown(tables[-1])}\n", flush=True)
-    stem = asked.out / "-".join([slug(describe(device)), *["quick"] * asked.quick])
-    for path in record.save(stem, describe(device), name, circumstances(), tables):
+    stem = asked.out / "-".join([slug(device_name(device)), *["quick"] * asked.quick])
+    for path in record.save(stem, device_name(device), name, circumstances(), tables):
         print(path, flush=True)
 
 

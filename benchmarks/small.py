@@ -18,8 +18,8 @@ from step import variants
 from torch import Tensor, nn
 
 from cyclegan.config import load
+from cyclegan.data.spec import DataSpec
 from cyclegan.experiment import Experiment
-from cyclegan.methods.cyclegan import CycleGAN
 
 SIZES = (64,)
 QUICK_SIZES = (32,)
@@ -30,7 +30,7 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
     """At one size."""
     torch.manual_seed(0)
     config = replace(load(RECIPE, Experiment).method, lambda_r1=0.0)
-    method = CycleGAN(config).to(device)
+    method = config.build(DataSpec()).to(device)
     for generator in (method.G, method.F):
         *_, last = (layer for layer in generator.modules() if isinstance(layer, nn.Conv2d))
         nn.init.normal_(last.weight, std=0.02)

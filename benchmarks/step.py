@@ -24,15 +24,15 @@ from plain import generator as plain_generator
 from torch import Tensor
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.precision import autocast, choose_precision
-from cyclegan.training.compiling import compile_networks
+from cyclegan.data.spec import DataSpec
+from cyclegan.device import autocast, choose_precision
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
+from cyclegan.training.compile_networks import compile_networks
+from cyclegan.training.forecast import profile_step
+from cyclegan.training.micro_batches import in_micro_batches
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.plan import rehearse
-from cyclegan.training.settings import OptimizerConfig, TrainingConfig
-from cyclegan.training.step import Parts
+from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
 SIZES = (256,)
 QUICK_SIZES = (32,)
@@ -48,7 +48,8 @@ def run(
     torch.manual_seed(0)
     width = dict(base_channels=4) if quick else {}
     generator = GeneratorConfig(**width, blocks=1) if quick else GeneratorConfig()
-    method = CycleGAN(CycleGANConfig(generator=generator, discriminator=DiscriminatorConfig(**width))).to(device)
+    config = CycleGANConfig(generator=generator, discriminator=DiscriminatorConfig(**width))
+    method = config.build(DataSpec()).to(device)
     plain = Step(partial(plain_generator, 4, 1), partial(plain_discriminator, 4)) if quick else Step()
     x, y = (photograph(name, size, device) for name in (CONTENT, STYLE))
     found = variants(method, plain, x, y, compiled=not quick)
@@ -86,7 +87,7 @@ def variants(method: CycleGAN, plain: Step, x: Tensor, y: Tensor, *, compiled: b
         ways[f"library, {name}, CUDA graphs"] = Library(method, x, y, auto, compiled=True, graphs=True)
     truth = plain(x, y)
     directions = gradients(plain)
-    flops = rehearse(method, UnpairedBatch(x, y), TrainingConfig(steps=1), device).flops
+    flops = profile_step(method, UnpairedBatch(x, y), TrainingConfig(steps=1), device).flops
     found = [Variant("plain, float32", lambda: plain(x, y), flops=flops)]
     for title, way in ways.items():
         losses = way()
@@ -99,7 +100,7 @@ def variants(method: CycleGAN, plain: Step, x: Tensor, y: Tensor, *, compiled: b
 
 
 def _kept(method: CycleGAN, x: Tensor, y: Tensor) -> int:
-    return rehearse(method, UnpairedBatch(x, y), TrainingConfig(steps=1, precision="auto"), x.device).kept
+    return profile_step(method, UnpairedBatch(x, y), TrainingConfig(steps=1, precision="auto"), x.device).kept
 
 
 class Library:
@@ -116,15 +117,15 @@ class Library:
     ) -> None:
         self.method = deepcopy(method)
         self.batch, self.dtype = UnpairedBatch(x, y), dtype
-        self.optimizers = Optimizers(self.method.players(), OptimizerConfig())
-        self.parts = Parts(1, graphs)
+        self.optimizers = Optimizers(self.method.parameter_groups(), OptimizerConfig())
+        self.training_step = in_micro_batches(self.method, 1, graphs)
         if compiled:
             compile_networks(self.method, graphs=graphs)
 
     def __call__(self) -> dict[str, float]:
         """The losses by name."""
         with autocast(self.dtype, self.batch.x.device):
-            losses = self.parts.step(self.method, self.batch, self.optimizers.minimize)
+            losses = self.training_step(self.batch, self.optimizers.minimize)
         return {name: loss.item() for name, loss in losses.items()}
 
 

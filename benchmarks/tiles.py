@@ -15,10 +15,10 @@ from material import CONTENT, photograph
 from paired import LEAST, Row, Table, Variant, between, finish, read_clocks, row
 
 from cyclegan.evaluation.timing import peak
-from cyclegan.inference.tiles import TiledTranslator
-from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.methods.translator import NetworkTranslator
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.protocols import Images
+from cyclegan.translate.tiles import TiledTranslator
 
 SIZES = (2048,)  # px of the longer side
 QUICK_SIZES = (96,)

@@ -14,10 +14,10 @@ from paired import LEAST, Table, Variant, measure
 from peaks import flops
 from plain import copy_weights, generator
 
-from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.networks.frozen import frozen
+from cyclegan.device import choose_precision
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.networks.inference_copy import inference_copy
 from cyclegan.networks.resnet import ResnetGenerator
-from cyclegan.precision import choose_precision
 
 SIZES = (256, 512)
 QUICK_SIZES = (32,)
@@ -34,8 +34,8 @@ def run(size: int, rounds: int, device: torch.device, least: float = LEAST) -> T
     auto = choose_precision("auto", device)
     name = str(auto).removeprefix("torch.")
     ways = {
-        "library, float32": frozen(network, torch.float32),
-        f"library, {name}": frozen(network, auto),
+        "library, float32": inference_copy(network, torch.float32),
+        f"library, {name}": inference_copy(network, auto),
     }
     if not quick:
         for title, one in list(ways.items()):

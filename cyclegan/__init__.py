@@ -15,7 +15,7 @@ __all__ = ["load"]
 
 def __getattr__(name: str) -> Any:
     if name == "load":
-        from cyclegan.inference.load import load
+        from cyclegan.model.load import load
 
         return load
     raise AttributeError(f"module 'cyclegan' has no attribute {name!r}")

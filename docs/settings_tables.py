@@ -1,7 +1,7 @@
 """Makes the tables of settings.md from the dataclasses themselves, so that nothing is said twice.
 
-A line `::: settings cyclegan.training.settings.TrainingConfig` becomes the class's fields with types, defaults and the
-comments at their ends.
+A line `::: settings cyclegan.training.training_config.TrainingConfig` becomes its fields with types, defaults and the
+comments at their ends. `::: variants cyclegan.methods.METHODS method` becomes a section for each entry of the table.
 """
 
 import ast
@@ -15,12 +15,22 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 
 LINE = re.compile(r"^::: settings ([\w.]+)$", re.MULTILINE)
+VARIANTS = re.compile(r"^::: variants ([\w.]+) (\w+)$", re.MULTILINE)
 NAMES = {str: "text", NoneType: "null", ...: "…"}  # of what Python calls otherwise
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """What mkdocs calls for every page."""
+    markdown = VARIANTS.sub(lambda found: sections(found[1], found[2]), markdown)
     return LINE.sub(lambda found: table(found[1]), markdown)
+
+
+def sections(dotted: str, key: str) -> str:
+    """A heading and a line `::: settings` for each entry of an open table."""
+    module, _, name = dotted.rpartition(".")
+    entries = getattr(importlib.import_module(module), name).table.items()
+    parts = [f"## {key}: {name}\n\n::: settings {place.replace(':', '.')}" for name, place in entries]
+    return "\n\n".join(parts)
 
 
 def table(dotted: str) -> str:
@@ -34,11 +44,14 @@ def table(dotted: str) -> str:
 
 
 def _comments(settings: type) -> dict[str, str]:
-    """What the source says at the end of each field."""
-    lines = inspect.getsource(settings).splitlines()
-    (node,) = ast.parse("\n".join(lines)).body
-    given = [field for field in node.body if isinstance(field, ast.AnnAssign)]
-    return {ast.unparse(field.target): lines[field.end_lineno - 1].partition("  # ")[2] for field in given}
+    """Comments at the ends of the fields, those of base classes included."""
+    found: dict[str, str] = {}
+    for kind in reversed([each for each in settings.__mro__ if is_dataclass(each)]):
+        lines = inspect.getsource(kind).splitlines()
+        (node,) = ast.parse("\n".join(lines)).body
+        given = [field for field in node.body if isinstance(field, ast.AnnAssign)]
+        found |= {ast.unparse(field.target): lines[field.end_lineno - 1].partition("  # ")[2] for field in given}
+    return found
 
 
 def _default(field: Field) -> str:

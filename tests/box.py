@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from cyclegan.training.checkpoint import Checkpoint, DamagedError
+from cyclegan.training.checkpoint import Checkpoint, CorruptCheckpointError
 
 FILES = ("state.safetensors", "release.safetensors", "manifest.json")
 
@@ -32,7 +32,7 @@ def weights(value: float) -> torch.Tensor:
     return torch.full((5000,), value)
 
 
-def load(folder: Path) -> tuple[float, list[DamagedError]]:
+def load(folder: Path) -> tuple[float, list[CorruptCheckpointError]]:
     """What the newest whole checkpoint holds, by a reader that knows nothing else, and the damages passed over."""
     box = Box()
     damages = checkpoint_of(folder, box).load_latest()

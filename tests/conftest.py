@@ -11,17 +11,16 @@ from typing import Any
 
 import pytest
 import torch
+from building import build
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.summary.writer import event_file_writer
 from torch import nn
 
 from cyclegan.config import dump
-from cyclegan.methods import build
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.networks.sources import SOURCES, Source
-from cyclegan.training.checkpoint import Checkpoint, _fill, read_tensors
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
+from cyclegan.networks.pretrained import SOURCES, Source
+from cyclegan.training.checkpoint import Checkpoint, _unflatten, read_tensors
 from cyclegan.training.ema import EMA
 from cyclegan.training.progress import Progress
 
@@ -114,7 +113,7 @@ def first_difference() -> Callable[[Path, Path], str | None]:
 def everything_in(file: Path) -> dict[str, Any]:
     """All that a file of a checkpoint holds, by name."""
     tensors, metadata = read_tensors(file)
-    state = _fill(metadata["tree"], tensors) if "tree" in metadata else {"weights": tensors, **metadata}
+    state = _unflatten(metadata["tree"], tensors) if "tree" in metadata else {"weights": tensors, **metadata}
     return dict(leaves(state))
 
 
@@ -144,7 +143,7 @@ def provide(tmp_path, monkeypatch) -> Callable[[str, dict[str, torch.Tensor]], s
         path = tmp_path / f"{name}.pth"
         torch.save(tensors, path)
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        source = Source(files={path.name: sha256}, url=f"https://example.org/{path.name}", licence="ours")
+        source = Source(files={path.name: sha256}, url=f"https://example.org/{path.name}", license="ours")
         monkeypatch.setitem(SOURCES, name, source)
         monkeypatch.setenv("CYCLEGAN_WEIGHTS", str(tmp_path))
         return sha256

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from cyclegan.images import from_bytes
-from cyclegan.inference.findings import Findings
-from cyclegan.inference.video import read_frames
-from cyclegan.inference.video_writer import VideoWriter, film_like
+from cyclegan.images.tensors import from_bytes
+from cyclegan.translate.video_files import read_frames
+from cyclegan.translate.video_findings import Findings
+from cyclegan.translate.video_writer import VideoWriter, film_like
 
 av = pytest.importorskip("av")
 from av.codec.context import Flags  # noqa: E402

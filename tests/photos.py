@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageCms
 
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()

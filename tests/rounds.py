@@ -3,14 +3,15 @@
 from typing import Any
 
 import torch
+from building import build
 from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods import build
-from cyclegan.methods.settings import CUTConfig, CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.cut import CUTConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 
 def tiny(
@@ -41,7 +42,7 @@ def losses_of(method: Any, seen: UnpairedBatch, seed: int = 0) -> dict[str, floa
 
 def play(method: Any, rounds: range, optimizers: Optimizers | None = None) -> dict[str, float]:
     """Rounds with moves; the losses of the last."""
-    optimizers = optimizers or Optimizers(method.players(), OptimizerConfig())
+    optimizers = optimizers or Optimizers(method.parameter_groups(), OptimizerConfig())
     for k in rounds:
         torch.manual_seed(k)
         losses = method.training_step(batch(seed=k), optimizers.minimize)

@@ -1,4 +1,4 @@
-"""A small studio, a real server around it, and what tests send to it."""
+"""A small service, a real server around it, and what tests send to it."""
 
 import io
 import threading
@@ -11,12 +11,14 @@ import torch
 from PIL import Image
 
 from cyclegan.config import dump
-from cyclegan.inference.guard import Hosts
-from cyclegan.inference.loaded import Loaded
-from cyclegan.inference.server import Server, listen
-from cyclegan.inference.studio import Studio
-from cyclegan.methods.settings import CycleGANConfig
+from cyclegan.data.spec import DataSpec
+from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.model.model import Model
 from cyclegan.protocols import Images
+from cyclegan.release import describe
+from cyclegan.serve.middleware import Hosts
+from cyclegan.serve.server import Server, listen
+from cyclegan.serve.service import Service
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (30, 44, 3), dtype=np.uint8)
 
@@ -31,20 +33,22 @@ class Does:
         return self.what(images)
 
 
-def model(to_painting: Callable[[Images], Images] = torch.neg) -> Loaded:
-    about = {"method": dump(CycleGANConfig()), "x": "photo", "y": "painting", "step": 7, "domain": "photo2painting"}
-    translators = {"photo": Does(lambda images: images), "painting": Does(to_painting)}
-    return Loaded(about=about, networks={}, translators=translators, pretrained={}, damages=())
+def model(to_painting: Callable[[Images], Images] = torch.neg) -> Model:
+    spec = DataSpec(names={"x": "photo", "y": "painting"})
+    targets = ["painting", "photo"]
+    about = describe(spec, targets, method=dump(CycleGANConfig()), step=7, domain="photo2painting")
+    translators = {"painting": Does(to_painting), "photo": Does(lambda images: images)}
+    return Model(about=about, spec=spec, networks={}, translators=translators, pretrained={}, damages=())
 
 
-def studio(loaded: Loaded | None = None, **others: object) -> Studio:
+def service(loaded: Model | None = None, **others: object) -> Service:
     models = {"tiny/inverts": loaded or model(), "tiny/other": model()}
     samples = {"examples": {"noise": png(PHOTO)}, "styles": {"waves": png(PHOTO[::-1])}}
-    return Studio(models=models, device=torch.device("cpu"), **{**samples, **others})
+    return Service(models=models, device=torch.device("cpu"), **{**samples, **others})
 
 
 @contextmanager
-def served(offered: Studio, places: int = 8, allowed: tuple[str, ...] = ()) -> Iterator[str]:
+def served(offered: Service, places: int = 8, allowed: tuple[str, ...] = ()) -> Iterator[str]:
     """Its address, as long as this context lasts."""
     with listen("127.0.0.1", 0) as listening:
         running = Server(offered, Hosts("127.0.0.1", allowed), places)

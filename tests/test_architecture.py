@@ -3,28 +3,35 @@
 import ast
 import re
 import shutil
+import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import cyclegan
+from cyclegan.cli import main
+from cyclegan.methods.cyclegan import CycleGAN
 
 PACKAGE = Path(cyclegan.__file__).parent
 ROOT = PACKAGE.parent
+SMOKE = ROOT / "experiments" / "smoke" / "cyclegan.yaml"
 
 FLOORS = [  # from the ground up; what stands on one line are neighbors, which never import each other
     {"errors", "protocols"},
-    {"config", "distributed", "invocation", "pixels", "precision", "provenance", "threads"},
-    {"pictures"},
+    {"config", "distributed", "device"},
     {"images"},
     {"functional"},
     {"networks", "losses", "data"},
-    {"methods", "training", "metrics"},
-    {"evaluation", "inference"},
-    {"comparison", "recipes", "scoring"},
+    {"release"},
+    {"training", "metrics"},
+    {"methods"},
+    {"evaluation", "model"},
+    {"translate"},
+    {"export", "serve"},
     {"experiment"},
-    {"own_data", "verbs"},
+    {"commands"},
     {"cli", "__init__"},
     {"__main__"},
 ]
@@ -72,15 +79,15 @@ def test_imports_point_downwards():
 @pytest.mark.parametrize(
     ("place", "line", "said"),
     [
-        ("losses/bad.py", "from cyclegan.methods.settings import CycleGANConfig", "losses/bad.py imports methods"),
+        ("losses/bad.py", "from cyclegan.methods.cyclegan import CycleGANConfig", "losses/bad.py imports methods"),
         ("functional/bad.py", "def late(): import cyclegan.experiment", "functional/bad.py imports experiment"),
-        ("functional/bad.py", "import cyclegan.images, cyclegan.data.cards", "functional/bad.py imports data"),
+        ("functional/bad.py", "import cyclegan.images.tensors, cyclegan.data.cards", "functional/bad.py imports data"),
         ("networks/bad.py", "from cyclegan.losses.adversarial import x", "networks/bad.py imports losses"),
-        ("methods/deep/bad.py", "from cyclegan import training", "methods/deep/bad.py imports training"),
-        ("pictures.py", "from cyclegan.images import read", "pictures.py imports images"),
+        ("training/deep/bad.py", "from cyclegan import methods", "training/deep/bad.py imports methods"),
+        ("device.py", "from cyclegan.images.tensors import read", "device.py imports images"),
         ("data/bad.py", "from cyclegan import load", "data/bad.py imports __init__"),
         ("data/bad.py", "from ..methods import build", "data/bad.py imports .."),
-        ("methods/bad.py", "import_module('cyclegan.training.loop')", "methods/bad.py imports training"),
+        ("training/bad.py", "import_module('cyclegan.methods.cut')", "training/bad.py imports methods"),
         ("plugins/bad.py", "import cyclegan.errors", "plugins/bad.py stands on no floor"),
     ],
 )
@@ -123,3 +130,29 @@ def test_capital_f_is_the_papers_generator_and_no_module():
 def test_annotations_are_evaluated_so_that_they_can_be_checked():
     text = {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
     assert not [name for name, code in text.items() if "from __future__ import annotations" in code]
+
+
+def test_a_step_is_few_calls_below_the_command_and_takes_few_files(tmp_path, monkeypatch):
+    """At most five calls from the entry point to training_step; at most 15 files on the main thread in a step."""
+    monkeypatch.chdir(tmp_path)
+    depths, files, package = [], set(), str(PACKAGE)
+    trained = CycleGAN.training_step
+
+    def note(frame, event, _):
+        if event == "call" and frame.f_code.co_filename.startswith(package):
+            files.add(frame.f_code.co_filename)
+
+    def training_step(*arguments):
+        callers = [frame.filename for frame in traceback.extract_stack() if frame.filename.startswith(package)]
+        if callers[-1].endswith("loop.py"):  # and not the forecast
+            depths.append(len(callers))
+            sys.setprofile(note if len(depths) == 2 else None)  # from one step to the next
+        return trained(*arguments)
+
+    monkeypatch.setattr(CycleGAN, "training_step", training_step)
+    monkeypatch.setattr("cyclegan.commands.evaluate.evaluate_run", lambda *_, **__: {})
+    rare = [f"training.{name}=100" for name in ("log_every", "sample_every", "save_every")]
+    settings = [word for setting in ("training.steps=4", *rare) for word in ("--set", setting)]
+    assert main(["train", str(SMOKE), *settings]) == 0
+    assert set(depths) == {5}
+    assert len(files) <= 15, sorted(files)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from building import build
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 CPU = torch.device("cpu")
@@ -122,7 +123,7 @@ def test_larger_batches_are_counted_by_the_picture():
 @pytest.fixture
 def bfloat16(monkeypatch):
     """A CPU that computes in bfloat16: with what `auto` chooses, tables have a row more and steps keep less."""
-    monkeypatch.setattr("cyclegan.precision._cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr("cyclegan.device._cpu_has_bfloat16", lambda: True)
 
 
 def test_a_batch_that_memory_lacks_for_is_left_out_and_named(monkeypatch, bfloat16):
@@ -149,17 +150,17 @@ def test_the_cost_of_a_step_is_that_of_its_rehearsal():
     import cost
     from material import CONTENT, STYLE, photograph
 
-    from cyclegan.methods.cyclegan import CycleGAN
-    from cyclegan.methods.settings import CycleGANConfig
-    from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-    from cyclegan.training.plan import rehearse
-    from cyclegan.training.settings import TrainingConfig
+    from cyclegan.data.batches import UnpairedBatch
+    from cyclegan.methods.cyclegan import CycleGANConfig
+    from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
+    from cyclegan.training.forecast import profile_step
+    from cyclegan.training.training_config import TrainingConfig
 
     generator, discriminator = GeneratorConfig(base_channels=4, blocks=1), DiscriminatorConfig(base_channels=4)
-    method = CycleGAN(CycleGANConfig(generator=generator, discriminator=discriminator, buffer_size=0))
-    batch = method.Batch(*(photograph(name, 96, CPU) for name in (CONTENT, STYLE)))
+    method = build(CycleGANConfig(generator=generator, discriminator=discriminator, buffer_size=0))
+    batch = UnpairedBatch(*(photograph(name, 96, CPU) for name in (CONTENT, STYLE)))
     row = cost._measured("two", method, 96, 2, CPU)
-    assert row.flops == 2 * rehearse(method, batch, TrainingConfig(steps=1), CPU).flops
+    assert row.flops == 2 * profile_step(method, batch, TrainingConfig(steps=1), CPU).flops
     assert row.share > 0
 
 
@@ -187,6 +188,7 @@ def test_a_folder_is_painted_the_same_with_and_without_overlap():
     assert turns.seconds > 0
 
 
+@pytest.mark.slow
 def test_a_run_leaves_tables_and_their_numbers(tmp_path, bfloat16):
     import run
 

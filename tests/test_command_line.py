@@ -14,7 +14,7 @@ from PIL import Image
 
 from cyclegan.cli import main
 from cyclegan.data.cards import DATASETS
-from cyclegan.pictures import read_picture
+from cyclegan.images.rgb8 import read_picture
 
 SMOKE = DATASETS.parent / "experiments" / "smoke" / "cyclegan.yaml"
 
@@ -70,16 +70,16 @@ def test_train_leaves_settings_log_pictures_checkpoints_and_scores(run):
     assert [path.name for path in sorted((run / "checkpoints").iterdir())] == ["step-00000005", "step-00000010"]
 
 
-def test_evaluate_prints_rivals_the_run_and_oracles_in_both_directions(run, capsys):
-    assert main(["evaluate", str(run), "--metrics", "patch-swd", "ms-ssim", "change"]) == 0
+def test_evaluate_prints_baselines_the_run_and_oracles_in_both_directions(run, capsys):
+    assert main(["evaluate", str(run), "--metrics", "psnr", "patch-swd", "ms-ssim", "change"]) == 0
     printed = capsys.readouterr().out
-    for row in ("identity", "best per-pixel map", "best linear 7×7"):
-        assert printed.count(f"| {row}") == 2  # once for each direction
-    for row in ("sources (ceiling)", "median + Monge-Kantorovich", "cyclegan, step 10"):
-        assert printed.count(f"| {row}") >= 6  # among the truths, and for each question without one
+    for row in ("best per-pixel map", "best linear 7×7"):
+        assert printed.count(f"| {row}") == 2  # once for each task
+    for row in ("identity", "median + Monge-Kantorovich", "cyclegan, step 10"):
+        assert printed.count(f"| {row}") >= 8  # four tables of each task
     report = json.loads((run / "evaluation" / "evaluation.json").read_text())
     assert report["provenance"]["step"] == 10
-    assert set(report["directions"]) == {"photo2painting", "painting2photo"}
+    assert set(report["tasks"]) == {"photo2painting", "painting2photo"}
 
 
 def test_translate_keeps_names_tree_and_sizes_and_names_the_bad_ones(run, tmp_path, capsys):
@@ -139,7 +139,7 @@ def test_the_controls_of_a_method_are_reached(example, capsys):
 def test_a_translator_of_domains_takes_no_example(run, example, capsys):
     out = str(example.parent / "out")
     assert main(["translate", str(run), str(example), "--style", str(example), "--out", out]) == 2
-    assert "takes no example" in _only_line(capsys.readouterr().err)
+    assert "takes no style image" in _only_line(capsys.readouterr().err)
 
 
 def test_gatys_cannot_be_trained(example, capsys):
@@ -149,7 +149,7 @@ def test_gatys_cannot_be_trained(example, capsys):
     assert "gatys learns nothing" in _only_line(capsys.readouterr().err)
 
 
-def test_compare_leaves_a_wall_a_table_and_a_page_and_names_what_failed(run, example, monkeypatch, capsys):
+def test_compare_leaves_an_image_grid_a_table_and_a_page_and_names_what_failed(run, example, monkeypatch, capsys):
     monkeypatch.chdir(example.parent)
     (example.parent / "three.yaml").write_text(
         f"""
@@ -168,7 +168,7 @@ translators:
     for row in ("identity", "gatys", "cyclegan", "absent"):
         assert f"| {row} |" in captured.out
     written = {path.name for path in (example.parent / "runs" / "compare" / "three").iterdir()}
-    assert written == {"compare.json", "compare.md", "index.html", "wall.png"}
+    assert written == {"compare.json", "compare.md", "index.html", "grid.png"}
 
 
 def test_a_run_with_other_settings_is_refused_with_the_difference_and_the_remedies(run, monkeypatch, capsys):
@@ -205,7 +205,7 @@ WRONG = {  # 20 kinds of mistakes, and a word of the answer
     "method: {generator: 3}": "method.generator",
     "training: {steps: 0}": "training.steps",
     "training: {steps: 5, optimizer: {betas: [0.5]}}": "training.optimizer.betas",
-    "training: {steps: 5, keep: 1}": "training.keep",
+    "training: {steps: 5, keep_checkpoints: 1}": "training.keep_checkpoints",
     "training: {log_every: 5}": "training.steps",
     "data: {domain: photo2painting, crop_size: 300}": "crop_size",
     "data: {domain: photo2painting, load_size: null, crop_size: 50}": "a multiple of 4",

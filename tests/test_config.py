@@ -129,3 +129,34 @@ def test_a_missing_file_like_no_other_and_a_folder_are_one_line(tmp_path):
         load(tmp_path / "no" / "such", Settings)
     with pytest.raises(ConfigError, match=r": Is a directory; give the path of a YAML file$"):
         load(tmp_path, Settings)
+
+
+# Keys that have been renamed
+
+
+@dataclasses.dataclass(frozen=True)
+class Renamed:
+    """Settings under their present names."""
+
+    stem: str = "conv7"
+    residual_output: bool = False
+
+
+def test_an_older_key_is_read_and_its_present_name_is_told_in_a_line(capsys):
+    assert parse("ends: shuffle", Renamed, FILE) == Renamed(stem="shuffle")
+    assert "ends is now called stem" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("older", "present"), [("identity", True), ("noise", False), ("true", True)])
+def test_older_values_of_a_renamed_key_are_read(older, present):
+    assert parse(f"start: {older}", Renamed, FILE) == Renamed(residual_output=present)
+
+
+def test_an_unknown_value_of_a_renamed_key_is_refused():
+    with pytest.raises(ConfigError, match="residual_output"):
+        parse("start: sideways", Renamed, FILE)
+
+
+def test_an_older_key_beside_its_present_name_is_refused():
+    with pytest.raises(ConfigError, match="stem: given twice"):
+        parse("ends: shuffle\nstem: conv7", Renamed, FILE)

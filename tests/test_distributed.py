@@ -38,21 +38,21 @@ import sys
 import torch
 from cyclegan import distributed
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+from cyclegan.data.spec import DataSpec
+from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
-with distributed.joined(torch.device("cpu")):
+with distributed.process_group(torch.device("cpu")):
     small = CycleGANConfig(
         generator=GeneratorConfig(base_channels=4, blocks=1),
         discriminator=DiscriminatorConfig(base_channels=4, layers=2),
     )
-    method = CycleGAN(small)
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    method = small.build(DataSpec())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     losses = method.training_step(UnpairedBatch(*torch.rand(2, 2, 3, 32, 32)), optimizers.minimize)
-    distributed.averaged(losses)
+    distributed.all_reduce_mean(losses)
 """
 
 
@@ -78,6 +78,7 @@ def place(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="this system does not list threads")
 def test_no_thread_of_the_group_outlives_it_as_it_would_abort_the_process_at_its_end(tmp_path):
     threads = "import os; open(sys.argv[1] + os.environ['RANK'], 'w').write(str(len(os.listdir('/proc/self/task'))))"
@@ -93,7 +94,7 @@ def test_two_processes_make_the_run_of_one_and_only_the_first_writes(place):
     assert main(["train", "one.yaml"]) == 0
     done = launch(2, "-m", "cyclegan", "train", "two.yaml", cwd=place)
     assert done.returncode == 0, done.stderr
-    assert "processes 2, which share out every batch of 4" in done.stdout
+    assert "processes 2, which share every batch of 4" in done.stdout
     assert re.search(r"^device    CPU with 1 threads?, (float32|bfloat16)$", done.stdout, re.MULTILINE)
     assert re.search(r"^networks  G [\d,]+, F [\d,]+ parameters$", done.stdout, re.MULTILINE)
     assert done.stdout.count("\ntraining  8 of 8 steps of (4, 3, 32, 32) + (4, 3, 32, 32)\n") == 1
@@ -152,6 +153,7 @@ def test_two_processes_train_on_parts_of_a_batch_as_one_does(place):
     assert two == pytest.approx(one, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_processes_that_find_different_checkpoints_are_refused(place, monkeypatch):
     for rank in ("0", "1"):
         shutil.copytree(place / "summer", place / rank / "summer")
@@ -166,6 +168,7 @@ def test_processes_that_find_different_checkpoints_are_refused(place, monkeypatc
     assert "one process found the checkpoint of step 4 and another that of step 0; start them in a" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_continues_on_another_number_of_processes(place):
     (place / "it.yaml").write_text(CONFIG.format(name="it"))
     assert main(["train", "it.yaml", "--set", "training.steps=8"]) == 0
@@ -184,7 +187,10 @@ def test_a_run_continues_on_another_number_of_processes(place):
 def test_a_killed_process_ends_the_others_and_max_restarts_continues(place):
     (place / "it.yaml").write_text(CONFIG.format(name="it"))
     checkpoints = place / "runs" / "summer2winter" / "it" / "checkpoints"
-    overrides = [f"--set=training.{setting}" for setting in ("steps=60", "save_every=5", "sample_every=60", "keep=20")]
+    overrides = [
+        f"--set=training.{setting}"
+        for setting in ("steps=60", "save_every=5", "sample_every=60", "keep_checkpoints=20")
+    ]
     arguments = ["--max-restarts", "1", "-m", "cyclegan", "train", "it.yaml", *overrides]
     with (place / "said.txt").open("w") as said:
         torchrun = subprocess.Popen(
@@ -211,6 +217,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(place):
     assert "data.batch_size: 3 cannot be shared out among 2 processes; give a multiple of it" in done.stderr
 
 
+@pytest.mark.slow
 def test_of_two_folders_the_first_chooses_a_recipe_and_both_train_by_it(place):
     small = ["data.load_size=36", "data.crop_size=32", "data.batch_size=2", "training.steps=2", "training.device=cpu"]
     small += ["method.generator.base_channels=4", "method.generator.blocks=1", "method.discriminator.base_channels=4"]
@@ -219,7 +226,7 @@ def test_of_two_folders_the_first_chooses_a_recipe_and_both_train_by_it(place):
     assert done.returncode == 0, done.stderr
     for once in ("pictures can be read", "saved as runs/summer2winter/recipe.yaml", "translate with", "step 2/2"):
         assert done.stdout.count(once) == 1, once
-    assert "processes 2, which share out every batch of 2" in done.stdout
+    assert "processes 2, which share every batch of 2" in done.stdout
 
 
 def test_what_is_wrong_with_a_folder_is_said_by_the_first(place):
@@ -237,19 +244,21 @@ def test_any_process_without_memory_says_so(place, monkeypatch, capsys, rank, er
 
     (place / "it.yaml").write_text(CONFIG.format(name="it"))
     monkeypatch.setattr(distributed, "rank", lambda: rank)
-    monkeypatch.setattr("cyclegan.methods.build", fail)
+    monkeypatch.setattr("cyclegan.methods.cyclegan.CycleGANConfig.build", fail)
     assert main(["train", "it.yaml"]) == 4
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith("error: it.yaml: a step needs more memory than there is; set training.recompute to true")
+    assert said.startswith(
+        "error: it.yaml: a step needs more memory than there is; set training.activation_checkpointing to true"
+    )
 
 
 def test_a_lone_process_shares_nothing():
     tensors = [torch.ones(2), torch.zeros(3)]
-    distributed.average_(tensors)
-    assert (distributed.rank(), distributed.size(), distributed.share(3)) == (0, 1, slice(0, 3))
-    assert distributed.gathered(tensors[0]) is tensors[0]
-    assert distributed.largest(15, torch.device("cpu")) == 15
-    with distributed.joined(torch.device("cpu")) as device, distributed.first_goes_first():
+    distributed.all_reduce_mean_(tensors)
+    assert (distributed.rank(), distributed.world_size(), distributed.shard(3)) == (0, 1, slice(0, 3))
+    assert distributed.all_gather(tensors[0]) is tensors[0]
+    assert distributed.all_reduce_max(15, torch.device("cpu")) == 15
+    with distributed.process_group(torch.device("cpu")) as device, distributed.main_process_first():
         assert device == torch.device("cpu")
     assert [tensor.sum().item() for tensor in tensors] == [2, 0]
 

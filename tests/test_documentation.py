@@ -12,7 +12,7 @@ from pages import ACTIVATE, PAGES, ROOT, commands
 
 from cyclegan.config import load
 from cyclegan.experiment import Experiment
-from cyclegan.metrics.symptoms import ALARMS
+from cyclegan.metrics.failure_modes import FAILURE_MODES
 from cyclegan.training.run import OPERATIONAL
 
 
@@ -39,7 +39,7 @@ def test_the_tables_of_settings_name_the_choices_and_the_defaults_themselves():
     page = render((ROOT / "docs" / "settings.md").read_text(encoding="utf-8"))
     assert "::: settings" not in page
     assert not re.search(r"default_factory|lambda:|Literal|MISSING|\b(Upsampling|Downsampling|Norm|Init)\b", page)
-    generator = render("::: settings cyclegan.networks.settings.GeneratorConfig")
+    generator = render("::: settings cyclegan.networks.network_config.GeneratorConfig")
     row = "| `upsampling` | `transposed` | transposed, resize, shuffle, blur, resize_zeros, blur_zeros |"
     assert row in generator
     assert "orthogonal" in generator
@@ -62,10 +62,10 @@ def test_what_helps_when_it_goes_wrong_can_be_set():
             load(ROOT / "experiments" / "cyclegan" / f"{recipe}.yaml", Experiment, [*remedy, "data.batch_size=2"])
 
 
-def test_every_alarm_is_in_the_table_of_alarms():
+def test_every_failure_mode_is_in_the_table():
     rows = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8").splitlines()
     told = {row.split("|")[1].strip() for row in rows if row.startswith("|")}
-    assert {alarm.title for alarm in ALARMS.values()} <= told
+    assert {mode.title for mode in FAILURE_MODES.values()} <= told
 
 
 def test_every_list_of_packages_that_the_pages_name_is_there():

@@ -14,13 +14,13 @@ from PIL import Image, features
 from tifffile import imread, imwrite
 
 from cyclegan.cli import main
-from cyclegan.inference.original import Kinds, Original, finish, read_original, write_like
-from cyclegan.pictures import BadPictureError, read_picture, write_picture
-from cyclegan.pixels import png
-from cyclegan.pixels.files import encode_raster, read_raster
-from cyclegan.pixels.frames import count_frames, read_frames
-from cyclegan.pixels.kind import RGB, Kind
-from cyclegan.pixels.raster import Raster, Tags, upright
+from cyclegan.images import png16 as png
+from cyclegan.images.files import encode_raster, read_raster
+from cyclegan.images.frames import count_frames, read_frames
+from cyclegan.images.pixel_format import RGB, PixelFormat
+from cyclegan.images.raster import Raster, Tags, upright
+from cyclegan.images.rgb8 import BadPictureError, read_picture, write_picture
+from cyclegan.model.source_image import FormatPair, SourceImage, finish, read_source, write_translation
 
 ORIENTATION = 0x0112  # the EXIF tag
 MODES = {"L": (1, False), "LA": (1, True), "RGB": (3, False), "RGBA": (3, True), "P": (3, True)}  # channels, alpha
@@ -171,7 +171,7 @@ def test_one_transparent_grey_of_a_4_bit_png_is_transparent(tmp_path):
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
     )
     (tmp_path / "a.png").write_bytes(with_key(content, (5,)))
-    raster = read_raster(tmp_path / "a.png", Kind(channels=1))
+    raster = read_raster(tmp_path / "a.png", PixelFormat(channels=1))
     assert raster.values[0, :, 0].tolist() == [17, 255, 85, 51]
     assert raster.alpha[0].tolist() == [255, 255, 0, 255]
 
@@ -205,10 +205,10 @@ def test_what_a_format_has_no_room_for_is_said(translated, tmp_path, capsys, nam
         assert np.array_equal(read_picture(out), whole)
 
 
-def original_of(color: list[int], alpha: int) -> Original:
+def source_of(color: list[int], alpha: int) -> SourceImage:
     values, clear = np.array([[color]], np.uint8), np.array([[alpha]], np.uint8)
     path = Path("a.png")
-    return read_original(path, RGB, content=encode_raster(Raster(values=values, alpha=clear)))
+    return read_source(path, RGB, content=encode_raster(Raster(values=values, alpha=clear)))
 
 
 @pytest.mark.parametrize(
@@ -222,21 +222,21 @@ def original_of(color: list[int], alpha: int) -> Original:
 )
 def test_white_is_taken_off_the_translation(color, alpha, translated, expected):
     image = torch.tensor(translated).float().div(127.5).sub(1).view(1, 3, 1, 1)
-    found = finish(image, original_of(color, alpha))
+    found = finish(image, source_of(color, alpha))
     assert found.alpha.tolist() == [[alpha]]
     assert found.values[0, 0].tolist() == pytest.approx(expected, abs=1)
 
 
 def test_the_network_sees_half_a_color_as_half_white():
-    image = original_of([0, 100, 255], 128).image
+    image = source_of([0, 100, 255], 128).image
     assert ((image[0, :, 0, 0] + 1) * 127.5).tolist() == pytest.approx([127, 177.2, 255], abs=0.1)
 
 
 def test_a_translation_to_other_channels_keeps_alpha_and_loses_white(tmp_path):
-    original = original_of([0, 0, 0], 128)
-    kinds = Kinds(RGB, Kind(channels=1))
-    write_like(tmp_path / "a.png", original.image[:, :1], original, kinds, "")
-    raster = read_raster(tmp_path / "a.png", Kind(channels=1))
+    original = source_of([0, 0, 0], 128)
+    kinds = FormatPair(RGB, PixelFormat(channels=1))
+    write_translation(tmp_path / "a.png", original.image[:, :1], original, kinds, "")
+    raster = read_raster(tmp_path / "a.png", PixelFormat(channels=1))
     assert (raster.values.item(), raster.alpha.item()) == (0, 128)
 
 
@@ -244,7 +244,7 @@ def test_a_reduced_picture_does_not_show_the_colors_of_transparent_pixels(tmp_pa
     pixels = np.zeros((8, 8, 4), np.uint8)
     pixels[:, ::2] = (200, 0, 0, 255)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    raster = read_original(tmp_path / "a.png", longest=4).raster
+    raster = read_source(tmp_path / "a.png", longest=4).raster
     assert raster.values.shape == (4, 4, 3)
     assert raster.values[..., 0].min() > 150
 

@@ -11,10 +11,10 @@ from PIL import Image, ImageSequence
 from tifffile import imread, imwrite
 
 from cyclegan.cli import main
-from cyclegan.pixels import png
-from cyclegan.pixels.frames import count_frames, read_frames
-from cyclegan.pixels.kind import RGB
-from cyclegan.pixels.raster import Tags
+from cyclegan.images import png16 as png
+from cyclegan.images.frames import count_frames, read_frames
+from cyclegan.images.pixel_format import RGB
+from cyclegan.images.raster import Tags
 
 DURATIONS = [50, 120, 80, 200]  # ms
 COLORS = np.array([[0, 10, 255], [9, 9, 9], [200, 0, 40]], np.uint8)

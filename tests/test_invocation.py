@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 import cyclegan
-from cyclegan import invocation
+from cyclegan.commands import invocation
 
-SCRIPT = "#!{python}\nimport sys\nfrom cyclegan.invocation import command\nprint(command('show', *sys.argv[1:]))\n"
+SCRIPT = (
+    "#!{python}\nimport sys\nfrom cyclegan.commands.invocation import command\nprint(command('show', *sys.argv[1:]))\n"
+)
 
 
 @pytest.fixture

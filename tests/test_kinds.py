@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from building import unpaired_stream
 from kinds import fill, save_npy, save_tiff, train, waves
 from PIL import Image
 from tifffile import imread
 
 from cyclegan.cli import main
-from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.unpaired import Unpaired
-from cyclegan.images import false_color
-from cyclegan.inference.load import load
-from cyclegan.pictures import read_picture
-from cyclegan.pixels.kind import Kind
+from cyclegan.data.data_config import UnpairedConfig
+from cyclegan.images.pixel_format import PixelFormat
+from cyclegan.images.rgb8 import read_picture
+from cyclegan.images.tensors import false_color
+from cyclegan.model.load import load
 
 RUN = Path("runs", "x2y", "kinds")
 NO_IDENTITY = {"lambda_identity": 0.0}
@@ -64,9 +64,9 @@ def test_arrays_of_five_channels_become_arrays_of_two_and_come_back(place):
     assert main(["translate", str(RUN), "out", "--out", "back", "--to", "x"]) == 0
     back = np.load("back/1.npy", allow_pickle=False)
     assert (back.dtype, back.shape) == (np.float32, (22, 30, 5))
-    assert load(RUN, device="cpu").kinds_to("y")[:2] == (
-        Kind(channels=5, type="float32", range=(-3.0, 9.0)),
-        Kind(channels=2, type="int16", range=(-1000.0, 2000.0)),
+    assert load(RUN, device="cpu").formats_to("y")[:2] == (
+        PixelFormat(channels=5, type="float32", range=(-3.0, 9.0)),
+        PixelFormat(channels=2, type="int16", range=(-1000.0, 2000.0)),
     )
 
 
@@ -117,8 +117,8 @@ def test_training_says_the_kinds_shows_false_colors_and_skips_the_scores(place, 
     data = {"channels_x": 1, "channels_y": 6, "range_y": [0, 1]}
     assert train(place, data, method=NO_IDENTITY) == 0
     said = capsys.readouterr().out
-    assert "x 1 channel of uint16 in 0…65535, y 6 channels of float32 in 0…1; samples are in false color" in said
-    assert "no scores, as all of them compare 8-bit RGB" in said
+    assert "x 1 channel of uint16 in 0…65535, y 6 channels of float32 in 0…1; samples in false color" in said
+    assert "no scores, as all metrics compare 8-bit RGB" in said
     sheets = sorted((RUN / "samples").iterdir())
     assert [sheet.name for sheet in sheets] == ["step-00000002-x_to_y.png", "step-00000002-y_to_x.png"]
     assert read_picture(sheets[0]).shape[1] == 2 + 3 * (16 + 2)  # no column of an identity
@@ -143,12 +143,12 @@ def test_batches_of_arrays_are_the_same_from_files_from_the_cache_and_from_memor
         fill(
             place / side, save_npy, lambda i: (waves((22, 30, 5), i, -9, 9, "float32") > 0).astype(kind) * 60000
         )  # edges
-    side = Kind(channels=5, type=kind, range=(0.0, 60000.0))
+    side = PixelFormat(channels=5, type=kind, range=(0.0, 60000.0))
     config = {"x": place / "x", "y": place / "y", "load_size": 20, "crop_size": 16, "batch_size": 3}
     paths = sorted((place / "x").iterdir()), sorted((place / "y").iterdir())
     batches = []
     for how in ({"cache_mb": 0}, {"cache_mb": 9}, {"cache_folder": place / "cache"}, {"cache_folder": place / "cache"}):
-        data = Unpaired(*paths, UnpairedConfig(**config, **how), seed=0, pixels=(side, side))
+        data = unpaired_stream(*paths, UnpairedConfig(**config, **how), seed=0, formats=(side, side))
         batches.append([data.batch_at(step) for step in range(4)])
     assert len(list((place / "cache").iterdir())) == 8
     assert batches[0][0].x.shape == (3, 5, 16, 16)
@@ -168,7 +168,7 @@ def test_a_run_on_arrays_continues_to_the_bit(place, first_difference, monkeypat
         (place / way).mkdir()
         monkeypatch.chdir(place / way)
         for steps in stops:
-            assert train(place, data, f"training.steps={steps}", "training.keep=9", method=NO_IDENTITY) == 0
+            assert train(place, data, f"training.steps={steps}", "training.keep_checkpoints=9", method=NO_IDENTITY) == 0
             if steps == 2:  # the number of steps is a setting of consequence for the schedule; here it is constant
                 config = RUN / "config.yaml"
                 config.write_text(config.read_text().replace("steps: 2", "steps: 4"))
@@ -182,8 +182,8 @@ def test_a_run_on_arrays_continues_to_the_bit(place, first_difference, monkeypat
         ({"channels_x": 1}, {}, "1 and 3 channels differ, so there is no G(y); set method.lambda_identity to 0"),
         (
             {"channels_x": 1},
-            {**NO_IDENTITY, "generator": {"start": "identity"}},
-            "1 and 3 channels differ; set method.generator.start to noise",
+            {**NO_IDENTITY, "generator": {"residual_output": True}},
+            "1 and 3 channels differ; set method.generator.residual_output to false",
         ),
         ({"channels_x": 4, "channels_y": 4}, {"augment": ["color"]}, "not RGB, as method.augment color has it"),
         (
@@ -193,8 +193,8 @@ def test_a_run_on_arrays_continues_to_the_bit(place, first_difference, monkeypat
         ),
         ({"channels_x": 0}, {}, "channels_x: must lie in 1…512"),
         ({"range_x": [5, 5]}, {}, "range_x: give two finite numbers, the smaller one first"),
-        ({"range_x": [0, 4095], "validation": 0.5}, {}, "validation compares 8-bit RGB; set it to 0"),
-        ({"range_x": [0, 4095], "on_bad_picture": "skip"}, {}, "on_bad_picture: skip looks at 8-bit RGB"),
+        ({"range_x": [0, 4095], "validation": 0.5}, {}, "validation: compares 8-bit RGB; set it to 0"),
+        ({"range_x": [0, 4095], "on_bad_image": "skip"}, {}, "on_bad_image: skip checks 8-bit RGB"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_line_with_its_remedy(place, capsys, data, method, said):
@@ -209,7 +209,7 @@ def test_a_range_that_nobody_knows_has_to_be_declared(place, capsys):
         fill(place / side, save_npy, lambda i: waves((22, 30), i, 0, 1, "float32"))
     assert train(place, {"channels_x": 1, "channels_y": 1}) == 2
     error = capsys.readouterr().err
-    assert "0.npy: holds float32, whose range nobody knows; declare it, as in data.range_x: [0, 1]" in error
+    assert "0.npy: holds float32, whose range is unknown; declare it, as in data.range_x: [0, 1]" in error
     assert not RUN.joinpath("checkpoints").exists()
 
 
@@ -242,12 +242,12 @@ def test_what_only_rgb_has_is_refused_for_other_kinds(place, capsys):
     with pytest.raises(Exception, match="a picture: is 8-bit RGB"):
         load(RUN, device="cpu")(place / "x" / "0.npy")
     assert main(["export", str(RUN), "--out", "release.safetensors"]) == 0
-    assert load("release.safetensors", device="cpu").kinds_to().source.range == (0.0, 9.0)
+    assert load("release.safetensors", device="cpu").formats_to().source.range == (0.0, 9.0)
 
 
 def test_an_older_release_without_kinds_is_rgb(save_run, tmp_path):
     loaded = load(save_run(tmp_path / "run"), device="cpu")
-    assert loaded.kinds_to().source == loaded.kinds_to().target == Kind()
+    assert loaded.formats_to().source == loaded.formats_to().target == PixelFormat()
 
 
 @pytest.mark.parametrize(

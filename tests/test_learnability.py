@@ -15,8 +15,8 @@ def test_a_tiny_cyclegan_learns_a_change_of_colors_from_unpaired_pictures(tmp_pa
 
     report = json.loads((tmp_path / "runs/photo2tint/cyclegan/evaluation/evaluation.json").read_text())
     for direction in ("photo2tint", "tint2photo"):
-        rows = report["directions"][direction]["rows"]
-        assert rows["cyclegan, step 400"]["psnr"]["mean"] > rows["identity"]["psnr"]["mean"] + 3
+        rows = report["tasks"][direction]["rows"]
+        assert rows["cyclegan, step 400"]["psnr"]["value"] > rows["identity"]["psnr"]["value"] + 3
 
 
 @pytest.mark.slow
@@ -26,5 +26,5 @@ def test_a_small_cut_learns_it_in_the_one_direction_that_it_has(tmp_path, monkey
     assert main(["train", str(recipe), "--set", "data.domain=photo2tint", "--set", "training.steps=400"]) == 0
 
     report = json.loads((tmp_path / "runs/photo2tint/cut/evaluation/evaluation.json").read_text())
-    (rows,) = (direction["rows"] for direction in report["directions"].values())
-    assert rows["cut, step 400"]["psnr"]["mean"] > rows["identity"]["psnr"]["mean"] + 3
+    (rows,) = (direction["rows"] for direction in report["tasks"].values())
+    assert rows["cut, step 400"]["psnr"]["value"] > rows["identity"]["psnr"]["value"] + 3

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cyclegan.pictures import read_picture
+from cyclegan.images.rgb8 import read_picture
 
 SCRIPT = Path(__file__).parents[1] / "experiments" / "figures" / "papers.py"
 RANDOM = ["--set", "weights=random", "--steps", "12", "--size", "32"]
@@ -42,6 +42,7 @@ def all_differ(images) -> bool:
     return all((a - b).abs().mean() > 1e-4 for i, a in enumerate(images) for b in images[:i])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "count"), [("tradeoff", 4), ("content-layer", 2), ("initialization", 6), ("style-layers", 5)]
 )

@@ -11,7 +11,7 @@ from cyclegan.cli import main, parser
 from cyclegan.config import dump, parse
 from cyclegan.errors import ConfigError, UserError, printable
 from cyclegan.evaluation.report import save_report
-from cyclegan.scoring import _translations
+from cyclegan.evaluation.tasks import find_translations
 
 NOT_UTF8 = os.fsdecode(b"caf\xe9.jpg")
 
@@ -99,13 +99,13 @@ def fill(folder: Path, *names: str) -> list[Path]:
 def test_translations_of_sources_of_one_stem_are_told_apart(tmp_path):
     names = ["1.png", "1.jpg", "deep/1.png"]
     sources = fill(tmp_path / "photos", *names)
-    assert _translations(tmp_path / "out", sources[:0]) == []
+    assert find_translations(tmp_path / "out", sources[:0]) == {}
     out = fill(tmp_path / "out", *names)
-    assert _translations(tmp_path / "out", sources) == out
+    assert list(find_translations(tmp_path / "out", sources).values()) == out
 
 
 def test_one_translation_is_not_that_of_two_sources(tmp_path):
     sources = fill(tmp_path / "photos", "1.png", "1.jpg")
     fill(tmp_path / "out", "1_fake.png")
     with pytest.raises(UserError, match=r"have one translation, .*1_fake\.png; translate both of them"):
-        _translations(tmp_path / "out", sources)
+        find_translations(tmp_path / "out", sources)

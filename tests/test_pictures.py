@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from tifffile import imwrite
 
-from cyclegan.pictures import BadPictureError, read_picture, write_picture
-from cyclegan.pixels.find import find_images
+from cyclegan.images.find import find_images
+from cyclegan.images.rgb8 import BadPictureError, read_picture, write_picture
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
 ORIENTATION = 0x0112  # the EXIF tag

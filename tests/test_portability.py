@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cyclegan
-from cyclegan import cli, verbs
-from cyclegan.invocation import command, quoted
-from cyclegan.training.durable import replace_text
+from cyclegan import cli
+from cyclegan.commands import data
+from cyclegan.commands.invocation import command
+from cyclegan.errors import quoted
+from cyclegan.training.atomic import replace_text
 
 PACKAGE = Path(cyclegan.__file__).parent
 POSIX_ONLY = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
@@ -74,7 +76,7 @@ def test_programs_are_read_in_an_encoding_that_is_named():
 def test_what_only_posix_has_is_imported_where_its_absence_is_handled():
     handled = {id(node) for _, tried in nodes() if isinstance(tried, ast.Try) for node in tried.body}
     imports = [(name, node) for name, node in nodes() if isinstance(node, ast.Import) and is_posix(node)]
-    assert {name for name, _ in imports} == {"training/lock.py", "training/plan.py"}
+    assert {name for name, _ in imports} == {"training/lock.py", "training/forecast.py"}
     assert not [name for name, node in imports if id(node) not in handled]
 
 
@@ -110,7 +112,7 @@ def test_help_is_printed_in_any_encoding(encoding):
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_what_a_verb_says_is_printed_in_any_encoding_with_replacements(encoding, monkeypatch):
-    monkeypatch.setattr(verbs, "list_data", lambda: print(ODD) or 0)
+    monkeypatch.setattr(data, "list_data", lambda: print(ODD) or 0)
     with written(encoding) as (out, _):
         assert cli.main(["data", "list"]) == 0
         assert out.getvalue() == ODD.encode(encoding, "replace") + b"\n"

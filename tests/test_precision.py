@@ -5,16 +5,16 @@ from copy import deepcopy
 
 import pytest
 import torch
+from building import build
 
-from cyclegan import precision
+from cyclegan import device as precision
 from cyclegan.data.batches import UnpairedBatch
+from cyclegan.device import autocast, choose_device, choose_precision
 from cyclegan.errors import UserError
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.precision import autocast, choose_device, choose_precision
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
 
@@ -115,14 +115,14 @@ def test_the_context_multiplies_in_the_chosen_precision(dtype):
 
 def test_weights_gradients_and_losses_stay_in_float32():
     torch.manual_seed(0)
-    method = CycleGAN(
+    method = build(
         CycleGANConfig(
             generator=GeneratorConfig(base_channels=2, blocks=1),
             discriminator=DiscriminatorConfig(base_channels=2, layers=1, norm="spectral"),
             lambda_r1=1.0,
         )
     )
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     batch = UnpairedBatch(*(torch.rand(1, 3, 16, 16) * 2 - 1 for _ in "xy"))
     with autocast(torch.bfloat16, CPU):
         assert method.G.layers(batch.x).dtype == torch.bfloat16
@@ -137,7 +137,7 @@ def test_bfloat16_has_the_losses_and_the_direction_of_float32():
     config = CycleGANConfig(
         generator=GeneratorConfig(base_channels=8, blocks=2), discriminator=DiscriminatorConfig(base_channels=8)
     )
-    method = CycleGAN(config)
+    method = build(config)
     batch = UnpairedBatch(*(torch.rand(2, 3, 32, 32) * 2 - 1 for _ in "xy"))
     losses, directions = zip(
         *(step_in(dtype, deepcopy(method), batch) for dtype in (torch.float32, torch.bfloat16)), strict=True
@@ -153,7 +153,7 @@ def step_in(
     dtype: torch.dtype, method: CycleGAN, batch: UnpairedBatch
 ) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
     """Losses, and gradients by player."""
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     torch.manual_seed(0)
     with autocast(dtype, CPU):
         losses = method.training_step(batch, optimizers.minimize)

@@ -8,19 +8,19 @@ import pytest
 from PIL import Image
 
 from cyclegan import cli
+from cyclegan.commands.suggest_config import choose
 from cyclegan.config import dump, parse
-from cyclegan.data.check import Look, Report
+from cyclegan.data.validate import ImageInfo, Report
 from cyclegan.errors import UserError
 from cyclegan.experiment import Experiment
-from cyclegan.recipes import choose
 
 X, Y = Path("photos"), Path("paintings")
 
 
 def report(counts: tuple[int, int], side: int = 300) -> Report:
-    def look(path: Path) -> Look:
+    def look(path: Path) -> ImageInfo:
         flat = np.zeros(1024)
-        return Look(path=path, width=2 * side, height=side, mode="RGB", transparent=False, grey=False, shape=flat)
+        return ImageInfo(path=path, width=2 * side, height=side, mode="RGB", transparent=False, grey=False, shape=flat)
 
     looks = {
         str(folder): [look(folder / f"{i}.png") for i in range(count)]
@@ -124,7 +124,7 @@ def test_two_folders_are_looked_at_trained_on_and_translated(place, capsys):
     with Image.open(place / "translated" / "sideways.jpg") as upright:
         assert upright.size == (70, 90)
     evaluation = (place / "runs/photos2paintings/cyclegan/evaluation/evaluation.md").read_text()
-    assert "1 test pictures are nearly pictures of the training" in evaluation  # grey.webp is 1.png
+    assert "1 test images are nearly training images" in evaluation  # grey.webp is 1.png
 
 
 def test_the_command_at_the_end_names_the_run_that_was_trained_and_works_with_spaces(place, capsys):
@@ -173,7 +173,7 @@ def elsewhere(place: Path) -> list[str]:
 
 
 def test_folders_that_have_moved_are_trained_on_further(place, capsys, monkeypatch):
-    monkeypatch.setattr("cyclegan.experiment.score", lambda *_, **__: {})
+    monkeypatch.setattr("cyclegan.commands.evaluate.evaluate_run", lambda *_, **__: {})
     assert train() == 0
     arguments = elsewhere(place)
     capsys.readouterr()
@@ -229,7 +229,7 @@ def test_an_empty_name_is_not_this_folder(place, capsys, sides):
     with pytest.raises(SystemExit) as ended:
         cli.main(["train", "--x", sides[0], "--y", sides[1]])
     assert ended.value.code == 2
-    assert "is empty; name a folder of pictures" in capsys.readouterr().err
+    assert "is empty; name a folder of images" in capsys.readouterr().err
     assert not (place / "runs").exists()
 
 

@@ -13,14 +13,15 @@ from archives import GOOD, write_zip
 from folders import two_sides
 from PIL import Image
 
-from cyclegan import verbs
 from cyclegan.cli import main
-from cyclegan.data import archive, embedded, fetch
+from cyclegan.commands import data
+from cyclegan.data import archive, fetch
+from cyclegan.data import builtin as embedded
 from cyclegan.data.cards import Archive, Card
-from cyclegan.errors import NoSpaceError, UserError, naming
-from cyclegan.evaluation import report, summary
-from cyclegan.evaluation.compare import Comparison
-from cyclegan.pictures import write_picture
+from cyclegan.errors import ResourceError, UserError, with_filename
+from cyclegan.evaluation import comparison_report, report
+from cyclegan.evaluation.comparison import Comparison
+from cyclegan.images.rgb8 import write_picture
 from cyclegan.training.checkpoint import write_release
 from cyclegan.training.lock import locked
 
@@ -36,7 +37,7 @@ def meets(monkeypatch) -> Callable[[Exception], int]:
         def fail() -> int:
             raise error
 
-        monkeypatch.setattr(verbs, "list_data", fail)
+        monkeypatch.setattr(data, "list_data", fail)
         return main(["data", "list"])
 
     return run
@@ -87,7 +88,7 @@ def test_a_reader_that_goes_away_is_no_failure(meets, monkeypatch):
 
 
 def test_the_name_that_is_told_is_not_replaced():
-    with pytest.raises(OSError, match="inner") as caught, naming("outer"):
+    with pytest.raises(OSError, match="inner") as caught, with_filename("outer"):
         raise FileNotFoundError(errno.ENOENT, "no", "inner")
     assert caught.value.filename == "inner"
 
@@ -103,7 +104,7 @@ def test_a_lock_that_cannot_be_signed(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # of a file: what it may have
     try:
-        with pytest.raises(NoSpaceError, match=r"run: can no longer be written \(File too"), locked(tmp_path / "run"):
+        with pytest.raises(ResourceError, match=r"run: can no longer be written \(File too"), locked(tmp_path / "run"):
             pytest.fail("went on")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -111,13 +112,13 @@ def test_a_lock_that_cannot_be_signed(tmp_path):
 
 def test_a_folder_that_cannot_be_made_as_there_is_no_room(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", lambda *_, **__: (_ for _ in ()).throw(FULL))
-    with pytest.raises(NoSpaceError, match=r"run: cannot be written \(No space left"), locked(tmp_path / "run"):
+    with pytest.raises(ResourceError, match=r"run: cannot be written \(No space left"), locked(tmp_path / "run"):
         pytest.fail("went on")
 
 
 @needs_full
 def test_a_report_names_the_file_that_could_not_be_written(tmp_path, meets, capsys, monkeypatch):
-    monkeypatch.setattr(report, "as_json", lambda *_: {})
+    monkeypatch.setattr(report, "results_as_json", lambda *_: {})
     always_full(tmp_path / "evaluation.json")
     with pytest.raises(OSError, match="No space left") as caught:
         report.save_report(tmp_path, {}, {})
@@ -127,14 +128,14 @@ def test_a_report_names_the_file_that_could_not_be_written(tmp_path, meets, caps
 
 @needs_full
 def test_a_comparison_names_the_file_that_could_not_be_written(tmp_path, monkeypatch):
-    nothing = Comparison(images=[], sources=[], timed=[], device="", results={}, assessment=None)
-    monkeypatch.setattr(summary, "as_json", lambda *_: {})
-    monkeypatch.setattr(summary, "summary", lambda *_: "")
-    monkeypatch.setattr(summary, "_page", lambda *_: "")
-    monkeypatch.setattr(summary, "wall", lambda *_: embedded.np.zeros((4, 4, 3), embedded.np.uint8))
+    nothing = Comparison(images=[], sources=[], timed=[], device="", results={}, metrics=None)
+    monkeypatch.setattr(comparison_report, "comparison_as_json", lambda *_: {})
+    monkeypatch.setattr(comparison_report, "summary", lambda *_: "")
+    monkeypatch.setattr(comparison_report, "_page", lambda *_: "")
+    monkeypatch.setattr(comparison_report, "image_grid", lambda *_: embedded.np.zeros((4, 4, 3), embedded.np.uint8))
     always_full(tmp_path / "compare.md")
     with pytest.raises(OSError, match="No space left") as caught:
-        summary.save_comparison(tmp_path, nothing, {})
+        comparison_report.save_comparison(tmp_path, nothing, {})
     assert caught.value.filename == str(tmp_path / "compare.md")
 
 
@@ -189,7 +190,7 @@ def test_an_archive_that_finds_no_room_is_not_called_damaged(tmp_path, monkeypat
         raise FULL
 
     monkeypatch.setattr(archive.shutil, "copyfileobj", full)
-    with pytest.raises(NoSpaceError, match=r"out: cannot be written \(No space left"):
+    with pytest.raises(ResourceError, match=r"out: cannot be written \(No space left"):
         archive.unpack(write_zip(tmp_path / "fruit.zip", GOOD), tmp_path / "out")
 
 
@@ -204,8 +205,8 @@ def test_a_download_that_finds_no_room_asks_no_other_mirror(tmp_path, monkeypatc
     known = Archive(urls=("https://one/a.zip", "https://two/a.zip"), bytes=3, sha256=hashlib.sha256(b"abc").hexdigest())
     counts = dict.fromkeys(("trainA", "trainB", "testA", "testB"), 1)
     sides = {"A": "apple", "B": "pear"}
-    card = Card(name="fruit", title="", licence="", source="", sides=sides, counts=counts, archive=known)
-    with pytest.raises(NoSpaceError, match=r"fruit\.zip\.part: cannot be written"):
+    card = Card(name="fruit", title="", license="", source="", sides=sides, counts=counts, archive=known)
+    with pytest.raises(ResourceError, match=r"fruit\.zip\.part: cannot be written"):
         fetch.fetch(card, tmp_path / "fruit")
     assert asked == ["https://one/a.zip"]
 

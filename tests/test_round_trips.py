@@ -10,11 +10,11 @@ from PIL import Image, ImageOps
 from tifffile import TiffFile, imread, imwrite
 
 from cyclegan.cli import main
-from cyclegan.pictures import read_picture
-from cyclegan.pixels import png
-from cyclegan.pixels.files import read_raster, write_raster
-from cyclegan.pixels.kind import RGB
-from cyclegan.pixels.raster import Raster, Tags
+from cyclegan.images import png16 as png
+from cyclegan.images.files import read_raster, write_raster
+from cyclegan.images.pixel_format import RGB
+from cyclegan.images.raster import Raster, Tags
+from cyclegan.images.rgb8 import read_picture
 
 ORIENTATION = 0x0112  # the EXIF tag
 

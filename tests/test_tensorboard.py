@@ -68,10 +68,11 @@ def page(browser, address):
 def test_the_scalars_page_draws_the_curves(page, address, tmp_path):
     page.goto(f"{address}#scalars")
     groups = page.locator(".category-name")
-    groups.nth(4).wait_for()
-    assert groups.all_inner_texts() == ["health", "learning_rate", "loss", "score", "speed"]
-    page.locator(".category-name", has_text="loss").click()
-    for tag in ("health/D_X real", "loss/gan_G"):
+    groups.nth(5).wait_for()
+    assert groups.all_inner_texts() == ["health", "learning_rate", "loss", "probability_real", "score", "speed"]
+    for group in ("loss", "probability_real"):
+        page.locator(".category-name", has_text=group).click()
+    for tag in ("probability_real/D_X real", "loss/gan_G"):
         card = page.locator("tf-scalar-card", has_text=f"tag: {tag}")
         card.locator("path.line[d*=L]").first.wait_for(state="attached")  # a line through two points or more
     page.screenshot(path=tmp_path / "scalars.png")
@@ -87,9 +88,9 @@ def test_the_images_page_shows_the_samples(page, address, tmp_path):
     assert sizes == [[138, 138]] * 2  # four columns, four rows of 32 px, gaps of 2
 
 
-def test_the_custom_page_shows_the_game(page, address, tmp_path):
+def test_the_custom_page_shows_the_losses_of_each_group(page, address, tmp_path):
     page.goto(f"{address}#custom_scalars")
-    for title, curves in (("generators", 6), ("discriminators", 2), ("health", 4)):
+    for title, curves in (("generators", 6), ("discriminators", 2), ("probability_real", 4)):
         page.get_by_text(title, exact=True).wait_for()
         page.get_by_text(f"Matches ({curves})").wait_for()
     page.locator("path.line[d*=L]").nth(6 + 2 + 4 - 1).wait_for(state="attached")

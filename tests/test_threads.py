@@ -7,8 +7,8 @@ from threading import Barrier
 import pytest
 import torch
 
-from cyclegan.data.readers import Readers
-from cyclegan.threads import helpers
+from cyclegan.data.openmp import helpers
+from cyclegan.data.stream import Readers
 
 
 @pytest.fixture(autouse=True)

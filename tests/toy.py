@@ -19,10 +19,10 @@ from cyclegan.config import dump
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.buffer import ImageBuffer
 from cyclegan.protocols import Losses, Minimize, Preview
-from cyclegan.training.judging import Judge
+from cyclegan.training.best_weights import Validates
 from cyclegan.training.loop import Batches, train
 from cyclegan.training.run import Run
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 CPU = torch.device("cpu")
 ABOUT = {"x": "photo", "y": "painting"}
@@ -38,7 +38,7 @@ class Toy(nn.Module):
         self.D = nn.Conv2d(3, 1, 1)
         self.past = ImageBuffer(3)
 
-    def players(self) -> dict[str, Any]:
+    def parameter_groups(self) -> dict[str, Any]:
         return {"painter": self.G.parameters(), "critic": self.D.parameters()}
 
     def networks(self) -> dict[str, nn.Module]:
@@ -56,7 +56,8 @@ class Toy(nn.Module):
     @torch.no_grad()
     def preview(self, batch: UnpairedBatch) -> Preview:
         fake = self.G(batch.x)
-        return Preview({"x_to_y": {"x": batch.x, "G(x)": fake}}, {"D_Y fake": float(self.D(fake).mean())})
+        scores = {"D_Y": (float(self.D(batch.y).mean()), float(self.D(fake).mean()))}
+        return Preview({"x_to_y": {"x": batch.x, "G(x)": fake}}, scores)
 
 
 class Noise:
@@ -107,7 +108,7 @@ def launch(
     held_out: Any = None,
     seed: int = 0,
     before: Callable[..., object] = lambda method: None,
-    judge: Judge | None = None,
+    validator: Validates | None = None,
     **settings: Any,
 ) -> None:
     """Start, or continue, the run of a folder; `before` is shown the untrained method."""
@@ -117,5 +118,5 @@ def launch(
     before(method)
     batches = batches or Noise()
     held_out = held_out or Noise().batch_at(1000)
-    run = Run(folder, dump(config), {"python": "3"}, images_per_step=4)
-    train(method, batches, held_out, config, run, seed=seed, device=CPU, about=ABOUT, judge=judge)
+    run = Run(folder, dump(config), {"python": "3"})
+    train(method, batches, held_out, config, run, seed=seed, device=CPU, about=ABOUT, validator=validator)

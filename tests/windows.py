@@ -34,7 +34,7 @@ def become_windows(patch: pytest.MonkeyPatch, folder: Path) -> None:
     patch.setattr(shutil, "_use_fd_functions", False)
     for name in ABSENT:
         patch.delattr(os, name, raising=False)
-    for module in ("cyclegan.training.lock.fcntl", "cyclegan.training.plan.resource"):
+    for module in ("cyclegan.training.lock.fcntl", "cyclegan.training.forecast.resource"):
         patch.setattr(module, None)
     for name in ("fcntl", "resource"):
         patch.setitem(sys.modules, name, None)

@@ -1,1 +1,1 @@
-"""From picture files to batches: cards, folders, crops and the buffer of past fakes."""
+"""Data sets as batches: cards, folders, crops, and the buffer of past fakes."""

@@ -1,8 +1,9 @@
-"""Unpack a zip that nobody vouches for: every member is judged by its name and size before the first file is written.
+"""Unpack a zip from an untrusted source: every name and size is checked before the first file is written.
 
-Refused    absolute names, `..`, drive letters, backslashes, control characters, links and devices, encryption, names
-           that differ by case alone, too many members, too many bytes, too high a ratio.
-Written    the pictures of trainA trainB testA testB and nothing else; a folder <archive>/ around them is left out.
+Refused    absolute names, `..`, drive letters, backslashes, control characters, links and devices,
+           encryption, names that differ by case alone, too many members, too many bytes, too high a ratio.
+Written    the images of trainA trainB testA testB and nothing else; a folder <archive>/ around them is left
+           out.
 """
 
 import shutil
@@ -12,23 +13,23 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from cyclegan.data.cards import FOLDERS
-from cyclegan.errors import LOST, NoSpaceError, UserError, refused
-from cyclegan.pictures import FORMATS
+from cyclegan.errors import DISK_ERRNOS, ResourceError, UserError, from_os_error
+from cyclegan.images.rgb8 import FORMATS
 
 MAX_MEMBERS = 100_000
 MAX_BYTES = 8 << 30  # unpacked
-MAX_RATIO = 200  # unpacked to packed; pictures are compressed already
+MAX_RATIO = 200  # unpacked to packed; images are compressed already
 
 
 class BadArchiveError(UserError):
-    """A zip that is damaged or evil; the message names it and why."""
+    """Error for a damaged or malicious zip; the message names it and the reason."""
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Write the pictures of an archive into a new folder; when it raises, what it has written there is incomplete."""
+    """Write the images of an archive into a new folder; if it raises, the folder is incomplete."""
     try:
         with zipfile.ZipFile(archive) as file:
-            wanted = _judge(file, archive.stem)
+            wanted = _select(file, archive.stem)
             folder.mkdir(parents=True)
             require_space(folder, sum(member.file_size for member, _ in wanted))
             for member, path in wanted:
@@ -36,23 +37,23 @@ def unpack(archive: Path, folder: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with file.open(member) as source, target.open("xb") as copy:
                     shutil.copyfileobj(source, copy)
-    except NoSpaceError:
+    except ResourceError:
         raise
     except Exception as error:  # zipfile raises many classes on damaged files: BadZipFile, EOFError, UnicodeError, …
-        if isinstance(error, OSError) and error.errno in LOST:
-            raise refused(error, folder) from error
+        if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
+            raise from_os_error(error, folder) from error
         raise BadArchiveError(f"{archive}: cannot be unpacked: {error}; delete it and fetch it anew") from error
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Refuse to begin what the disk cannot hold."""
+    """Refuse to begin if the disk has too little free space."""
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise NoSpaceError(f"{folder}: {needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free")
+        raise ResourceError(f"{folder}: {needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free")
 
 
-def _judge(file: zipfile.ZipFile, top: str) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
-    """What to unpack and where to; a single evil member condemns the archive."""
+def _select(file: zipfile.ZipFile, top: str) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
+    """Return the members to unpack and their paths; a single malicious member refuses the whole archive."""
     members = file.infolist()
     if len(members) > MAX_MEMBERS:
         raise ValueError(f"{len(members):,} members are more than {MAX_MEMBERS:,}")
@@ -74,8 +75,8 @@ def _judge(file: zipfile.ZipFile, top: str) -> list[tuple[zipfile.ZipInfo, PureP
 
 
 def _fault(member: zipfile.ZipInfo) -> str | None:
-    """What is evil about a member, if anything is."""
-    name = member.orig_filename  # as it is in the file; .filename ends at the first NUL
+    """Return why a member is refused; None if it is not."""
+    name = member.orig_filename  # as stored in the file; .filename ends at the first NUL
     kind = stat.S_IFMT(member.external_attr >> 16)
     if any(ord(character) < 32 for character in name):
         return "has a control character in its name"
@@ -91,7 +92,7 @@ def _fault(member: zipfile.ZipInfo) -> str | None:
 
 
 def _place(member: zipfile.ZipInfo, top: str) -> PurePosixPath:
-    """Below the folder of the data set."""
+    """Return the path of a member relative to the folder of the data set."""
     path = PurePosixPath(member.filename)
     return path.relative_to(top) if path.parts[:1] == (top,) else path
 

@@ -1,22 +1,40 @@
-"""What a batch holds; methods name the fields they take."""
+"""Batches of the four kinds of data, as named tuples of tensors."""
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
+
+from jaxtyping import Float, Int64
+from torch import Tensor
 
 from cyclegan.protocols import AnyImages, Images
 
 
 class UnpairedBatch(NamedTuple):
-    """Images of both sides, drawn independently of each other."""
+    """Images of X and Y, drawn independently of each other."""
 
     x: AnyImages
     y: AnyImages
 
 
-class StyledBatch(NamedTuple):
-    """Images to be painted, and images to be painted like, drawn independently of each other."""
+class PairedBatch(NamedTuple):
+    """Batch of pairs; both images of a pair have the same crop."""
+
+    x: AnyImages
+    y: AnyImages
+
+
+class IndexedBatch(NamedTuple):
+    """Content images, each with the index of a style."""
 
     content: Images
-    style: Images
+    style: Int64[Tensor, " n"]
 
 
-Batch: TypeAlias = UnpairedBatch | StyledBatch
+class ReferenceBatch(NamedTuple):
+    """Glyphs: r reference glyphs of the target's font, r of the target's character, and the target.
+
+    The r reference glyphs are channels.
+    """
+
+    style: Float[Tensor, "n r h w"]
+    content: Float[Tensor, "n r h w"]
+    target: Float[Tensor, "n 1 h w"]

@@ -1,9 +1,12 @@
-"""ImageBuffer: past fakes shown to the discriminator, against oscillation (Shrivastava et al. 2017; CycleGAN, Sec. 4).
+"""ImageBuffer: past fakes for the discriminator, against oscillation.
 
-Each new fake is stored and returned until the buffer is full. From then on, with probability ½, a new fake is
-returned as it is; otherwise it takes the place of a stored one, chosen uniformly, which is returned. Images are
-handled one by one, also in a batch; of several processes all handle the batch of all alike. The draws come from
-PyTorch's CPU generator, which the training loop seeds by (seed, step); the images are part of the state.
+Papers: Shrivastava et al. 2017; CycleGAN, Sec. 4.
+
+Until the buffer is full, each new fake is stored and returned. From then on, with probability ½, a new fake
+is returned as it is; otherwise it replaces a stored one, chosen uniformly, and the replaced one is returned.
+The images of a batch are handled one by one. With several processes, each handles the batch of all processes
+in the same way. The draws come from PyTorch's CPU generator, which the training loop seeds by (seed, step);
+the stored images are part of the state.
 """
 
 from collections.abc import Mapping
@@ -17,7 +20,7 @@ from cyclegan.protocols import AnyImages
 
 
 class ImageBuffer(nn.Module):
-    """The last `size` fakes, more or less; 0 switches it off."""
+    """Buffer of `size` past fakes; a size of 0 disables it."""
 
     images: Tensor
 
@@ -28,12 +31,12 @@ class ImageBuffer(nn.Module):
 
     @torch.no_grad()
     def forward(self, fakes: AnyImages) -> AnyImages:
-        """A batch of fakes in, a batch of present and past fakes out, without gradients."""
+        """Exchange a batch of fakes for a batch of present and past fakes, without gradients."""
         if not self.size:
             return fakes.detach()
-        everyones = distributed.gathered(fakes.detach())
+        everyones = distributed.all_gather(fakes.detach())
         shown = torch.cat([self._exchange(fake) for fake in everyones.split(1)])
-        return shown[distributed.share(len(shown))]
+        return shown[distributed.shard(len(shown))]
 
     def _exchange(self, fake: AnyImages) -> AnyImages:
         if len(self.images) < self.size:
@@ -47,7 +50,7 @@ class ImageBuffer(nn.Module):
         return past
 
     def _load_from_state_dict(self, state: Mapping[str, Any], prefix: str, *rest: Any) -> None:
-        """The number and size of stored images are not fixed: take them from the state."""
+        """Load stored images of any number and size from the state."""
         stored = state.get(f"{prefix}images")
         if stored is not None:
             self.images = torch.empty_like(stored, device=self.images.device)

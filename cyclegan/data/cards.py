@@ -1,8 +1,10 @@
-"""Cards of data sets, and the domains they open: from `photo2monet` to four folders of pictures, without PyTorch.
+"""Cards of data sets and their domains, from a name such as `photo2monet` to four folders; no PyTorch.
 
-Card       datasets/<card>.yaml: the names of the sides A and B, how many pictures to expect, where they come from.
-Domain     a card and a direction. Of monet2photo, where A is monet, comes photo2monet with X = photo = side B.
-On disk    trainA trainB testA testB in <root>/<card>/, where <root> is $CYCLEGAN_DATA or the folder of the cards.
+Card       datasets/<card>.yaml: the names of the sides A and B, the expected numbers of images, their source.
+Domain     a card and a direction. The card monet2photo, where A is monet, also gives the domain photo2monet
+           with X = photo = side B.
+On disk    trainA trainB testA testB in <root>/<card>/, where <root> is $CYCLEGAN_DATA or the folder of the
+           cards.
 """
 
 import difflib
@@ -15,7 +17,7 @@ from typing import Literal
 import cyclegan
 from cyclegan.config import load
 from cyclegan.errors import UserError
-from cyclegan.pixels.find import find_images
+from cyclegan.images.find import find_images
 
 DATASETS = Path(cyclegan.__file__).parents[1] / "datasets"
 FOLDERS = ("trainA", "trainB", "testA", "testB")
@@ -23,14 +25,17 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class DataMissingError(UserError):
-    """The pictures are not on this machine. Three lines: what is missing, how to fetch it, how to place it by hand."""
+    """Error for images that are not on this machine.
+
+    Its three lines say what is missing, how to fetch it, and where to put it by hand.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A zip to download."""
+    """Downloadable zip."""
 
-    urls: tuple[str, ...]  # mirrors, the best first; http is as good as https, for the hash is known
+    urls: tuple[str, ...]  # mirrors, the best first; http is as safe as https, since the hash is known
     bytes: int
     sha256: str
 
@@ -42,7 +47,7 @@ class Archive:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """A data set computed on this machine (cyclegan.data.embedded)."""
+    """Data set that is computed on this machine (cyclegan.data.builtin)."""
 
     maker: Literal["painting", "palette", "tint"]
     sha256: str  # over names and pixels
@@ -53,15 +58,16 @@ class Made:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What is known of a data set."""
+    """Description of a data set."""
 
     name: str  # of the card, the archive and the folder
     title: str
-    licence: str
+    license: str
     source: str  # the page that describes it
     sides: dict[str, str]  # A: monet, B: photo
-    counts: dict[str, int]  # pictures in trainA trainB testA testB
-    paired_test: bool = False  # the test pictures of the two sides correspond by file name
+    counts: dict[str, int]  # images in trainA trainB testA testB
+    paired: bool = False  # the training images of the two sides correspond by file name
+    paired_test: bool = False  # the test images of the two sides correspond by file name
     margin: int = 0  # pixels of border not scored
     archive: Archive | None = None
     made: Made | None = None
@@ -73,8 +79,9 @@ class Card:
             raise ValueError("sides: small letters and _ only, for they are joined by 2 to name the domains")
         if set(self.counts) != set(FOLDERS) or min(self.counts.values()) < 0:
             raise ValueError(f"counts: must be those of {' '.join(FOLDERS)}")
-        if self.paired_test and self.counts["testA"] != self.counts["testB"]:
-            raise ValueError("paired_test: testA and testB do not hold the same number of pictures")
+        for name, part in (("paired", "train"), ("paired_test", "test")):
+            if getattr(self, name) and self.counts[f"{part}A"] != self.counts[f"{part}B"]:
+                raise ValueError(f"{name}: {part}A and {part}B do not hold the same number of pictures")
         if self.margin < 0:
             raise ValueError("margin: must be at least 0")
         if (self.archive is None) == (self.made is None):
@@ -83,34 +90,34 @@ class Card:
 
 @dataclass(frozen=True, kw_only=True)
 class Domain:
-    """A card and a direction: G turns X into Y."""
+    """Card with a direction: G translates X to Y."""
 
     card: Card
     x_side: Literal["A", "B"]
 
     @property
     def y_side(self) -> Literal["A", "B"]:
-        """The other side."""
+        """Side of the card that is Y."""
         return "B" if self.x_side == "A" else "A"
 
     @property
     def x(self) -> str:
-        """The name of X."""
+        """Name of X."""
         return self.card.sides[self.x_side]
 
     @property
     def y(self) -> str:
-        """The name of Y."""
+        """Name of Y."""
         return self.card.sides[self.y_side]
 
     @property
     def name(self) -> str:
-        """What users type."""
+        """Name that users type, such as photo2monet."""
         return f"{self.x}2{self.y}"
 
 
 def read_card(name: str) -> Card:
-    """The card datasets/<name>.yaml."""
+    """Read the card datasets/<name>.yaml."""
     path = DATASETS / f"{name}.yaml"
     card = load(path, Card)
     if card.name != name:
@@ -119,12 +126,12 @@ def read_card(name: str) -> Card:
 
 
 def all_cards() -> list[Card]:
-    """Every card, by name."""
+    """Return every card, sorted by name."""
     return [read_card(path.stem) for path in sorted(DATASETS.glob("*.yaml"))]
 
 
 def all_domains() -> dict[str, Domain]:
-    """Both directions of every card, by name."""
+    """Return both directions of every card, by name."""
     found: dict[str, Domain] = {}
     for domain in [Domain(card=card, x_side=side) for card in all_cards() for side in ("A", "B")]:
         if domain.name in found:
@@ -135,7 +142,7 @@ def all_domains() -> dict[str, Domain]:
 
 
 def find_domain(name: str) -> Domain:
-    """The domain of that name."""
+    """Return the domain of a name."""
     known = all_domains()
     if name not in known:
         of_card = [domain.name for domain in known.values() if domain.card.name == name]
@@ -146,21 +153,24 @@ def find_domain(name: str) -> Domain:
 
 
 def places(card: Card) -> list[Path]:
-    """Where the folder of a data set may be, the first choice first."""
+    """Return the folders in which a data set may be stored, the preferred one first."""
     chosen = os.environ.get("CYCLEGAN_DATA")
     roots = [Path(chosen).expanduser()] if chosen else []
     return [root / card.name for root in [*roots, DATASETS]]
 
 
 def locate(domain: Domain) -> Path:
-    """The folder of the domain's pictures; an embedded one is made on first use and verified on every other."""
+    """Return the folder of the domain's images.
+
+    A built-in domain is made on first use and verified on every later one.
+    """
     card = domain.card
     found = next((place for place in places(card) if place.exists()), None)
     if card.made is not None:
-        from cyclegan.data.embedded import make  # here, because SciPy is slow to import
+        from cyclegan.data.builtin import make  # imported here, because SciPy is slow to import
 
         found = found or DATASETS / card.name  # CYCLEGAN_DATA may be read-only
-        make(card.made.maker, found, card.made.sha256)
+        make(card.made.maker, found, card.made.sha256, card.paired)
     if found is None:
         raise missing(domain)
     _require_pictures(found)
@@ -168,13 +178,13 @@ def locate(domain: Domain) -> Path:
 
 
 def folders(domain: Domain, root: Path) -> dict[str, Path]:
-    """The four folders below the root, named by X and Y: train_x, train_y, test_x, test_y."""
+    """Return the four folders below the root, named by X and Y: train_x, train_y, test_x, test_y."""
     sides = {"x": domain.x_side, "y": domain.y_side}
     return {f"{part}_{name}": root / f"{part}{side}" for part in ("train", "test") for name, side in sides.items()}
 
 
 def missing(domain: Domain, reason: str = "") -> DataMissingError:
-    """The error for pictures that are not here, with all that a user can do about it."""
+    """Return the error for missing images, with everything that a user can do about them."""
     card = domain.card
     home, looked = places(card)[0], " or ".join(map(str, places(card)))
     return DataMissingError(
@@ -186,7 +196,7 @@ def missing(domain: Domain, reason: str = "") -> DataMissingError:
 
 
 def list_domains() -> str:
-    """All domains as a table: name, direction, pictures of X and Y, and where they are."""
+    """List all domains as a table: name, direction, numbers of images of X and Y, and their folders."""
     rows = [("domain", "X → Y", "train", "test", "pictures")]
     for domain in all_domains().values():
         card, sides = domain.card, (domain.x_side, domain.y_side)
@@ -207,7 +217,7 @@ def _state(card: Card) -> str:
 
 
 def _require_pictures(root: Path) -> None:
-    """Both sides to learn from must be there, so that training does not find out later."""
+    """Require training images of both sides, so that a missing side is found before training."""
     for name in FOLDERS:
         if not (root / name).is_dir():
             raise UserError(f"{root}: has no folder {name}; it needs {' '.join(FOLDERS)}, or delete it to start anew")

@@ -1,11 +1,12 @@
-"""Pictures that are nearly the same: a test picture that was also trained on tells nothing.
+"""Near-duplicate images: a test image that was also trained on measures nothing.
 
-Near   The grey values of two pictures, reduced to 32×32, correlate to more than .99. Survives resizing, JPEG and
-       changes of color or brightness; not cropping or turning. The usual difference hash of 64 bits takes one sunset
-       for another: at 4 bits all of its finds among the photographs of monet2photo were different pictures.
-Flat   Pictures with almost no shape correlate by chance and are near to none.
-Cost   Every picture is compared with every other one, in blocks: memory grows with the number of pictures (4 kB each),
-       not with its square.
+Near   Two images whose grey values, reduced to 32×32, correlate to more than .99. Near-duplicates are found
+       after resizing, JPEG compression and changes of color or brightness, but not after cropping or
+       rotation. The usual difference hash of 64 bits confuses one sunset with another: at 4 bits, all of its
+       finds among the photographs of monet2photo were different images.
+Flat   Images with almost no structure correlate by chance and are never counted as near-duplicates.
+Cost   Every image is compared with every other one, in blocks: memory grows with the number of images (4 kB
+       each), not with its square.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,16 +16,16 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from PIL import Image
 
-from cyclegan.pictures import read_picture
+from cyclegan.images.rgb8 import read_picture
 
 SIDE = 32  # pixels
 NEAR = 0.99
-BLOCK = 512  # pictures
-FLAT = 2.0  # grey levels of deviation below which there is no shape
+BLOCK = 512  # images
+FLAT = 2.0  # grey levels of standard deviation below which an image is flat
 
 
 def near_duplicates(pictures: Sequence[Path], others: Sequence[Path]) -> dict[Path, Path]:
-    """Each of the pictures that is nearly one of the others → that other."""
+    """Map each image that is nearly the same as one of the others to that other."""
     if not pictures or not others:
         return {}
     found = nearest(shapes(map(read_picture, pictures)), shapes(map(read_picture, others)))
@@ -32,7 +33,10 @@ def near_duplicates(pictures: Sequence[Path], others: Sequence[Path]) -> dict[Pa
 
 
 def nearest(pictures: Float32[np.ndarray, "n pixels"], others: Float32[np.ndarray, "m pixels"]) -> dict[int, int]:
-    """Position of each of the pictures that is nearly one of the others → position of the nearest of these."""
+    """Map each image that is nearly the same as one of the others to the nearest of these.
+
+    Both are given by their positions.
+    """
     found: dict[int, int] = {}
     for start, block in _blocks(pictures):
         correlations = block @ others.T
@@ -43,13 +47,14 @@ def nearest(pictures: Float32[np.ndarray, "n pixels"], others: Float32[np.ndarra
 
 
 def repeated(pictures: Float32[np.ndarray, "n pixels"]) -> dict[int, int]:
-    """Position of each picture that is nearly an earlier one that stays → position of that one.
+    """Map each image that is nearly the same as an earlier, kept image to that image, both by position.
 
-    All others stay: no two of them are nearly the same, so that these are the pictures that could be left out.
+    All other images are kept. No two kept images are nearly the same, so the keys are the images that could
+    be left out.
     """
     found: dict[int, int] = {}
     staying = np.empty_like(pictures)
-    positions: list[int] = []  # of the first rows of `staying`; the others are not in use
+    positions: list[int] = []  # of the first rows of `staying`; the other rows are unused
     for start, block in _blocks(pictures):
         before = block @ staying[: len(positions)].T > NEAR
         within = block @ block.T > NEAR
@@ -67,7 +72,7 @@ def repeated(pictures: Float32[np.ndarray, "n pixels"]) -> dict[int, int]:
 
 
 def shapes(pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> Float32[np.ndarray, "n pixels"]:
-    """Grey values without mean and of length 1, so that products are correlations; zeros where there is no shape."""
+    """Compute grey values of mean 0 and norm 1, so that products are correlations; zeros for flat images."""
     return np.stack([_shape(picture) for picture in pictures])
 
 
@@ -81,6 +86,6 @@ def _shape(picture: UInt8[np.ndarray, "_ _ 3"]) -> Float32[np.ndarray, " pixels"
 
 
 def _blocks(pictures: Float32[np.ndarray, "n pixels"]) -> Iterator[tuple[int, Float32[np.ndarray, "_ pixels"]]]:
-    """Some of the pictures after the others, each time with the position of the first."""
+    """Iterate over the images in blocks, each with the position of its first image."""
     for start in range(0, len(pictures), BLOCK):
         yield start, pictures[start : start + BLOCK]

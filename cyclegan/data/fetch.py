@@ -1,9 +1,9 @@
-"""Download, verify and unpack the archives of the cards: nothing is believed but the size and the SHA-256 of the card.
+"""Download, verify and unpack the archives of the cards; only the size and SHA-256 of the card are trusted.
 
-Mirrors    are tried in their order; http is among them only because the hash decides, not the connection.
-Resumes    from <card>.zip.part, whatever cut the download short and whichever mirror began it.
-Unpacks    into a folder beside, which gets its name when it is complete.
-Offline    put <card>.zip beside the folder: then it is verified and unpacked, and kept.
+Mirrors    are tried in order; http is allowed because the hash decides, not the connection.
+Resumes    from <card>.zip.part, whatever interrupted the download and whichever mirror it began from.
+Unpacks    into a temporary folder next to the final one, renamed when it is complete.
+Offline    put <card>.zip next to the folder: it is verified, unpacked, and kept.
 """
 
 import hashlib
@@ -16,19 +16,19 @@ from tqdm import tqdm
 
 from cyclegan.data.archive import require_space, unpack
 from cyclegan.data.cards import FOLDERS, Archive, Card, DataMissingError, Domain, locate, missing, places
-from cyclegan.errors import LOST, UserError, refused
-from cyclegan.pixels.find import find_images
+from cyclegan.errors import DISK_ERRNOS, UserError, from_os_error
+from cyclegan.images.find import find_images
 
 CHUNK = 1 << 20
 TIMEOUT = 30  # seconds without a byte
 
 
 class WrongContentError(UserError):
-    """A file that is not the one of the card."""
+    """Error for a file that differs from the one of the card."""
 
 
 def obtain(domain: Domain) -> Path:
-    """The folder of the domain's pictures, which are fetched or made if they are not here."""
+    """Return the folder of the domain's images; fetch or make them if they are missing."""
     try:
         return locate(domain)
     except DataMissingError:
@@ -37,7 +37,7 @@ def obtain(domain: Domain) -> Path:
 
 
 def fetch(card: Card, folder: Path) -> None:
-    """Put the pictures of a card, complete, into a folder that does not exist yet."""
+    """Put all images of a card into a folder that does not exist yet."""
     if card.archive is None:
         raise UserError(f"{card.name}: there is nothing to download; these pictures are made on first use")
     if folder.exists():
@@ -58,7 +58,7 @@ def fetch(card: Card, folder: Path) -> None:
 
 
 def _download(card: Card, wanted: Archive, archive: Path) -> None:
-    """From the first mirror that has the file of the card."""
+    """Download from the first mirror that has the file of the card."""
     part = archive.with_name(f"{archive.name}.part")
     require_space(part.parent, wanted.bytes - _size(part))
     reasons: list[str] = []
@@ -68,8 +68,8 @@ def _download(card: Card, wanted: Archive, archive: Path) -> None:
             _receive_all(url, part, wanted.bytes)
             _verify(part, wanted, url)
         except (OSError, HTTPException) as error:
-            if isinstance(error, OSError) and error.errno in LOST:
-                raise refused(error, part) from error
+            if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
+                raise from_os_error(error, part) from error
             reasons.append(f"{url}: {error}")
         except WrongContentError as error:
             part.unlink()
@@ -81,7 +81,7 @@ def _download(card: Card, wanted: Archive, archive: Path) -> None:
 
 
 def _receive_all(url: str, part: Path, size: int) -> None:
-    """In as many connections as it takes, as long as each brings something."""
+    """Receive a file over as many connections as needed, as long as each of them brings some bytes."""
     while (before := _size(part)) < size:
         try:
             _receive(url, part, size)
@@ -91,12 +91,12 @@ def _receive_all(url: str, part: Path, size: int) -> None:
 
 
 def _receive(url: str, part: Path, size: int) -> None:
-    """Append what one connection brings."""
+    """Append the bytes of one connection."""
     request = urllib.request.Request(url, headers={"User-Agent": "cyclegan", "Range": f"bytes={_size(part)}-"})
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, part.open("ab") as file:
-        start = file.tell() if answer.status == 206 else 0  # 200: a server that begins again
+        start = file.tell() if answer.status == 206 else 0  # 200: the server starts over
         if answer.length is not None and start + answer.length != size:
-            raise OSError(f"has {start + answer.length:,} bytes and not {size:,}")  # say, a page of apologies
+            raise OSError(f"has {start + answer.length:,} bytes and not {size:,}")  # such as an error page
         file.truncate(start)
         file.seek(start)
         with tqdm(total=size, initial=start, unit="B", unit_scale=True, desc=part.stem, disable=None) as bar:

@@ -1,12 +1,13 @@
-"""The painters of the embedded domains: deterministic functions of a photograph, so the right translation is known.
+"""Stylizers of the built-in domains: deterministic, so the true translation of a photograph is known.
 
-`paint`    the domain painting: flattening, cool shadows and warm lights, ink, and a hue that follows the contrast
-`palette`  an easier rung: flattening, eight colors of paint and less ink
-`tint`     the easiest rung: a curve for each channel, which a linear map of the colors nearly equals
+`paint`    the domain painting: flattening, cool shadows and warm lights, ink, and a hue that depends on
+           contrast
+`palette`  an easier task: flattening, eight colors of paint, and less ink
+`tint`     the easiest task: a curve for each channel, nearly equal to a linear map of the colors
 
-Images     float64 (h, w, 3), RGB in [0, 1] → the same, in [0, 1] too.
-Sees       25 pixels across: the wider Gaussian ends 12 away from its middle (`palette`: 11, `tint`: 1).
-Moves      with its input: shifting a photograph shifts its painting, but for the borders, where it is reflected.
+Images     float64 (h, w, 3), RGB in [0, 1] → the same shape and range.
+Field      25 pixels across: the wider Gaussian reaches 12 pixels from its center (`palette`: 11, `tint`: 1).
+Shifts     Equivariant: shifting a photograph shifts its painting, except at the borders, which are reflected.
 """
 
 import numpy as np
@@ -34,20 +35,23 @@ GAMMA = 1.4  # of `tint`
 
 
 def paint(image: np.ndarray) -> np.ndarray:
-    """The painting of a photograph."""
+    """Stylize a photograph as a painting."""
     flat = kuwahara(image)
     return hue_by_contrast(ink(shade(flat, posterize(luma(flat))), image, strength=0.75), image)
 
 
 def palette(image: np.ndarray) -> np.ndarray:
-    """The photograph in eight paints c, mixed softly: Σ w c / Σ w with w = exp(−‖k − c‖² / SOFTNESS); then ink."""
+    """Render the photograph k in eight paint colors c, mixed softly; then add ink.
+
+    The mixture is Σ w c / Σ w with w = exp(−‖k − c‖² / SOFTNESS).
+    """
     distances = np.square(kuwahara(image)[..., None, :] - PAINTS).sum(axis=-1)
     weights = np.exp(-distances / SOFTNESS)
     return ink(weights @ PAINTS / weights.sum(axis=-1, keepdims=True), image, strength=0.5)
 
 
 def tint(image: np.ndarray) -> np.ndarray:
-    """(R, G, B) → (R^(1/γ), G, B^γ): warmer; its inverse is the same with red and blue exchanged."""
+    """Map (R, G, B) → (R^(1/γ), G, B^γ): warmer. Exchanging red and blue gives the inverse map."""
     return image ** np.array([1 / GAMMA, 1.0, GAMMA])
 
 
@@ -57,18 +61,21 @@ def luma(image: np.ndarray) -> np.ndarray:
 
 
 def kuwahara(image: np.ndarray) -> np.ndarray:
-    """Step 2: of the four windows with the pixel at a corner, the mean color of the one whose luma varies least."""
+    """Step 2: the mean color of the window with the smallest variance of luma.
+
+    The four windows each have the pixel at a corner.
+    """
     light = luma(image)
     corners = [(down, right) for down in (False, True) for right in (False, True)]
     means = np.stack([_window_mean(image, *corner) for corner in corners])
     variances = np.stack([_window_mean(light**2, *corner) - _window_mean(light, *corner) ** 2 for corner in corners])
-    # Rounded, so that equal variances are equal on every machine: the first of them wins.
+    # Rounded, so that equal variances are equal on every machine: the first of them is chosen.
     calmest = variances.round(12).argmin(axis=0)
     return np.take_along_axis(means, calmest[None, ..., None], axis=0)[0]
 
 
 def posterize(light: np.ndarray) -> np.ndarray:
-    """Step 3: L' = (⌊nL⌋ + sigmoid(12 (nL − ⌊nL⌋ − ½))) / n, a stair of n levels with round edges."""
+    """Step 3: L' = (⌊nL⌋ + sigmoid(12 (nL − ⌊nL⌋ − ½))) / n, a staircase of n levels with rounded edges."""
     level = np.floor(LEVELS * light)
     edge = 1 / (1 + np.exp(-12 * (LEVELS * light - level - 0.5)))
     return ((level + edge) / LEVELS).clip(0, 1)
@@ -89,7 +96,10 @@ def ink(painted: np.ndarray, image: np.ndarray, strength: float) -> np.ndarray:
 
 
 def hue_by_contrast(painted: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Step 6: y ← y + a BUSY + (1 − a) CALM, a = 1 − exp(−(s/.07)²), s the local standard deviation of luma."""
+    """Step 6: y ← y + a BUSY + (1 − a) CALM, a = 1 − exp(−(s/.07)²).
+
+    s is the local standard deviation of luma.
+    """
     light = luma(image)
     variance = gaussian_filter(light**2, sigma=3) - gaussian_filter(light, sigma=3) ** 2
     busy = (1 - np.exp(-variance.clip(0) / 0.07**2))[..., None]
@@ -97,10 +107,10 @@ def hue_by_contrast(painted: np.ndarray, image: np.ndarray) -> np.ndarray:
 
 
 def _window_mean(values: np.ndarray, down: bool, right: bool) -> np.ndarray:
-    """Over the RADIUS rows and columns before the pixel, or after it, and its own."""
+    """Average over the pixel and the RADIUS rows and columns before or after it."""
     weights = np.full(RADIUS + 1, 1 / (RADIUS + 1))
     middle = len(weights) // 2
     for axis, forward in enumerate((down, right)):
-        # correlate1d sums every window by itself; a running sum would carry rounding from one pixel to the next.
+        # correlate1d sums each window separately; a running sum would carry rounding errors between pixels.
         values = correlate1d(values, weights, axis=axis, origin=-middle if forward else len(weights) - 1 - middle)
     return values

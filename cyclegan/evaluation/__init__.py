@@ -1,1 +1,1 @@
-"""Translators × test pictures → tables and picture sheets."""
+"""Evaluation of translators: tables, image grids, reports."""

@@ -1,7 +1,7 @@
-"""How sure a mean over test images is: the percentile bootstrap of Efron (1979), paired over images.
+"""Confidence intervals of means over test images: percentile bootstrap of Efron (1979), paired over images.
 
-Every call with the same number of images and the same seed draws the same images, so the interval of a difference
-between two translators is that of the differences image by image: `bootstrap(a - b)`.
+Every call with the same number of images and the same seed resamples the same images. The interval of the
+difference between two translators is therefore that of the image-by-image differences: `bootstrap(a - b)`.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ CONFIDENCE = 95  # percent
 
 
 class Estimate(NamedTuple):
-    """A mean and its 95 % interval."""
+    """Mean and its 95 % interval."""
 
     mean: float
     low: float
@@ -22,7 +22,7 @@ class Estimate(NamedTuple):
 
 
 def bootstrap(values: Float[np.ndarray, " images"], seed: int = 0) -> Estimate:
-    """The mean over images, and where it lies in 95 % of 2000 draws of as many images with replacement."""
+    """Compute the mean over images and its 95 % interval, from 2000 resamples with replacement."""
     drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
     tail = (100 - CONFIDENCE) / 2
     low, high = np.percentile(values[drawn].mean(axis=1), [tail, 100 - tail])

@@ -1,9 +1,10 @@
-"""What a translation costs: seconds and memory of `translate` on a decoded picture.
+"""Cost of a translation: seconds and memory of `translate` on a decoded image.
 
-Seconds    the median of up to 5 runs after one to warm up; a first run longer than 30 s is the only one and counts.
-Memory     the most that was in use during the first run beyond what was in use before it, so without weights that are
-           already loaded. CUDA: what PyTorch had allocated. CPU: resident memory of the process, read every 5 ms from
-           /proc/self/status. None where neither is known.
+Seconds    the median of up to 5 runs after one warm-up run; if the first run takes longer than 30 s, it is
+           the only one and counts.
+Memory     the peak during the first run beyond the memory in use before it, and so without weights that are
+           already loaded. CUDA: memory allocated by PyTorch. CPU: resident memory of the process, read every
+           5 ms from /proc/self/status. None if neither is known.
 """
 
 import ctypes
@@ -29,15 +30,15 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 class Timing(NamedTuple):
-    """What one translation costs."""
+    """Cost of one translation."""
 
     seconds: float  # the median
-    runs: int  # that it is the median of
+    runs: int  # number of runs of the median
     memory: int | None  # bytes at the peak, beyond those in use before
 
 
 def measure(translator: Translator, images: Images, runs: int = RUNS, patience: float = PATIENCE) -> Timing:
-    """The cost of `translate` on these images, on the device they are on."""
+    """Measure the cost of `translate` on images, on the device they are on."""
     taken: list[float] = []
 
     def run() -> None:
@@ -51,8 +52,8 @@ def measure(translator: Translator, images: Images, runs: int = RUNS, patience: 
     return Timing(statistics.median(taken), len(taken), memory)
 
 
-def describe(device: torch.device) -> str:
-    """The name of the device, and the threads where it is the CPU."""
+def device_name(device: torch.device) -> str:
+    """Return the name of a device, with the number of threads of a CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type != "cpu":
@@ -71,13 +72,13 @@ def _seconds(translator: Translator, images: Images) -> float:
 
 
 def _finish(device: torch.device) -> None:
-    """Wait until the device has done all that it was asked to."""
+    """Wait until the device has finished."""
     if device.type != "cpu":
         getattr(torch, device.type).synchronize()
 
 
 def peak(call: Callable[[], None], device: torch.device) -> int | None:
-    """Bytes that a call needs at its peak."""
+    """Return the peak number of bytes that a call needs; None if unknown."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
@@ -109,7 +110,7 @@ def _resident_growth(call: Callable[[], None]) -> int:
 
 
 def _resident() -> int | None:
-    """Bytes of this process that are in memory now, where the system tells."""
+    """Return the resident bytes of this process; None if the system does not report them."""
     try:
         found = re.search(r"^VmRSS:\s+(\d+) kB$", STATUS.read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
@@ -118,7 +119,10 @@ def _resident() -> int | None:
 
 
 def give_back() -> None:
-    """Return freed memory to the system, which glibc would else keep: the next growth would look too small."""
+    """Return freed memory to the system.
+
+    Otherwise glibc would keep it, and the next growth would be measured too small.
+    """
     gc.collect()
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)

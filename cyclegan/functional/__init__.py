@@ -1,1 +1,1 @@
-"""Tensor → tensor mathematics: no state, no parameters."""
+"""Mathematics from tensors to tensors: no state, no parameters."""

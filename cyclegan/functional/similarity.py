@@ -1,11 +1,13 @@
-"""MS-SSIM: how much of the structure two images share, at several scales.
+"""MS-SSIM: structural similarity of two images at several scales.
 
-Paper      Wang, Simoncelli, Bovik, Multi-scale structural similarity for image quality assessment, 2003, Eq. 7.
-Computes   l_M(x, y)^w_M Π_j cs_j(x, y)^w_j over scales j = 1 … M, each half of the one before: l compares brightness,
-           cs contrast and structure, as means over all places of a Gaussian window of 11 pixels, σ = 1.5.
-Scales     five, with the paper's weights; images of less than 176 pixels a side have room for fewer, whose weights are
-           made to sum to 1. 1: equal; negative structure at a scale counts as none, as fractional powers of it have no
-           meaning.
+Paper      Wang, Simoncelli, Bovik, Multi-scale structural similarity for image quality assessment, 2003, Eq.
+           7.
+Computes   l_M(x, y)^w_M Π_j cs_j(x, y)^w_j over scales j = 1 … M, each half of the one before: l compares
+           brightness, cs contrast and structure, as means over all positions of a Gaussian window of 11
+           pixels, σ = 1.5.
+Scales     five, with the paper's weights; images of less than 176 pixels a side have room for fewer, whose
+           weights are made to sum to 1. 1: equal; negative structure at a scale counts as none, as its
+           fractional powers are undefined.
 """
 
 import torch
@@ -19,14 +21,14 @@ K1, K2 = 0.01, 0.03
 
 
 def scales_for(*sides: int) -> int:
-    """How many of the five scales there is room for."""
+    """Return the number of scales, of the five, that fit into these sides."""
     return max(1, sum(2**scale * WINDOW <= min(sides) for scale in range(len(SCALES))))
 
 
 def ms_ssim(
     x: Float[Tensor, "n c h w"], y: Float[Tensor, "n c h w"], value_range: float, scales: int
 ) -> Float[Tensor, "n c"]:
-    """At most 1, for every channel by itself; `value_range` is that from black to white."""
+    """Compute MS-SSIM of every channel separately, at most 1; `value_range` is white minus black."""
     weights = SCALES if scales == len(SCALES) else [weight / sum(SCALES[:scales]) for weight in SCALES[:scales]]
     result = torch.ones_like(x[:, :, 0, 0])
     for scale, weight in enumerate(weights):
@@ -40,7 +42,7 @@ def ms_ssim(
 def _similarities(
     x: Float[Tensor, "n c h w"], y: Float[Tensor, "n c h w"], value_range: float
 ) -> tuple[Float[Tensor, "n c _ _"], Float[Tensor, "n c _ _"]]:
-    """(brightness, contrast and structure) of every window that lies inside."""
+    """Return (brightness, contrast and structure) of every window that lies inside."""
     c1, c2 = (K1 * value_range) ** 2, (K2 * value_range) ** 2
     mean_x, mean_y = _windowed(x), _windowed(y)
     variance = _windowed(x * x) - mean_x**2 + _windowed(y * y) - mean_y**2
@@ -58,6 +60,6 @@ def _windowed(values: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c _ _"]:
 
 
 def _power(values: Float[Tensor, "n c"], exponent: float) -> Float[Tensor, "n c"]:
-    """0 below 0, with a gradient that is finite everywhere."""
+    """Return the power, 0 for values below 0, with a gradient that is finite everywhere."""
     positive = values.clamp(min=torch.finfo(values.dtype).tiny) ** exponent
     return torch.where(values > 0, positive, 0.0)

@@ -1,4 +1,4 @@
-"""Distances in the features of a network: content, what is where, and style, which features go together.
+"""Distances in the features of a network: content (features by position) and style (their joint statistics).
 
 Papers     Gatys, Ecker, Bethge, Image style transfer using convolutional neural networks, CVPR 2016;
            Gatys et al., Controlling perceptual factors in neural style transfer, CVPR 2017 (guidance).
@@ -10,9 +10,11 @@ Mean form  L_content = mean (F − P)²                                content_l
 Conversion Σ (F − P)² has N M terms and Σ (G − A)² = M² Σ (g − a)² has N², so that with the same gradients
                α ½ Σ (F − P)² = α' mean (F − P)²,   α' = α N M / 2
                β E_sum        = β' E_mean,          β' = β / 4
-           which `mean_form` computes. α' / β' holds at every size; α / β belongs to one N M, hence to one size.
-Differs    Eq. 4 is computed from g, which is the same where image and style have M positions each, as in the paper,
-           and makes sense where they do not. The distance of Gaussians is not of these papers.
+           which `mean_form` computes. α' / β' holds at every size; α / β belongs to one N M, hence to one
+           size.
+Differs    Eq. 4 is computed from g. The value is the same where image and style have M positions each, as in
+           the paper, and it stays meaningful where they do not. The distance of Gaussians is not from these
+           papers.
 """
 
 from collections.abc import Sequence
@@ -30,8 +32,8 @@ JITTER = 1e-4  # variance added in every direction, in units of the target's: bo
 ROUNDING = 1e-6  # eigenvalues that are smaller, the largest being 1, are noise
 
 
-class Texture(NamedTuple):
-    """What remains of features when their places are forgotten; textures of several images may be averaged."""
+class FeatureStatistics(NamedTuple):
+    """Statistics of features without their positions; textures of several images may be averaged."""
 
     mean: Float[Tensor, "1 c"]
     gram: Float[Tensor, "1 c c"]  # g = F Fᵀ / M, the second moments
@@ -46,23 +48,23 @@ class Gaussian(NamedTuple):
     jitter: Scalar  # the variance added in every direction, to be added to what is compared, too
 
 
-def texture(features: Features, guidance: Float[Tensor, "1 1 h w"] | None = None) -> Texture:
-    """The texture of a region: position k counts guidance[k] ≥ 0 times; guidance has mean 1."""
+def feature_statistics(features: Features, guidance: Float[Tensor, "1 1 h w"] | None = None) -> FeatureStatistics:
+    """Compute the texture of a region: position k counts guidance[k] ≥ 0 times; guidance has mean 1."""
     if guidance is None:
-        return Texture(features.mean(dim=(2, 3)), gram_matrix(features))
-    return Texture((features * guidance).mean(dim=(2, 3)), gram_matrix(features * guidance.sqrt()))
+        return FeatureStatistics(features.mean(dim=(2, 3)), gram_matrix(features))
+    return FeatureStatistics((features * guidance).mean(dim=(2, 3)), gram_matrix(features * guidance.sqrt()))
 
 
-def mix(textures: Sequence[Texture], shares: Sequence[float]) -> Texture:
-    """The texture of several images put together, each with its share of the whole."""
+def average(textures: Sequence[FeatureStatistics], shares: Sequence[float]) -> FeatureStatistics:
+    """Compute the texture of several images put together, each with its share of the whole."""
     weights = torch.tensor(shares).to(textures[0].mean)
     mean = torch.einsum("k,k...->...", weights, torch.stack([style.mean for style in textures]))
     gram = torch.einsum("k,k...->...", weights, torch.stack([style.gram for style in textures]))
-    return Texture(mean, gram)
+    return FeatureStatistics(mean, gram)
 
 
 def content_loss(features: Features, target: Features) -> Scalar:
-    """½ Σ (F − P)²   (Eq. 1)."""
+    """Compute ½ Σ (F − P)² (Eq. 1)."""
     return 0.5 * (features - target).square().sum()
 
 
@@ -71,35 +73,37 @@ def content_loss_mean(features: Features, target: Features) -> Scalar:
     return (features - target).square().mean()
 
 
-def gram_style_loss(style: Texture, target: Texture) -> Scalar:
-    """1/(4 N²) Σ (g − a)²   (Eq. 4)."""
+def gram_style_loss(style: FeatureStatistics, target: FeatureStatistics) -> Scalar:
+    """Compute 1/(4 N²) Σ (g − a)² (Eq. 4)."""
     channels = style.gram.shape[-1]
     return (style.gram - target.gram).square().sum() / (4 * channels**2)
 
 
-def gram_style_loss_mean(style: Texture, target: Texture) -> Scalar:
+def gram_style_loss_mean(style: FeatureStatistics, target: FeatureStatistics) -> Scalar:
     """Mean of (g − a)²."""
     return (style.gram - target.gram).square().mean()
 
 
 def mean_form(alpha: float, beta: float, channels: int, positions: int) -> tuple[float, float]:
-    """α, β of the sum form → α', β' of the mean form with the same loss: α N M / 2 and β / 4."""
+    """Convert α, β of the sum form to α', β' of the mean form with the same loss: α N M / 2 and β / 4."""
     return alpha * channels * positions / 2, beta / 4
 
 
-def gaussian(style: Texture) -> Gaussian:
-    """The target of `wasserstein_style_loss`: what does not depend on the image, computed once."""
+def gaussian(style: FeatureStatistics) -> Gaussian:
+    """Compute the target of `wasserstein_style_loss` once, as it does not depend on the image."""
     covariance = covariance_of(style)
     jitter = JITTER * covariance.diagonal(dim1=1, dim2=2).mean().clamp(min=1e-12)
     covariance = covariance + jitter * torch.eye(covariance.shape[-1]).to(covariance)
     return Gaussian(style.mean, covariance, sqrtm_psd(covariance), jitter)
 
 
-def wasserstein_style_loss(style: Texture, target: Gaussian) -> Scalar:
-    """W₂² of the features as Gaussians, per channel: (‖μ − μ*‖² + tr(Σ + Σ* − 2 (Σ*^½ Σ Σ*^½)^½)) / N.
+def wasserstein_style_loss(style: FeatureStatistics, target: Gaussian) -> Scalar:
+    """Compute W₂² of the features as Gaussians, per channel.
 
-    At least 0, as W₂² is; rounding, and eigenvalues that are raised to `ROUNDING`, would make that of equal
-    textures negative.
+    (‖μ − μ*‖² + tr(Σ + Σ* − 2 (Σ*^½ Σ Σ*^½)^½)) / N
+
+    The result is clamped to at least 0, the lower bound of W₂²: rounding, and eigenvalues raised to
+    `ROUNDING`, would make that of equal textures negative.
     """
     covariance = covariance_of(style)
     covariance = covariance + target.jitter * torch.eye(covariance.shape[-1]).to(covariance)
@@ -110,6 +114,6 @@ def wasserstein_style_loss(style: Texture, target: Gaussian) -> Scalar:
     return ((style.mean - target.mean).square().mean() + spread).clamp(min=0)
 
 
-def covariance_of(style: Texture) -> Float[Tensor, "1 c c"]:
-    """Σ = g − μ μᵀ."""
+def covariance_of(style: FeatureStatistics) -> Float[Tensor, "1 c c"]:
+    """Compute Σ = g − μ μᵀ."""
     return style.gram - style.mean.unsqueeze(2) * style.mean.unsqueeze(1)

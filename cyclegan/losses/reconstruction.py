@@ -1,8 +1,9 @@
 """Distances between an image and its reconstruction (Zhu et al. 2017, Eq. 2 and Sec. 5.2).
 
-Norms are averaged over all elements, as in the authors' code: with a sum the weights λ would be wrong by the
-size of the image. The mix of MS-SSIM and L1 is that of Zhao, Gallo, Frosio, Kautz, Loss functions for image restoration
-with neural networks, 2016, Eq. 14, with its α; there L1 is weighted by a Gaussian around each pixel, here it is plain.
+Norms are averaged over all elements, as in the authors' code: a sum would multiply the weights λ by the size
+of the image. The mix of MS-SSIM and L1 is that of Zhao, Gallo, Frosio, Kautz, Loss functions for image
+restoration with neural networks, 2016, Eq. 14, with its α; there L1 is weighted by a Gaussian around each
+pixel, here it is unweighted.
 """
 
 import torch
@@ -17,12 +18,15 @@ ALPHA = 0.84  # the share of MS-SSIM
 
 
 def reconstruction(image: AnyImages, target: AnyImages) -> Float[Tensor, ""]:
-    """E‖F(G(x)) − x‖₁ for the cycle, E‖G(y) − y‖₁ for the identity."""
+    """Compute E‖F(G(x)) − x‖₁ for the cycle, or E‖G(y) − y‖₁ for the identity."""
     return l1_loss(image, target)
 
 
 def structural_reconstruction(image: AnyImages, target: AnyImages) -> Float[Tensor, ""]:
-    """α (1 − MS-SSIM) + (1 − α) ‖F(G(x)) − x‖₁ of images in [0, 1], every color by itself; 11 pixels a side or more."""
+    """Compute α (1 − MS-SSIM) + (1 − α) ‖F(G(x)) − x‖₁ of images scaled to [0, 1].
+
+    Each color channel is compared separately; images must have at least 11 pixels a side.
+    """
     with torch.autocast(image.device.type, enabled=False):  # a variance is a small difference of large numbers
         x, y = (each.to(torch.promote_types(each.dtype, torch.float32)).add(1).div(2) for each in (image, target))
         structure = ms_ssim(x, y, 1.0, scales_for(*x.shape[2:])).mean()

@@ -1,4 +1,4 @@
-"""Penalties that keep a discriminator smooth, in float32 also under autocast; and one that keeps an image smooth."""
+"""Penalties for the smoothness of discriminators (in float32 also under autocast) and of images."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -15,30 +15,33 @@ TINY = 1e-16
 
 
 def r1_penalty(D: Critic, y: AnyImages) -> Float[Tensor, ""]:
-    """½ E‖∇D(y)‖² on real images, D the mean score (Mescheder et al. 2018, Eq. 9)."""
-    return 0.5 * _squared_slopes(D, y).mean()
+    """Compute ½ E‖∇D(y)‖² on real images, where D is the mean score (Mescheder et al. 2018, Eq. 9)."""
+    return 0.5 * _squared_gradient_norm(D, y).mean()
 
 
-def slope_penalty(D: Critic, x: AnyImages) -> Float[Tensor, ""]:
-    """E[(‖∇D(x̂)‖₂ − 1)²], D the mean score, of x̂ between real and fake (Gulrajani et al. 2017, Eq. 3)."""
-    lengths = (_squared_slopes(D, x) + TINY).sqrt()  # the root of 0 has no gradient
+def gradient_penalty(D: Critic, x: AnyImages) -> Float[Tensor, ""]:
+    """Compute E[(‖∇D(x̂)‖₂ − 1)²] at x̂ between real and fake, where D is the mean score.
+
+    Gulrajani et al. 2017, Eq. 3.
+    """
+    lengths = (_squared_gradient_norm(D, x) + TINY).sqrt()  # the root of 0 has no gradient
     return (lengths - 1).square().mean()
 
 
-def between(real: Float[Tensor, "n c h w"], fake: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """x̂ = ε real + (1 − ε) fake, with an ε ~ U[0, 1] for each pair (Gulrajani et al. 2017, Alg. 1)."""
-    share = distributed.draws(len(real), 1).to(real)[:, :, None, None]
+def interpolate(real: Float[Tensor, "n c h w"], fake: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Compute x̂ = ε real + (1 − ε) fake, an ε ~ U[0, 1] for each pair (Gulrajani et al. 2017, Alg. 1)."""
+    share = distributed.rand(len(real), 1).to(real)[:, :, None, None]
     return torch.lerp(fake, real, share)
 
 
-def _squared_slopes(D: Critic, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+def _squared_gradient_norm(D: Critic, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
     images = images.detach().requires_grad_()
-    with torch.autocast(images.device.type, enabled=False):  # as a gradient of a gradient wants it
+    with torch.autocast(images.device.type, enabled=False):  # a gradient of a gradient needs full precision
         (slopes,) = torch.autograd.grad(D(images).mean(dim=(1, 2, 3)).sum(), images, create_graph=True)
     return slopes.square().sum(dim=(1, 2, 3))
 
 
 def total_variation(images: Images) -> Float[Tensor, ""]:
-    """Squared differences of neighbors, across and down, per element: the prior that images are smooth."""
+    """Compute the squared differences of neighbors, across and down, per element: a smoothness prior."""
     across, down = images.diff(dim=3), images.diff(dim=2)
     return (across.square().sum() + down.square().sum()) / images.numel()

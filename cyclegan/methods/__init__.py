@@ -1,24 +1,44 @@
-"""One file per paper. `build` turns settings into the method they describe; imports no PyTorch until then."""
+"""Methods, one file per paper: docstring, settings, class.
 
-from importlib import import_module
-from typing import Any
+The table holds strings, so that only the named method is imported.
+"""
 
-from cyclegan.methods.settings import AdaINConfig, CUTConfig, CycleGANConfig, DirectedConfig, GatysConfig, MethodConfig
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-METHODS = {
-    CycleGANConfig: ("cyclegan.methods.cyclegan", "CycleGAN"),
-    CUTConfig: ("cyclegan.methods.cut", "CUT"),
-    AdaINConfig: ("cyclegan.methods.adain", "AdaIN"),
-    GatysConfig: ("cyclegan.methods.gatys", "Gatys"),
-}
+from cyclegan.config import Variants
+
+if TYPE_CHECKING:
+    from cyclegan.data.spec import DataSpec
+    from cyclegan.training.training_config import TrainingConfig
+
+METHODS = Variants(  # method.name -> its settings, which build it
+    {
+        "cyclegan": "cyclegan.methods.cyclegan:CycleGANConfig",
+        "cut": "cyclegan.methods.cut:CUTConfig",
+        "adain": "cyclegan.methods.adain:AdaINConfig",
+        "gatys": "cyclegan.methods.gatys:GatysConfig",
+        "pix2pix": "cyclegan.methods.pix2pix:Pix2PixConfig",
+    }
+)
 
 
-def build(config: MethodConfig, channels: tuple[int, int] = (3, 3)) -> Any:
-    """The method of a settings object, untrained if it is one that learns; for images of so many channels, X's and Y's.
+@runtime_checkable
+class MethodConfig(Protocol):
+    """Settings of a method: a frozen dataclass whose field `name` is its key in METHODS."""
 
-    Raises ValueError where it cannot be for these.
-    """
-    config.require_channels(*channels)
-    module, name = METHODS[type(config)]
-    method = getattr(import_module(module), name)
-    return method(config, channels) if isinstance(config, DirectedConfig) else method(config)
+    name: Any
+    learns_from: ClassVar[tuple[str, ...]]  # kinds of data (data.name); () for what learns nothing
+    remedies: ClassVar[Mapping[str, str]]  # failure mode, or "memory" -> what helps with this method
+
+    def check(self, spec: "DataSpec", training: "TrainingConfig", processes: int = 1) -> None:
+        """Raise ValueError for data, training or a number of processes that this method cannot work with."""
+        ...
+
+    def build(self, spec: "DataSpec", train: bool = True) -> Any:
+        """Build the method for such data, with fresh weights; cyclegan.protocols lists what it may provide.
+
+        train  False: released weights will be loaded and nothing is trained, so loss networks and buffers are
+               left out.
+        """
+        ...

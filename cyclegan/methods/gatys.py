@@ -1,47 +1,55 @@
-"""Gatys: an image is optimized until its features have the content of one picture and the style of another.
+"""Gatys: optimize an image until its features have the content of one image and the style of another.
 
 Paper      Gatys, Ecker, Bethge, Image style transfer using convolutional neural networks, CVPR 2016.
 Objective  L(x) = α L_content(x, p) + β L_style(x, a)   (Eq. 7),   L_style = Σ_l w_l E_l   (Eq. 5)
            L_content and E_l as in losses/perceptual.py, at the `content_layers` and `style_layers` of VGG-19.
-Controls   Gatys et al., Controlling perceptual factors in neural style transfer, CVPR 2017: colors of the content (by
-           its chroma, or by a linear map of the style's colors), regions by masks (guided Gram matrices), style scale.
+Controls   Gatys et al., Controlling perceptual factors in neural style transfer, CVPR 2017: colors of the
+           content (by its chroma, or by a linear map of the style's colors), regions by masks (guided Gram
+           matrices), style scale.
 Images     p (1, 3, h, w) of any size, a (1, 3, hs, ws) of any other; RGB in [-1, 1].
-Memory     VGG-19 up to relu5_1 keeps about 2.5 kB a pixel in float32 for the backward pass, half of it in bfloat16.
-Forms      sum: the paper's. mean: the same for all sizes. relative: mean, every distance divided by that of the target
-           from features that are 0, so that the weights mean the same for every network, layer and picture.
-Differs    from the paper by default: see GatysConfig; experiments/gatys/paper.yaml has the paper's settings. In every
-           setting the style picture keeps its aspect when it is resized: to the content's area, not to its sides.
+Memory     VGG-19 up to relu5_1 keeps about 2.5 kB a pixel in float32 for the backward pass, half of it in
+           bfloat16.
+Forms      sum: the paper's. mean: means instead of sums, independent of the size. relative: as mean, with
+           every distance divided by that between the target and features that are 0, so that the weights mean
+           the same for every network, layer and image.
+Differs    from the paper by default: see GatysConfig; experiments/gatys/paper.yaml has the paper's settings.
+           In every setting the style image keeps its aspect ratio when it is resized: to the content's area,
+           not to its sides.
 """
 
+import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from cyclegan.data.spec import DataSpec
+from cyclegan.device import choose_precision
 from cyclegan.errors import UserError
 from cyclegan.functional.color import luma, match_colors, match_luma, with_luma
 from cyclegan.losses.perceptual import (
-    Texture,
+    FeatureStatistics,
+    average,
     content_loss,
     content_loss_mean,
+    feature_statistics,
     gaussian,
     gram_style_loss,
     gram_style_loss_mean,
-    mix,
-    texture,
     wasserstein_style_loss,
 )
 from cyclegan.losses.regularization import total_variation
-from cyclegan.methods.bind import require_fitting_controls
-from cyclegan.methods.descent import Descent, Glance, Watch, pyramid, resize
-from cyclegan.methods.settings import GatysConfig
+from cyclegan.methods.pixel_optimizer import LBFGS, Adam, Descent, IterationState, Size, Watch, pyramid, resize
+from cyclegan.methods.translator import require_fitting_controls
+from cyclegan.networks.network_config import at_least
 from cyclegan.networks.vgg import load_vgg
-from cyclegan.precision import choose_precision
 from cyclegan.protocols import Images, Losses
+from cyclegan.training.training_config import TrainingConfig
 
 Picture: TypeAlias = Float[Tensor, "1 3 _ _"]
 Mask: TypeAlias = Float[Tensor, "1 1 _ _"]  # in [0, 1]: how much a place belongs to the region; resized as need be
@@ -51,17 +59,85 @@ Features: TypeAlias = dict[str, Float[Tensor, "1 _ _ _"]]  # by layer
 Distance: TypeAlias = Callable[..., Float[Tensor, ""]]  # of the texture of an image from a target
 
 
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatysConfig:
+    """Settings of Gatys, Ecker, Bethge 2016; by default not the paper's but those with the best results."""
+
+    learns_from: ClassVar = ()
+    remedies: ClassVar[dict[str, str]] = {}
+
+    name: Literal["gatys"] = "gatys"
+    weights: Literal["torchvision", "caffe", "normalised", "normalised_torchvision", "random"] = "torchvision"
+    pooling: Literal["max", "average"] = "max"
+    padding: Literal["zero", "reflect", "replicate"] = "replicate"
+
+    content_layers: dict[str, float] = field(default_factory=lambda: {"relu4_2": 1.0})
+    style_layers: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STYLE_LAYERS, 0.2))  # w_l of Eq. (5)
+    content_weight: float = 1.0  # α of Eq. (7)
+    style_weight: float = 10.0  # β of Eq. (7)
+    tv_weight: float = 0.0  # total variation; not in the paper
+    style_loss: Literal["gram", "wasserstein"] = "wasserstein"
+    form: Literal["sum", "mean", "relative"] = "relative"  # relative: distances in units of the target's from 0
+
+    init: Literal["content", "style", "noise"] = "content"
+    optimizer: Literal["lbfgs", "adam"] = "adam"
+    learning_rate: float = 0.02  # Adam's, of a range of 2
+    averaging: float = 0.99  # of Adam's iterates; 0: the last one
+    coarsest: int | None = 128  # px of the longer side at the first size, each next √2 larger; null: one size
+    steps: int = 500  # at the first size
+    refine_steps: int = 250  # at each later one
+
+    color: Literal["style", "luminance", "cholesky", "pca", "sym"] = "style"  # all others keep the content's colors
+    style_scale: float = 1.0  # side of the style image; 1: as many pixels as the content
+    precision: Literal["float32", "bfloat16", "auto"] = "auto"  # of the network; losses are in float32
+    seed: int = 0  # of the noise
+
+    def __post_init__(self) -> None:
+        at_least(0, self, "content_weight", "style_weight", "tv_weight", "averaging")
+        at_least(1, self, "steps", "refine_steps")
+        for layers in ("content_layers", "style_layers"):
+            unknown = [tap for tap in getattr(self, layers) if not re.fullmatch(r"relu([12]_[12]|[345]_[1-4])", tap)]
+            if unknown or not getattr(self, layers):
+                raise ValueError(f"{layers}: {unknown[0] if unknown else 'none'} is no layer; use relu1_1 … relu5_4")
+            for layer, weight in getattr(self, layers).items():
+                if not 0 <= weight < math.inf:
+                    raise ValueError(f"{layers}: {layer}: must be at least 0 and finite")
+        if self.coarsest is not None:
+            at_least(16, self, "coarsest")
+        if not self.learning_rate > 0:
+            raise ValueError("learning_rate: must be above 0")
+        if not self.style_scale > 0:
+            raise ValueError("style_scale: must be above 0")
+        if self.averaging >= 1:
+            raise ValueError("averaging: must be below 1")
+        if self.style_loss == "wasserstein" and self.form == "sum":
+            raise ValueError("form: sum is defined for style_loss gram only; use mean")
+
+    def check(self, spec: DataSpec, training: TrainingConfig, processes: int = 1) -> None:
+        """Raise ValueError: there is nothing to train."""
+        raise ValueError("method: gatys learns nothing; translate with experiments/gatys/best.yaml and --style instead")
+
+    def build(self, spec: DataSpec, train: bool = True) -> "Gatys":
+        """Build the method: VGG-19 with its weights."""
+        return Gatys(self)
+
+
 class Example(NamedTuple):
-    """A style picture, how much of it, and where."""
+    """A style image, its weight, and its regions."""
 
     picture: Picture
     weight: float = 1.0
-    where: Mask | None = None  # the region of the content that it paints; None: everywhere
-    shown: Mask | None = None  # the region of the picture that it is learned from; None: all of it
+    where: Mask | None = None  # the region of the content that it is applied to; None: everywhere
+    shown: Mask | None = None  # the region of the image that the style is taken from; None: all of it
 
 
 class Gatys:
-    """Optimizes pixels under a frozen VGG-19. A Stylizer."""
+    """Optimization of pixels with the features of a frozen VGG-19, as a Stylizer."""
+
+    examples_are = "mixed"
 
     def __init__(self, config: GatysConfig) -> None:
         self.config = config
@@ -69,7 +145,7 @@ class Gatys:
         self.vgg = load_vgg(config.weights, taps, pooling=config.pooling, padding=config.padding)
 
     def stylize(self, content: Images, style: Float[Tensor, "n 3 hs ws"]) -> Images:
-        """Every content image in its own style, one after the other."""
+        """Stylize every content image in its own style, one after the other."""
         pairs = zip(content.split(1), style.split(1), strict=True)
         return torch.cat([self.paint(p, [Example(a)]) for p, a in pairs])
 
@@ -79,7 +155,7 @@ class Gatys:
         weights: Sequence[float | int] | None = None,
         masks: Float[Tensor, "_ _ _"] | None = None,
     ) -> "BoundGatys":
-        """A Translator to one style, to several mixed, or to one for each region."""
+        """Return a Translator to one style, to several mixed, or to one for each region."""
         require_fitting_controls(len(styles), weights, masks)
         shares = [1.0] * len(styles) if weights is None else weights
         regions = [None] * len(styles) if masks is None else masks[:, None, None].unbind()
@@ -87,19 +163,20 @@ class Gatys:
 
     @property
     def pretrained(self) -> Mapping[str, str]:
-        """The weights of VGG-19."""
+        """Pretrained weights in use: those of VGG-19."""
         return self.vgg.description
 
     @torch.enable_grad()
     def paint(
         self, content: Picture, examples: Sequence[Example], *, watch: Watch | None = None, every: int = 50
     ) -> Picture:
-        """One image in several styles: those that paint everywhere are mixed, the others keep to their regions.
+        """Stylize one image in several styles.
 
-        Every so many steps `watch` is shown the losses, the time left and the image.
+        Styles without a region are mixed; each other style is applied to its region only. Every `every` steps
+        `watch` receives the losses, the time left and the image.
         """
 
-        def show(glance: Glance) -> None:
+        def show(glance: IterationState) -> None:
             if watch:
                 watch(glance._replace(image=self._finished(glance.image, content)))
 
@@ -107,23 +184,31 @@ class Gatys:
         p, examples = self._in_its_colors(content, examples)
         image = self._start(p, examples)
         sizes = pyramid((p.shape[2], p.shape[3]), self.config.coarsest)
-        descent = Descent(self.config, sizes, watch and show, every)
+        descent = Descent(self._optimizer(), self._steps(sizes), watch and show, every)
         for size in sizes:
             objective = Objective(self.config, self.features, resize(p, size), examples)
             moved = descent.run(objective, resize(image, size))
-            image = moved if descent.value_at_start else image  # all losses were 0: no need to lose detail
+            image = moved if descent.value_at_start else image  # all losses were 0: keep the image, and its detail
         return self._finished(image, content)
 
+    def _optimizer(self) -> LBFGS | Adam:
+        config = self.config
+        return LBFGS() if config.optimizer == "lbfgs" else Adam(config.learning_rate, config.averaging)
+
+    def _steps(self, sizes: Sequence[Size]) -> dict[Size, int]:
+        """Return the number of steps at each size."""
+        return {size: self.config.refine_steps for size in sizes} | {sizes[0]: self.config.steps}
+
     def prepare(self, device: torch.device) -> None:
-        """Bring the network to a device and to what it computes in there."""
-        self.vgg = self.vgg.computing_in(choose_precision(self.config.precision, device), device)
+        """Move the network to a device, in the precision used there."""
+        self.vgg = self.vgg.to_inference(choose_precision(self.config.precision, device), device)
 
     def features(self, images: Images) -> Features:
-        """The taps that the losses need, in float32 whatever the network computes in."""
+        """Compute the taps that the losses need, in float32 whatever the precision of the network."""
         return {layer: features.float() for layer, features in self.vgg(images).items()}
 
     def _in_its_colors(self, content: Picture, examples: Sequence[Example]) -> tuple[Picture, Sequence[Example]]:
-        """Content and styles for a result that keeps the colors of the content."""
+        """Return content and styles for a result that keeps the colors of the content."""
         match self.config.color:
             case "style":
                 return content, examples
@@ -144,7 +229,7 @@ class Gatys:
         return (2 * noise - 1).to(content)
 
     def _finished(self, image: Picture, content: Picture) -> Picture:
-        """With the chroma of the content, where luminance alone was transferred."""
+        """Add the chroma of the content where only luminance was transferred."""
         if self.config.color != "luminance":
             return image
         return with_luma(resize(content, (image.shape[2], image.shape[3])), luma(image)).clamp(-1, 1)
@@ -152,7 +237,7 @@ class Gatys:
 
 @dataclass(frozen=True)
 class BoundGatys:
-    """A Translator: every image is optimized by itself. Watchable."""
+    """Translator to fixed styles, which optimizes every image separately and can be watched."""
 
     method: Gatys
     examples: Sequence[Example]
@@ -160,18 +245,18 @@ class BoundGatys:
     every: int = 50
 
     def translate(self, images: Images) -> Images:
-        """(n, 3, h, w) → (n, 3, h, w)."""
+        """Stylize images: (n, 3, h, w) → (n, 3, h, w)."""
         examples = [example._replace(picture=example.picture.to(images)) for example in self.examples]
         painted = [self.method.paint(p, examples, watch=self.watch, every=self.every) for p in images.split(1)]
         return torch.cat(painted)
 
-    def watched(self, watch: Watch, every: int) -> "BoundGatys":
-        """The same, showing a Glance every so many steps."""
+    def with_callback(self, watch: Watch, every: int) -> "BoundGatys":
+        """Return a copy that passes a Glance to `watch` every `every` steps."""
         return replace(self, watch=watch, every=every)
 
 
 class Term(NamedTuple):
-    """One distance in the features of a layer, its weight and its target."""
+    """A distance in the features of a layer, its weight and its target."""
 
     layer: str
     weight: float
@@ -180,7 +265,7 @@ class Term(NamedTuple):
 
 
 class Objective:
-    """Eq. (7) at one size; what does not depend on the image is computed once."""
+    """Eq. (7) at one size; values that do not depend on the image are computed once."""
 
     def __init__(
         self,
@@ -200,10 +285,12 @@ class Objective:
             self.styles = list(self._style_terms(content, P, examples))
 
     def __call__(self, image: Picture) -> Losses:
-        """α L_content, β L_style and the total variation with its weight."""
+        """Compute α L_content, β L_style and the weighted total variation."""
         F = self.features(image)
         content = [t.weight * self.content_distance(F[t.layer], t.target) for t in self.contents]
-        style = [t.weight * self.style_distance(texture(F[t.layer], t.guidance), t.target) for t in self.styles]
+        style = [
+            t.weight * self.style_distance(feature_statistics(F[t.layer], t.guidance), t.target) for t in self.styles
+        ]
         losses = {
             "content": self.config.content_weight * torch.stack(content).sum(),
             "style": self.config.style_weight * torch.stack(style).sum(),
@@ -216,7 +303,7 @@ class Objective:
         return Term(layer, weight / self._unit(self.content_distance, torch.zeros_like(P), P), P)
 
     def _style_terms(self, content: Picture, P: Features, examples: Sequence[Example]) -> Iterator[Term]:
-        """One for each region and layer; w_l of Eq. (5) is divided among the regions."""
+        """Yield one term for each region and layer; w_l of Eq. (5) is divided among the regions."""
         total = sum(example.weight for example in examples)
         if not total > 0:
             raise UserError("no style: give at least one picture with a weight above 0")
@@ -226,33 +313,42 @@ class Objective:
             share = sum(example.weight for example in group)
             textures = [self._textures(example, content) for example in group]
             for layer, w in self.config.style_layers.items():
-                mixed = mix([t[layer] for t in textures], [example.weight / share for example in group])
+                mixed = average([t[layer] for t in textures], [example.weight / share for example in group])
                 target = gaussian(mixed) if self.config.style_loss == "wasserstein" else mixed
-                nothing = Texture(*map(torch.zeros_like, mixed))
+                nothing = FeatureStatistics(*map(torch.zeros_like, mixed))
                 unit = self._unit(self.style_distance, nothing, target)
                 yield Term(layer, w * share / total / unit, target, _guidance(group[0].where, P[layer]))
 
-    def _textures(self, example: Example, content: Picture) -> dict[str, Texture]:
-        """Of a style picture resized to the area of the content, times `style_scale` along each side."""
+    def _textures(self, example: Example, content: Picture) -> dict[str, FeatureStatistics]:
+        """Compute the textures of a style image by layer.
+
+        The image is resized to the area of the content, times `style_scale` along each side.
+        """
         height, width = example.picture.shape[-2:]
         factor = self.config.style_scale * (content.shape[2] * content.shape[3] / (height * width)) ** 0.5
         size = max(1, round(height * factor)), max(1, round(width * factor))
         F = self.features(resize(example.picture, size))
-        return {layer: texture(F[layer], _guidance(example.shown, F[layer])) for layer in self.config.style_layers}
+        return {
+            layer: feature_statistics(F[layer], _guidance(example.shown, F[layer]))
+            for layer in self.config.style_layers
+        }
 
     def _unit(self, distance: Callable[[Any, Any], Tensor], nothing: Any, target: Any) -> float:
-        """What a distance is divided by: in the relative form, that of the target from features that are 0."""
+        """Return the number by which a distance is divided.
+
+        In the relative form it is the distance between the target and features that are 0; otherwise it is 1.
+        """
         return max(distance(nothing, target).item(), 1e-12) if self.config.form == "relative" else 1.0
 
 
 def _by_region(examples: Sequence[Example]) -> list[list[Example]]:
-    """Examples that paint everywhere share one region; each other has its own."""
+    """Group the examples: those without a region share one group; each other has its own."""
     everywhere = [example for example in examples if example.where is None]
     return [group for group in [everywhere, *([e] for e in examples if e.where is not None)] if group]
 
 
 def _guidance(mask: Mask | None, features: Tensor) -> Mask | None:
-    """The mask at the size of a layer, with mean 1."""
+    """Resize the mask to the size of a layer and scale it to mean 1."""
     if mask is None:
         return None
     pooled = adaptive_avg_pool2d(mask.to(features), (features.shape[2], features.shape[3]))

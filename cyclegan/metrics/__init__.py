@@ -1,1 +1,1 @@
-"""Numbers that compare pictures, each with its protocol in the docstring."""
+"""Metrics of images, each defined in the docstring of its module, and a table of all of them."""

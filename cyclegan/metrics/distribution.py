@@ -1,17 +1,18 @@
-"""Distances between two sets of images, as functions of their features: do the translations look like the target?
+"""Distances between two sets of images, computed from features: a measure of realism.
 
 Features   (n, d) of n images, from an extractor of cyclegan.metrics.extractors; computed with in float64.
-FID        Heusel et al. 2017: ‖μ − μ'‖² + tr(Σ + Σ' − 2 (Σ Σ')^½), the trace of the root as the sum of the roots of
-           eigenvalues; smaller is better. Biased for few images, by an amount that depends on the set: never compare
-           FIDs of different n.
-KID        Bińkowski et al. 2018: the unbiased estimate of MMD², kernel (x · y / d + 1)³, over all pairs; smaller is
-           better, 0 on average for two samples of one distribution, so it may be negative.
-           `kid_subsets` is the form of papers: mean and deviation over random subsets, here of 100 images or of all.
-Interval   of KID: ± 1.96 jackknife deviations, over the images of both sets. Resampling with replacement, the usual
-           bootstrap, pairs an image with itself and so makes the estimate biased again.
-Precision  and recall, Kynkäänniemi et al. 2019: the share of translations within the manifold of the targets, spheres
-           up to the k-th neighbor, and the reverse; larger is better. Recall may rise when a few strange pictures
-           are mixed in, whose spheres are large: do not read it without precision.
+FID        Heusel et al. 2017: ‖μ − μ'‖² + tr(Σ + Σ' − 2 (Σ Σ')^½), the trace of the root as the sum of the
+           roots of eigenvalues; smaller is better. Biased for few images, by an amount that depends on the
+           set: never compare FIDs of different n.
+KID        Bińkowski et al. 2018: the unbiased estimate of MMD², kernel (x · y / d + 1)³, over all pairs;
+           smaller is better, 0 on average for two samples of one distribution, so it may be negative.
+           `kid_subsets` is the form used in papers: mean and deviation over random subsets, here of 100
+           images or of all.
+Interval   of KID: ± 1.96 jackknife deviations, over the images of both sets. Resampling with replacement, the
+           usual bootstrap, pairs an image with itself and so makes the estimate biased again.
+Precision  and recall, Kynkäänniemi et al. 2019: the share of translations within the manifold of the targets,
+           spheres up to the k-th neighbor, and the reverse; larger is better. Recall may rise when a few
+           outliers, whose spheres are large, are mixed in: do not read it without precision.
 """
 
 from typing import Any, NamedTuple
@@ -36,7 +37,7 @@ QUANTILE = 1.96  # deviations of a 95 % interval
 
 
 class Interval(NamedTuple):
-    """An estimate and where it lies with 95 %."""
+    """Estimate and its 95 % interval."""
 
     mean: float
     low: float
@@ -44,18 +45,18 @@ class Interval(NamedTuple):
 
 
 def fid(features: Features, targets: Features) -> float:
-    """Fréchet distance; at least two images of each."""
+    """Compute the Fréchet distance; each set needs at least two images."""
     statistics = (fid_features_to_statistics(_double(set_)) for set_ in (features, targets))
     return _only(fid_statistics_to_metric(*statistics, verbose=False))
 
 
 def kid(features: Features, targets: Features) -> float:
-    """MMD² over all pairs; at least two images of each."""
+    """Compute MMD² over all pairs; each set needs at least two images."""
     return kid_interval(features, targets).mean
 
 
 def kid_interval(features: Features, targets: Features) -> Interval:
-    """MMD² over all pairs, and how sure it is over the images of both sets."""
+    """Compute MMD² over all pairs, with its interval over the images of both sets."""
     x, y = (np.asarray(set_, dtype=np.float64) for set_ in (features, targets))
     within_x, within_y, across = _kernel(x, x), _kernel(y, y), _kernel(x, y)
     np.fill_diagonal(within_x, 0)
@@ -72,15 +73,23 @@ def kid_interval(features: Features, targets: Features) -> Interval:
 def kid_subsets(
     features: Features, targets: Features, subsets: int = 100, size: int | None = None, seed: int = 0
 ) -> tuple[float, float]:
-    """Mean and deviation of KID over random subsets of `size` images, by default 100 or as many as there are."""
+    """Compute mean and deviation of KID over random subsets of `size` images.
+
+    The default size is 100, or all images if there are fewer.
+    """
     size = min(SUBSET, len(features), len(targets)) if size is None else size
-    options: dict[str, Any] = {"kid_subsets": subsets, "kid_subset_size": size, "rng_seed": seed, "verbose": False}
+    options: dict[str, Any] = {
+        "kid_subsets": subsets,
+        "kid_subset_size": size,
+        "rng_seed": seed,
+        "verbose": False,
+    }
     found = kid_features_to_metric(_double(features), _double(targets), **options)
     return found["kernel_inception_distance_mean"], found["kernel_inception_distance_std"]
 
 
 def precision_recall(features: Features, targets: Features, k: int = NEIGHBORS) -> tuple[float, float]:
-    """Shares in 0…1; more than k images of each."""
+    """Compute precision and recall, in 0 … 1; each set needs more than k images."""
     found = prc_features_to_metric(_double(features), _double(targets), prc_neighborhood=k, verbose=False)
     return found["precision"], found["recall"]
 
@@ -90,12 +99,12 @@ def _kernel(x: Features, y: Features) -> Float[np.ndarray, "n m"]:
 
 
 def _mean(within: np.ndarray, n: int) -> float:
-    """Of the pairs of different images."""
+    """Compute the mean over the pairs of different images."""
     return within.sum() / (n * (n - 1))
 
 
 def _without(within: np.ndarray, n: int) -> Float[np.ndarray, " n"]:
-    """The same without each image in turn."""
+    """Compute the mean over pairs, leaving out each image in turn."""
     return (within.sum() - 2 * within.sum(axis=1)) / max((n - 1) * (n - 2), 1)
 
 

@@ -1,14 +1,17 @@
-"""Is the content kept? Distances of one translation from its source. Doing nothing is perfect in all of them, so they
-mean something only beside a distance from the target domain.
+"""Metrics of kept content: similarity of a translation to its source.
 
-Pictures   uint8 (h, w, 3), source and translation of equal size; compared in luma, since colors are meant to change.
-Edge-F1    harmonic mean of the share of edges that are kept and of edges that are not new: Canny (σ = 2), each edge
-           pixel may move by one. 1: the same edges.
-MS-SSIM    see cyclegan.functional.similarity; the protocol says how many scales there was room for. 1: equal.
-Luma       Spearman's rank correlation of the luma of all pixels; negative where light and dark have changed places.
-Structure  `structure_distance`: Tumanyan et al. 2022 (Splice): the mean squared difference of the cosines between the
-           features of all positions; here those of VGG-19's relu4_1 at 224 px and not of DINO-ViT, whose weights no
-           public source offers as mere tensors. 0: equal.
+The identity is perfect in all of them, so they are meaningful only together with a distance from the target
+domain.
+
+Images     uint8 (h, w, 3), source and translation of equal size; compared in luma, since colors are meant to
+           change.
+Edge-F1    harmonic mean of the share of source edges that are kept and the share of translated edges that are
+           not new: Canny (σ = 2), each edge pixel may move by one. 1: the same edges.
+MS-SSIM    see cyclegan.functional.similarity; the protocol states how many scales were used. 1: equal.
+Luma       Spearman's rank correlation of the luma of all pixels; negative if light and dark are exchanged.
+Structure  `structure_distance`: Tumanyan et al. 2022 (Splice): the mean squared difference of the cosines
+           between the features of all positions; here those of VGG-19's relu4_1 at 224 px and not of
+           DINO-ViT, whose weights no public source offers as mere tensors. 0: equal.
 """
 
 import numpy as np
@@ -21,7 +24,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
 from cyclegan.functional import similarity
-from cyclegan.images import from_bytes
+from cyclegan.images.tensors import from_bytes
 from cyclegan.networks.vgg import VGGFeatures
 
 Picture = UInt8[np.ndarray, "h w 3"]
@@ -35,17 +38,17 @@ STRUCTURE_PROTOCOL = f"MSE of cosine self-similarities of {LAYER} at {SIDE}×{SI
 
 
 def ms_ssim_protocol(scales: int) -> str:
-    """How MS-SSIM was measured."""
+    """Describe MS-SSIM at a number of scales."""
     return f"MS-SSIM of luma, {scales} scales of 5, Gaussian window of sigma 1.5, mean over images"
 
 
 def scales_for(picture: UInt8[np.ndarray, "_ _ 3"]) -> int:
-    """How many of the five scales there is room for."""
+    """Return how many of the five scales an image is large enough for."""
     return similarity.scales_for(*picture.shape[:2])
 
 
 def edge_f1(picture: Picture, source: Picture) -> float:
-    """0…1; 1 also where neither has edges."""
+    """Compute Edge-F1, in 0 … 1; 1 if neither image has edges."""
     edges, others = (canny(to_luma(each), sigma=EDGE_SIGMA) for each in (picture, source))
     if not edges.any() and not others.any():
         return 1.0
@@ -55,13 +58,13 @@ def edge_f1(picture: Picture, source: Picture) -> float:
 
 
 def ms_ssim(picture: Picture, source: Picture, scales: int | None = None) -> float:
-    """At most 1."""
+    """Compute MS-SSIM of luma, at most 1."""
     x, y = (torch.from_numpy(to_luma(each))[None, None] for each in (picture, source))
     return float(similarity.ms_ssim(x, y, 255.0, scales_for(picture) if scales is None else scales))
 
 
 def luma_correlation(picture: Picture, source: Picture) -> float:
-    """-1…1; 0 where either does not vary."""
+    """Compute the rank correlation of luma, in -1 … 1; 0 if either does not vary."""
     x, y = (rankdata(to_luma(each).ravel()) for each in (picture, source))
     x, y = x - x.mean(), y - y.mean()
     length = np.sqrt((x @ x) * (y @ y))
@@ -70,13 +73,13 @@ def luma_correlation(picture: Picture, source: Picture) -> float:
 
 @torch.no_grad()
 def structure_distance(network: VGGFeatures, picture: Picture, source: Picture, device: torch.device) -> float:
-    """The network must have the tap relu4_1."""
+    """Compute the mean squared difference of self-similarities; the network must have the tap relu4_1."""
     one, other = (_self_similarity(network, from_bytes(each).to(device)) for each in (picture, source))
     return float((one - other).square().mean())
 
 
 def to_luma(picture: Picture) -> Float[np.ndarray, "h w"]:
-    """0…255."""
+    """Compute luma in 0 … 255."""
     luma: np.ndarray = picture.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
     return luma
 
@@ -88,6 +91,6 @@ def _self_similarity(network: VGGFeatures, image: Float[Tensor, "1 3 h w"]) -> F
 
 
 def _widened(edges: np.ndarray) -> np.ndarray:
-    """By one pixel in all eight directions."""
+    """Widen by one pixel in all eight directions."""
     widened: np.ndarray = binary_dilation(edges, np.ones((3, 3), bool))
     return widened

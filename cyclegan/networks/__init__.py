@@ -1,1 +1,1 @@
-"""Plain modules: numbers in, no settings objects; these stand apart, in settings.py."""
+"""Network modules, which take plain numbers; their settings objects are in network_config.py."""

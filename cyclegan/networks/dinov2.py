@@ -1,15 +1,18 @@
-"""DINOv2: a vision transformer that has learned without labels what matters in an image.
+"""DINOv2: a vision transformer trained without labels, used as a source of features.
 
-Paper      Oquab et al., DINOv2: learning robust visual features without supervision, 2023 (arXiv:2304.07193). A plain
-           ViT (Dosovitskiy et al. 2021): squares of 14 pixels and a class token, a learned embedding of positions,
-           blocks x + γ₁ attention(norm x), x + γ₂ MLP(norm x) with LayerScale γ (Touvron et al. 2021) and GELU.
+Paper      Oquab et al., DINOv2: learning robust visual features without supervision, 2023 (arXiv:2304.07193).
+           A plain ViT (Dosovitskiy et al. 2021): patches of 14 × 14 pixels and a class token, a learned
+           embedding of positions, blocks x + γ₁ attention(norm x), x + γ₂ MLP(norm x) with LayerScale γ
+           (Touvron et al. 2021) and GELU.
 Features   the class token after the last norm.
-Size       Large, 304,368,640 parameters, 1.2 GB: the one by which Stein et al. 2023 (Exposing flaws of generative model
-           evaluation metrics) judge generators, so that numbers stand beside theirs.
-Positions  were learned for 37 × 37 squares, 518 pixels a side; for other numbers of squares they are interpolated
-           bicubically by (n + 0.1) / 37, and not n / 37, as in the released code and so in every published number.
-Names      of the parameters are those of the released file. mask_token is of the training only.
-Images     RGB in [-1, 1], normalized inside; what is left beside the last whole square is not seen.
+Size       Large, 304,368,640 parameters, 1.2 GB: the size that Stein et al. 2023 (Exposing flaws of
+           generative model evaluation metrics) use to evaluate generators, so that numbers are comparable
+           with theirs.
+Positions  were learned for 37 × 37 patches, 518 pixels a side; for other numbers of patches they are
+           interpolated bicubically with the scale (n + 0.1) / 37 instead of n / 37, as in the released code
+           and therefore in every published number.
+Names      of the parameters are those of the released file. mask_token is used only in training.
+Images     RGB in [-1, 1], normalized inside; pixels beyond the last whole patch are ignored.
 """
 
 from collections import OrderedDict
@@ -20,17 +23,17 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
 from cyclegan.networks.imagenet import normalize
-from cyclegan.networks.weights import fill, load_weights
+from cyclegan.networks.weights import load_into, load_weights
 from cyclegan.protocols import Images
 
 PATCH = 14  # px
-GRID = 37  # squares a side that the positions were learned for
+GRID = 37  # patches a side that the positions were learned for
 OFFSET = 0.1
 EPS = 1e-6
 
 
 class DINOv2(nn.Module):
-    """The features of images; by default ViT-L/14."""
+    """Vision transformer that returns the features of images; by default ViT-L/14."""
 
     sha256 = ""  # of the file that it was filled from
 
@@ -45,17 +48,17 @@ class DINOv2(nn.Module):
         self.norm = nn.LayerNorm(width, EPS)
 
     def forward(self, images: Images) -> Float[Tensor, "n d"]:
-        """(n, 3, h, w) in [-1, 1] → the class tokens."""
+        """Compute the class tokens of images: (n, 3, h, w) in [-1, 1] → (n, d)."""
         return self.norm(self.blocks(self.tokens(images)))[:, 0]
 
     def tokens(self, images: Images) -> Float[Tensor, "n t d"]:
-        """The class token and one for each square, row by row, where they are."""
+        """Return the class token and one token for each patch, row by row, with their positions added."""
         squares = self.patch_embed(normalize(images))
         classes = self.cls_token.expand(len(images), -1, -1)
         return torch.cat([classes, squares.flatten(2).mT], dim=1) + self.positions(*squares.shape[2:])
 
     def positions(self, rows: int, columns: int) -> Float[Tensor, "1 t d"]:
-        """Of the class token and of rows × columns squares."""
+        """Return the position embeddings of the class token and of rows × columns patches."""
         if rows == columns == self.grid:
             return self.pos_embed
         whole, squares = self.pos_embed.split([1, self.grid**2], dim=1)
@@ -65,7 +68,7 @@ class DINOv2(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then an MLP, each added to what came in."""
+    """Transformer block: attention, then an MLP, each added to its input."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -78,13 +81,13 @@ class Block(nn.Module):
         self.ls2 = LayerScale(width)
 
     def forward(self, x: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:
-        """Tokens → tokens."""
+        """Transform tokens: (n, t, d) → (n, t, d)."""
         x = x + self.ls1(self.attn(self.norm1(x)))
         return x + self.ls2(self.mlp(self.norm2(x)))
 
 
 class Attention(nn.Module):
-    """Every token looks at all of them."""
+    """Multi-head self-attention over all tokens."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -93,28 +96,28 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, x: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:
-        """softmax(Q Kᵀ / √(d / heads)) V for each head."""
+        """Compute softmax(Q Kᵀ / √(d / heads)) V for each head."""
         q, k, v = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return self.proj(scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
 class LayerScale(nn.Module):
-    """A factor for each channel."""
+    """Learned factor for each channel."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.gamma = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:
-        """γ x."""
+        """Multiply by γ."""
         return self.gamma * x
 
 
 def load_dinov2(**size: int) -> DINOv2:
-    """With the released weights, frozen; `size` where they are of another one than ViT-L/14."""
+    """Load DINOv2 with the released weights, frozen; `size` is for weights of a model other than ViT-L/14."""
     weights = load_weights("dinov2")
-    with torch.device("meta"):  # there is no need to draw 304 million numbers first
+    with torch.device("meta"):  # avoids initializing 304 million numbers that are replaced
         network = DINOv2(**size)
-    fill(network, weights, "DINOv2 ViT-L/14")
+    load_into(network, weights, "DINOv2 ViT-L/14")
     network.sha256 = weights.sha256
     return network

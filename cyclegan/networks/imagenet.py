@@ -1,12 +1,12 @@
-"""torchvision's classifiers of ImageNet as sources of features, cut where LPIPS looks.
+"""torchvision's ImageNet classifiers as sources of features, split at the layers that LPIPS compares.
 
-squeezenet  SqueezeNet 1.1, Iandola et al. 2016; 5 MB, small enough for tests. Taps: after the first convolution, and
-            after the fire modules 2, 4, 5, 6, 7, 8 in torchvision's count from 1; 64, 128, 256, 384, 384, 512, 512
-            channels.
-vgg16       Simonyan, Zisserman 2015; 553 MB, most of it fully connected layers, which are left out. Taps: relu1_2,
-            relu2_2, relu3_3, relu4_3, relu5_3; 64, 128, 256, 512, 512 channels.
-Images      RGB in [-1, 1], at least 32 pixels a side; `normalize` scales them as networks of ImageNet expect, and LPIPS
-            in its own way.
+squeezenet  SqueezeNet 1.1, Iandola et al. 2016; 5 MB, small enough for tests. Taps: after the first
+            convolution, and after the fire modules 2, 4, 5, 6, 7, 8 in torchvision's count from 1; 64, 128,
+            256, 384, 384, 512, 512 channels.
+vgg16       Simonyan, Zisserman 2015; 553 MB, most of it fully connected layers, which are left out. Taps:
+            relu1_2, relu2_2, relu3_3, relu4_3, relu5_3; 64, 128, 256, 512, 512 channels.
+Images      RGB in [-1, 1], at least 32 pixels a side; `normalize` scales them as ImageNet networks expect;
+            LPIPS has its own scaling.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torchvision.models import squeezenet1_1
 from torchvision.models.vgg import cfgs, make_layers
 
-from cyclegan.networks.weights import fill, load_weights
+from cyclegan.networks.weights import load_into, load_weights
 from cyclegan.protocols import Images
 
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of images in [0, 1]
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of images in [0, 1]
 
 
 class _Layers(NamedTuple):
@@ -36,7 +36,7 @@ CLASSIFIERS = {
 
 
 class Classifier(nn.Module):
-    """The layers of one of them up to its last tap, frozen, in float32, with the SHA-256 of its weights."""
+    """Layers of a named classifier up to its last tap, frozen, float32, with the SHA-256 of its weights."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -44,10 +44,10 @@ class Classifier(nn.Module):
         weights = load_weights(name)
         self.sha256 = weights.sha256
         self.features = build()[: self.ends[-1]]
-        fill(self.features, weights, self.title, below="features.")
+        load_into(self.features, weights, self.title, below="features.")
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _ _ _"]]:
-        """Normalized images → the taps."""
+        """Compute the features at all taps from normalized images."""
         taps, begin = [], 0
         for end in self.ends:
             images = self.features[begin:end](images)
@@ -57,6 +57,6 @@ class Classifier(nn.Module):
 
 
 def normalize(images: Images) -> Images:
-    """As networks expect that were trained on ImageNet."""
-    mean, deviation = (images.new_tensor(numbers)[:, None, None] for numbers in (MEAN, DEVIATION))
-    return (images.add(1).div(2) - mean) / deviation
+    """Normalize images as networks trained on ImageNet expect."""
+    mean, std = (images.new_tensor(numbers)[:, None, None] for numbers in (MEAN, STD))
+    return (images.add(1).div(2) - mean) / std

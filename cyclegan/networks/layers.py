@@ -1,11 +1,12 @@
 """Building blocks of the generators and the discriminators: padding, residual block, norms.
 
-Every convolution before an instance norm keeps its bias, although the norm removes it, and none before a batch norm
-has one: so the parameters are those of the published networks, one for one, and released weights fit.
+Convolutions before an instance norm keep their bias, although the norm removes it; convolutions before a
+batch norm have none. The parameters therefore match those of the published networks one for one, and released
+weights fit.
 
-Training keeps of every block four tensors, where the usual order of layers keeps six: padding remembers a shape
-instead of its input, and ReLU comes after the padding, which gives the same and lets it share one tensor with the
-convolution.
+In training, every block keeps four tensors for the backward pass; the usual order of layers keeps six.
+Padding keeps a shape instead of its input. ReLU comes after the padding, which gives the same result and lets
+it share one tensor with the convolution.
 """
 
 from math import gcd
@@ -16,18 +17,21 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
-GROUPS = 32  # of a group norm (Wu & He 2018), or the most that divide both
-SPARSE = 8  # every how many positions, in both directions, are looked at first
+GROUPS = 32  # of a group norm (Wu & He 2018), or the greatest common divisor with the channels
+SPARSE = 8  # stride, in both directions, of the positions that are compared first
 
 
 class ReflectionPad(nn.ReflectionPad2d):
-    """nn.ReflectionPad2d that keeps no input for the gradient, and bfloat16 under autocast, where that one widens."""
+    """nn.ReflectionPad2d that keeps no input for the gradient and stays in bfloat16 under autocast.
+
+    nn.ReflectionPad2d itself converts to float32 there.
+    """
 
     def forward(self, features: Tensor) -> Tensor:
-        """(n, c, h, w) → (n, c, h + top + bottom, w + left + right)."""
+        """Pad by reflection: (n, c, h, w) → (n, c, h + top + bottom, w + left + right)."""
         if not torch.compiler.is_compiling():
             return _Reflect.apply(features, self.padding)
-        with torch.autocast(features.device.type, enabled=False):  # what to keep, the compiler finds out by itself
+        with torch.autocast(features.device.type, enabled=False):  # the compiler itself decides what to keep
             return super().forward(features)
 
 
@@ -41,12 +45,12 @@ class _Reflect(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        like_the_input = gradient.new_empty(ctx.shape)  # only its shape is looked at
+        like_the_input = gradient.new_empty(ctx.shape)  # only its shape is used
         return torch.ops.aten.reflection_pad2d_backward(gradient, like_the_input, ctx.padding), None
 
 
 class ResnetBlock(nn.Module):
-    """Rk: x + IN(conv3(ReLU(IN(conv3(x))))), reflection padded; no ReLU after the sum (CycleGAN, Sec. 7.2)."""
+    """Rk: x + IN(conv3(ReLU(IN(conv3(x))))), reflection padded; no ReLU after it (CycleGAN, Sec. 7.2)."""
 
     recompute = False  # in training, keep only the input and compute the rest again for the gradient
 
@@ -60,25 +64,26 @@ class ResnetBlock(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """(n, c, h, w) → (n, c, h, w)."""
+        """Compute the block: (n, c, h, w) → (n, c, h, w)."""
         if self.recompute and torch.is_grad_enabled():
             return checkpoint(self.body, features, use_reentrant=False).add_(features)
-        return self.body(features).add_(features)  # in place, as no layer looks back at what it has put out
+        return self.body(features).add_(features)  # in place, as no layer needs its output for the gradient
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """nn.InstanceNorm2d with means and deviations in float32, which on the CPU are else as coarse as the features.
+    """nn.InstanceNorm2d with means and deviations in float32.
 
-    In evaluation, constant channels become exactly 0, see `without_rounding`.
+    On the CPU they would otherwise have the precision of the features. In evaluation, constant channels
+    become exactly 0, see `without_rounding`.
     """
 
     def forward(self, features: Tensor) -> Tensor:
-        """(n, c, h, w) → (n, c, h, w)."""
+        """Normalize each channel of each image: (n, c, h, w) → (n, c, h, w)."""
         if not self.training:
             features = without_rounding(features, self.num_features, self.eps)
         if features.dtype != torch.bfloat16 or features.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(features)
-        ones = features.new_ones(self.num_features, dtype=torch.float32)  # weights of this kind are what it takes
+        ones = features.new_ones(self.num_features, dtype=torch.float32)  # float32 weights make it compute in float32
         return nn.functional.instance_norm(features, weight=ones, bias=torch.zeros_like(ones), eps=self.eps)
 
 
@@ -86,18 +91,19 @@ class GroupNorm(nn.GroupNorm):
     """nn.GroupNorm; in evaluation, constant groups become exactly the offset, see `without_rounding`."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """(n, c, h, w) → (n, c, h, w)."""
+        """Normalize each group of channels: (n, c, h, w) → (n, c, h, w)."""
         if not self.training:
             features = without_rounding(features, self.num_groups, self.eps)
         return super().forward(features)
 
 
 def without_rounding(features: Tensor, groups: int, eps: float) -> Tensor:
-    """Features with constant groups of channels set to 0, so that a norm has no rounding errors to amplify.
+    """Set constant groups of channels to 0, so that a norm has no rounding errors to amplify.
 
-    A picture of one color gives features that are constant but for rounding, about 1e-7, which a norm multiplies by
-    1/√eps = 316 and the next ones again, until noise fills the range. A group counts as constant if all of its values
-    lie within `eps` of each other; normalized, they would lie within √eps = 0.003. All other groups keep their bits.
+    An image of a single color gives features that are constant except for rounding errors of about 1e-7. A
+    norm multiplies these by 1/√eps = 316, and the following norms multiply them again, until noise fills the
+    range. A group counts as constant if all of its values lie within `eps` of each other; normalized, they
+    would lie within √eps = 0.003. All other groups keep their bits.
     """
     positions = features[..., ::SPARSE, ::SPARSE]
     if (
@@ -105,24 +111,31 @@ def without_rounding(features: Tensor, groups: int, eps: float) -> Tensor:
         and not torch.compiler.is_compiling()
         and not _constant(positions, groups, eps).any()
     ):
-        return features  # as where few positions differ, all do; on other devices, asking would be a wait
+        return features  # all groups vary at these positions; on other devices this check would wait
     return features.masked_fill(_constant(features, groups, eps), 0)
 
 
 def _constant(features: Tensor, groups: int, eps: float) -> Tensor:
-    """(n, c, h, w) → (n, c, 1, 1): True for the channels of a group whose values lie within eps of each other."""
+    """Mark constant groups: (n, c, h, w) → (n, c, 1, 1).
+
+    The result is True for the channels of a group whose values lie within eps of each other.
+    """
     high, low = (each.unflatten(1, (groups, -1)) for each in (features.amax((2, 3)), features.amin((2, 3))))
     constant = high.amax(2, keepdim=True) - low.amin(2, keepdim=True) <= eps
     return constant.expand_as(high).flatten(1)[..., None, None]
 
 
 def normalize(kind: str, channels: int) -> nn.Module:
-    """Zero mean and unit variance, of what, `kind` says; for any other kind, as spectral or none, nothing is done.
+    """Return the norm layer of a kind, which gives features zero mean and unit variance.
 
-    instance  Each channel of each image; not affine.
-    batch     Each channel of all images together, later by running statistics; affine, as the next two.
-    layer     All channels of each image.
-    group     Groups of its channels.
+    The statistics are taken over
+
+    instance  each channel of each image; not affine.
+    batch     each channel of all images together, in evaluation by running statistics; affine.
+    layer     all channels of each image; affine.
+    group     groups of channels of each image; affine.
+
+    Any other kind, such as spectral or none, gives the identity.
     """
     match kind:
         case "instance":
@@ -137,5 +150,5 @@ def normalize(kind: str, channels: int) -> nn.Module:
 
 
 def has_bias(norm: str) -> bool:
-    """Whether a convolution before this norm has a bias."""
+    """Return True if a convolution before this norm has a bias."""
     return norm != "batch"

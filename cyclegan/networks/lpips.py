@@ -1,10 +1,10 @@
-"""LPIPS: how different two images look, by learned weights on the features of a classifier.
+"""LPIPS: perceptual distance between two images, by learned weights on the features of a classifier.
 
-Paper      Zhang, Isola, Efros, Shechtman, Wang, The unreasonable effectiveness of deep features as a perceptual metric,
-           CVPR 2018, Eq. 1; version 0.1, with SqueezeNet 1.1, which is small and the default, or with VGG-16, which
-           many papers report.
-Distance   Σ_l mean over positions of Σ_c w_lc (ŷ_lc − ŷ'_lc)², where ŷ are features of unit length at each position; 0
-           for equal images, about 0.7 for unrelated ones. Smaller is nearer.
+Paper      Zhang, Isola, Efros, Shechtman, Wang, The unreasonable effectiveness of deep features as a
+           perceptual metric, CVPR 2018, Eq. 1; version 0.1, with SqueezeNet 1.1, which is small and the
+           default, or with VGG-16, which many papers report.
+Distance   Σ_l mean over positions of Σ_c w_lc (ŷ_lc − ŷ'_lc)², where ŷ are features of unit length at each
+           position; 0 for equal images, about 0.7 for unrelated ones. Smaller is more similar.
 Images     (n, 3, h, w) in [-1, 1], at least 32 pixels a side; computed in float32, also under autocast.
 """
 
@@ -22,7 +22,7 @@ HEADS = {"squeezenet": "lpips_squeeze", "vgg16": "lpips_vgg"}  # classifier -> t
 
 
 class Lpips(nn.Module):
-    """The trunk and its weights, frozen, with the SHA-256 of both."""
+    """LPIPS network and its weights, frozen, with the SHA-256 of both."""
 
     shift: Tensor
     scale: Tensor
@@ -38,7 +38,7 @@ class Lpips(nn.Module):
         self.sha256 = f"{self.trunk.sha256[:12]}+{weights.sha256[:12]}"
 
     def forward(self, images: Images, others: Images) -> Float[Tensor, " n"]:
-        """The distance of each pair."""
+        """Compute the distance of each pair of images."""
         with torch.autocast(images.device.type, enabled=False):
             taps = self.trunk((torch.cat([images, others]).float() - self.shift) / self.scale)
             pairs = [_unit(tap).unflatten(0, (2, -1)) for tap in taps]
@@ -47,5 +47,5 @@ class Lpips(nn.Module):
 
 
 def _unit(features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """Of length 1 at every position."""
+    """Scale features to length 1 at every position."""
     return features / ((features.square().sum(dim=1, keepdim=True) + TINY**2).sqrt() + TINY)

@@ -1,4 +1,4 @@
-"""Half the size and twice the size: with checkerboards as in the papers, or without."""
+"""Downsampling and upsampling by 2: as in the papers, with checkerboards, or in variants without them."""
 
 from torch import nn
 
@@ -6,38 +6,44 @@ from cyclegan.networks.layers import ReflectionPad, has_bias, normalize
 
 
 class BlurPool(nn.Sequential):
-    """Every second of the features, filtered by [1 2 1]²/16 first (Zhang 2019): the mean of means of two is that."""
+    """Downsampling by 2 after the filter [1 2 1]²/16 (Zhang 2019), computed as two means over 2×2."""
 
     def __init__(self) -> None:
         super().__init__(ReflectionPad(1), nn.AvgPool2d(2, stride=1), nn.AvgPool2d(2))
 
 
 class SubpixelConv(nn.Conv2d):
-    """conv3 to the channels of 2×2 pixels each, for nn.PixelShuffle; these start alike (ICNR, Aitken et al. 2017)."""
+    """conv3 to four channels per output channel, for nn.PixelShuffle.
+
+    The four channels of each 2×2 pixels start with equal weights (ICNR, Aitken et al. 2017).
+    """
 
     def __init__(self, channels: int, out_channels: int, bias: bool = True) -> None:
         super().__init__(channels, 4 * out_channels, 3, padding=1, padding_mode="replicate", bias=bias)
 
 
 def upsample(channels: int, out_channels: int, kind: str, norm: str = "instance", relu: bool = True) -> nn.Sequential:
-    """uk: twice the height and width, norm, ReLU.
+    """Build uk: twice the height and width, norm, ReLU.
 
-    Without its ReLU it is for one that comes after the padding of what follows.
+    relu  False: leave the ReLU out, for a next layer that applies it after its own padding.
     """
-    larger = grow(channels, out_channels, kind, bias=has_bias(norm))
+    larger = upsample_layers(channels, out_channels, kind, bias=has_bias(norm))
     return nn.Sequential(*larger, normalize(norm, out_channels), *[nn.ReLU(inplace=True)] * relu)
 
 
-def grow(channels: int, out_channels: int, kind: str, *, kernel: int = 3, bias: bool = True) -> list[nn.Module]:
-    """The layers that double height and width.
+def upsample_layers(
+    channels: int, out_channels: int, kind: str, *, kernel: int = 3, bias: bool = True
+) -> list[nn.Module]:
+    """Return the layers that double height and width.
 
-    transposed  The papers'; only this has a kernel that is not 3×3.
-    resize      Each feature four times, conv3 (Odena et al. 2016).
-    blur        The same, filtered by [1 2 1]²/16 before the conv3: this is bilinear (Zhang 2019).
+    transposed  As in the papers; the only kind whose kernel may differ from 3×3.
+    resize      Repeat each feature four times, then conv3 (Odena et al. 2016).
+    blur        As resize, with the filter [1 2 1]²/16 before the conv3, which is bilinear interpolation
+                (Zhang 2019).
     shuffle     conv3 to four times the channels, which become 2×2 pixels (Shi et al. 2016).
 
-    The conv3 of resize and blur is reflection padded; of resize_zeros and blur_zeros it is zero padded, as in the code
-    of PyTorch-GAN and of CUT, whose generators can be imported.
+    The conv3 of resize and blur is reflection padded; that of resize_zeros and blur_zeros is zero padded, as
+    in the code of PyTorch-GAN and of CUT, whose generators can be imported.
     """
     match kind:
         case "transposed":

@@ -1,20 +1,23 @@
-"""VGG-19 as a source of features: what Gatys' method and AdaIN see of an image.
+"""VGG-19 as the source of features for Gatys' method and AdaIN.
 
 Paper      Simonyan, Zisserman, Very deep convolutional networks for large-scale image recognition, 2015.
-Taps       relu1_1 relu1_2 | relu2_1 relu2_2 | relu3_1 … relu3_4 | relu4_1 … relu4_4 | relu5_1 … relu5_4, after the
-           ReLU, with 64, 128, 256, 512, 512 channels; each block has half the height and width of the one before.
-Images     RGB in [-1, 1], as everywhere; what the weights were trained on is made inside. `torchvision`: less
-           ImageNet's mean, over its deviation. `caffe`: BGR in 0…255 less (103.939, 116.779, 123.68), where the first
-           convolution is turned around once instead of every image.
-Differs    from the trained network where asked to. `average` pooling (Gatys et al. 2016, Sec. 2) is scaled by 1.35,
-           and so leaves the mean activations of photographs and of paintings within 15 % of those with `max`, down to
-           relu4_1 of Caffe's and of the normalised weights; unscaled they would be less than half as large there, and
-           with the factor 2 of style-transfer-pytorch three times. `reflect` (AdaIN) and `replicate` padding draw no
-           dark frame into the features. `ceil` keeps the last row and column of an odd size, as Caffe and AdaIN do.
-Weights    torchvision · caffe, the original · normalised, the original rescaled to mean activations of 1: AdaIN's
-           encoder · normalised_torchvision, torchvision's rescaled by us · random, orthogonal, which need no download
-           and still carry Gatys' method (He, Wang, Hopcroft, A powerful generative model using random weights for the
-           deep image representation, 2016).
+Taps       relu1_1 relu1_2 | relu2_1 relu2_2 | relu3_1 … relu3_4 | relu4_1 … relu4_4 | relu5_1 … relu5_4,
+           after the ReLU, with 64, 128, 256, 512, 512 channels; each block has half the height and width of
+           the one before.
+Images     RGB in [-1, 1], as in the whole library; the preprocessing that the weights were trained with is
+           applied inside. `torchvision`: subtract ImageNet's mean, divide by its deviation. `caffe`: BGR in
+           0…255 minus (103.939, 116.779, 123.68); the channels of the first convolution are reversed once
+           instead of those of every image.
+Differs    from the trained network, by options. `average` pooling (Gatys et al. 2016, Sec. 2) is scaled by
+           1.35, so that the mean activations of photographs and of paintings stay within 15 % of those with
+           `max`, down to relu4_1 of Caffe's and of the normalised weights; unscaled they would be less than
+           half as large there, and with the factor 2 of style-transfer-pytorch three times as large.
+           `reflect` (AdaIN) and `replicate` padding avoid the dark border that zero padding leaves in the
+           features. `ceil` keeps the last row and column of an odd size, as Caffe and AdaIN do.
+Weights    torchvision · caffe, the original · normalised, the original rescaled to mean activations of 1:
+           AdaIN's encoder · normalised_torchvision, torchvision's rescaled by us · random, orthogonal, which
+           need no download and still work for Gatys' method (He, Wang, Hopcroft, A powerful generative model
+           using random weights for the deep image representation, 2016).
 """
 
 import re
@@ -28,8 +31,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
 from cyclegan.errors import UserError
-from cyclegan.images import read
-from cyclegan.networks.weights import Weights, WrongWeightsError, load_weights, where_from
+from cyclegan.images.tensors import read
+from cyclegan.networks.weights import Weights, WrongWeightsError, download_hint, load_weights
 from cyclegan.protocols import Images
 
 BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))  # convolutions, channels
@@ -47,18 +50,18 @@ PREPROCESSING_OF = {
     "normalised_torchvision": "torchvision",
     "random": "torchvision",
 }
-PHOTOGRAPHS = (  # of the scikit-image wheel, the most colorful ones: without color.png some filters never fire
+PHOTOGRAPHS = (  # of the scikit-image wheel, the most colorful ones: without color.png some filters are never active
     *("astronaut.png", "chelsea.png", "coffee.png", "color.png", "hubble_deep_field.jpg", "ihc.png"),
     *("motorcycle_left.png", "retina.jpg", "rocket.jpg"),
 )
-AVERAGE = 1.35  # what the mean of four activations is scaled by, to be on average as large as their maximum
-RARE = 0.01  # a filter with this share of its layer's mean activation hardly ever fires
+AVERAGE = 1.35  # scales the mean of four activations to the average size of their maximum
+RARE = 0.01  # share of its layer's mean activation below which a filter counts as rarely active
 
 
 class VGGFeatures(nn.Module):
-    """The features of images at named taps; built and run only as deep as the deepest of them.
+    """VGG-19 that returns features at named taps; built and run only as deep as the deepest of them.
 
-    `description` says which weights it holds, in strings: name, sha256 and preprocessing at least.
+    `description` identifies its weights by strings: name, sha256 and preprocessing at least.
     """
 
     factor: Tensor
@@ -90,20 +93,24 @@ class VGGFeatures(nn.Module):
         )
 
     def forward(self, images: Images) -> dict[str, Float[Tensor, "n _ _ _"]]:
-        """(n, 3, h, w) in [-1, 1], any h and w ≥ 1 → tap -> (n, c, h', w'), in the order of depth."""
+        """Compute the features at the taps.
+
+        (n, 3, h, w) in [-1, 1], any h and w ≥ 1 → tap -> (n, c, h', w'), in the order of depth.
+        """
         return {tap: features for tap, features in self.activations(images) if tap in self.taps}
 
-    def computing_in(self, dtype: torch.dtype, device: torch.device) -> "VGGFeatures":
-        """A copy on a device whose convolutions compute in a type, channels last; the preprocessing stays in float32.
+    def to_inference(self, dtype: torch.dtype, device: torch.device) -> "VGGFeatures":
+        """Return a copy on a device whose convolutions compute in `dtype`, channels last.
 
-        Rather than autocast, which pads in float32: on a CPU that takes a fifth of the time.
+        The preprocessing stays in float32. Autocast is not used: it pads in float32, which takes a fifth of
+        the time on a CPU.
         """
         copied = deepcopy(self).to(device)
         copied.convolutions.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return copied
 
     def activations(self, images: Images) -> Iterator[tuple[str, Float[Tensor, "n _ _ _"]]]:
-        """Of one layer after the other, tapped or not."""
+        """Yield the activations of one layer after the other, tapped or not."""
         features = torch.addcmul(self.summand, images, self.factor)
         for name, convolution in self.layers():
             if name == "conv1_1":
@@ -114,20 +121,20 @@ class VGGFeatures(nn.Module):
             yield name.replace("conv", "relu"), features
 
     def layers(self) -> Iterator[tuple[str, nn.Conv2d]]:
-        """conv1_1, conv1_2, …"""
+        """Yield the convolutions by name: conv1_1, conv1_2, …"""
         for name, convolution in self.convolutions.items():
             assert isinstance(convolution, nn.Conv2d)
             yield name, convolution
 
     def _pad(self, features: Tensor) -> Tensor:
-        """By one. A lone row or column has nothing to reflect but itself."""
+        """Pad by 1; a side of a single pixel is replicated, as it cannot be reflected."""
         if self.padding == "zero":
-            return features  # the convolution does it, and saves a copy
+            return features  # the convolution pads by itself, which saves a copy
         lone = min(features.shape[2:]) == 1
         return pad(features, (1, 1, 1, 1), "replicate" if lone else self.padding)
 
     def _pool(self, features: Tensor) -> Tensor:
-        """To half the size. A lone row or column stays."""
+        """Pool to half the size; a side of a single pixel stays."""
         window = [min(2, side) for side in features.shape[2:]]
         if self.pooling == "max":
             return max_pool2d(features, window, ceil_mode=self.ceil)
@@ -138,7 +145,7 @@ class VGGFeatures(nn.Module):
 def load_vgg(
     weights: str, taps: Sequence[str], *, pooling: str = "max", padding: str = "zero", ceil: bool = False, seed: int = 0
 ) -> VGGFeatures:
-    """VGG-19 with the weights of that name, frozen; `seed` is that of random ones."""
+    """Load VGG-19 with the named weights, frozen; `seed` is that of random weights."""
     if weights not in PREPROCESSING_OF:
         raise UserError(f"weights: '{weights}' is not one of {', '.join(PREPROCESSING_OF)}")
     with torch.device("cpu"):  # even where a method is built on the meta device, to be filled from a checkpoint
@@ -147,8 +154,8 @@ def load_vgg(
         if weights == "random":
             _fill_at_random(vgg, seed)
         elif weights == "normalised_torchvision":
-            plain = load_vgg("torchvision", taps)  # pools and pads as it was trained
-            vgg.load_state_dict(normalise(plain, _photographs()).state_dict())
+            plain = load_vgg("torchvision", taps)  # with the pooling and padding of its training
+            vgg.load_state_dict(normalize_activations(plain, _photographs()).state_dict())
             vgg.description = plain.description | {"normalised": f"on {len(PHOTOGRAPHS)} photographs of scikit-image"}
         else:
             _fill(vgg, weights, load_weights(weights))
@@ -157,12 +164,13 @@ def load_vgg(
 
 
 @torch.no_grad()
-def normalise(vgg: VGGFeatures, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> VGGFeatures:
-    """A copy with a mean activation of 1 in every filter, over all images and positions (Gatys et al. 2016, Sec. 2).
+def normalize_activations(vgg: VGGFeatures, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> VGGFeatures:
+    """Return a copy with a mean activation of 1 in every filter (Gatys et al. 2016, Sec. 2).
 
-    W' = W · s_in / s_out and b' = b / s_out, where s are the mean activations: ReLU and pooling let factors through,
-    so the features only change their units. A filter that hardly fires on these images, at less than a hundredth of
-    its layer's mean, is taken to fire that much, lest it drown all others on an image where it does.
+    The mean is over all images and positions. W' = W · s_in / s_out and b' = b / s_out, where s are the mean
+    activations. ReLU and pooling commute with positive factors, so only the scale of the features changes. A
+    filter whose mean activation on these images is below a hundredth of its layer's mean is treated as having
+    that hundredth; otherwise it would dominate all others on an image where it is active.
     """
     scaled = deepcopy(vgg)
     means = _mean_activations(vgg, batches)
@@ -176,7 +184,7 @@ def normalise(vgg: VGGFeatures, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> 
 
 
 def _mean_activations(vgg: VGGFeatures, batches: Iterable[Float[Tensor, "_ 3 _ _"]]) -> list[Float[Tensor, " _"]]:
-    """Of every filter, layer by layer."""
+    """Compute the mean activation of every filter, layer by layer."""
     totals = [torch.zeros_like(convolution.weight[:, 0, 0, 0], dtype=torch.float64) for _, convolution in vgg.layers()]
     counts = [0] * len(totals)
     for images in batches:
@@ -194,7 +202,7 @@ def _by_depth(taps: Sequence[str]) -> tuple[str, ...]:
 
 
 def _photographs() -> Iterator[Images]:
-    """With a shorter side of 256 pixels."""
+    """Yield the photographs with a shorter side of 256 pixels."""
     for name in PHOTOGRAPHS:
         with as_file(files("skimage") / "data" / name) as path:
             image = read(path)
@@ -203,7 +211,10 @@ def _photographs() -> Iterator[Images]:
 
 
 def _fill_at_random(vgg: VGGFeatures, seed: int) -> None:
-    """Orthogonal weights that keep the size of the activations through a ReLU; the same in a deeper network."""
+    """Fill with orthogonal weights that keep the size of the activations through a ReLU.
+
+    The weights of a layer do not depend on how many layers follow.
+    """
     generator = torch.Generator().manual_seed(seed)
     for _, convolution in vgg.layers():
         nn.init.orthogonal_(convolution.weight, gain=2**0.5, generator=generator)
@@ -217,28 +228,29 @@ def _fill(vgg: VGGFeatures, name: str, weights: Weights) -> None:
     if len(found) < len(vgg.convolutions):
         deepest = f"its deepest tap is {TAPS[len(found) - 1]}" if found else "it holds no convolution"
         raise UserError(
-            f"{weights.file}: {deepest}, and {vgg.taps[-1]} is asked for; ask for less depth, or {where_from(name)}"
+            f"{weights.file}: {deepest}, and {vgg.taps[-1]} is asked for; ask for less depth, or {download_hint(name)}"
         )
     for (key, weight, bias), (_, convolution) in zip(found, vgg.layers(), strict=False):
         if weight.shape != convolution.weight.shape or len(bias) != len(weight):
             shapes = f"{tuple(weight.shape)} and not {tuple(convolution.weight.shape)}"
             raise WrongWeightsError(f"{weights.file}: {key} has the shape {shapes}; take weights of VGG-19")
         if vgg.description["preprocessing"] == "caffe" and key == found[0][0]:
-            weight = weight.flip(1)  # it wants blue first, and gets red first
+            weight = weight.flip(1)  # the weights expect blue first, the images have red first
         convolution.load_state_dict({"weight": weight, "bias": bias})
     vgg.description |= {
         "file": weights.file,
         "sha256": weights.sha256,
         "known": f"{weights.known} of 64 digits",
-        "licence": weights.licence,
+        "license": weights.license,
     }
 
 
 def _in_order(weights: Weights) -> list[tuple[str, Tensor, Tensor]]:
-    """Key, weight and bias of every 3×3 convolution, in the order of the numbers in their keys.
+    """Return key, weight and bias of every 3×3 convolution, in the order of the numbers in their keys.
 
-    These are conv1_1 conv1_2 … or, by places in a sequence, features.0 features.2 … or 0 2 …; the last begins with a
-    1×1 convolution that does the preprocessing, which is compared with ours and left out.
+    The keys are conv1_1 conv1_2 …, or positions in a sequence: features.0 features.2 … or 0 2 …. A file of
+    the last kind begins with a 1×1 convolution for the preprocessing, which is compared with ours and left
+    out.
     """
     tensors = weights.tensors
     keys = [key for key, tensor in tensors.items() if tensor.ndim == 4]

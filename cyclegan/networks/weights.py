@@ -1,12 +1,14 @@
-"""Files of weights that others have trained: where they come from, and nothing is parsed before its SHA-256 is known.
+"""Files of pretrained weights: where to find them; no file is parsed before its SHA-256 has been compared.
 
-Looked for  in $CYCLEGAN_WEIGHTS if it is set, in ~/.cache/cyclegan, and where torch.hub keeps its downloads; what is
-            nowhere is fetched into ~/.cache/cyclegan.
-Compared    with all 64 digits of the SHA-256, or with those that its publisher has put into the name of the file, or
-            with none where nothing is published; `Weights` says which, and what the file's is.
-Parsed      .safetensors, and .pth by torch.load(weights_only=True): tensors and containers, nothing that could run.
-            It is the only place that calls torch.load, and looks into the zip first: torch.load would unpack what is
-            compressed, a thousandfold if need be, and believe any size that a tensor claims.
+Looked for  in $CYCLEGAN_WEIGHTS if it is set, in ~/.cache/cyclegan, and where torch.hub keeps its downloads;
+            a file found in none of them is fetched into ~/.cache/cyclegan.
+Compared    with all 64 digits of the SHA-256, or with those that its publisher has put into the name of the
+            file, or with none where none are published; `Weights` records how many were compared, and the
+            file's SHA-256.
+Parsed      .safetensors, and .pth by torch.load(weights_only=True): tensors and containers, nothing that
+            could be executed. This is the only module that calls torch.load, and it checks the zip archive
+            first: torch.load would decompress compressed members to a thousand times their size, and trust
+            any size that a tensor claims.
 """
 
 import hashlib
@@ -28,14 +30,14 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cyclegan.errors import UserError
-from cyclegan.networks.sources import SOURCES, Source
+from cyclegan.networks.pretrained import SOURCES, Source
 
 CACHE = Path("~/.cache/cyclegan")
 CHUNK = 1 << 20
 TIMEOUT = 30  # seconds without a byte
 MAX_MEMBERS = 10_000  # of the zip that a .pth is
-LONGEST = 500  # characters of the name of a dictionary that is looked into
-MAX_GROWTH = 1.02  # its contents by its length: torch.save does not compress
+LONGEST = 500  # characters of the name of a dictionary that is searched
+MAX_GROWTH = 1.02  # size of its contents over that of the file: torch.save does not compress
 
 NOT_NAMED = "holds something else than named tensors; give a state dictionary"
 
@@ -43,33 +45,39 @@ _may_fetch = ContextVar("may_fetch", default=True)
 
 
 class WeightsMissingError(UserError):
-    """A file of weights is not on this machine; the message names it, its URL and the folder to put it in."""
+    """A file of weights that is not on this machine.
+
+    The message names the file, its URL and the folder to put it in.
+    """
 
 
 class WrongWeightsError(UserError):
-    """A file that is not the one expected, or not readable."""
+    """A file of weights that is not the expected one or is not readable."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """What a file holds, and which file it is."""
+    """Contents of a file of weights, and the identity of the file."""
 
     file: str
     sha256: str
     known: int  # how many digits of the SHA-256 were known before and agree: 64, or fewer, or none
-    licence: str
+    license: str
     tensors: dict[str, Tensor]
 
 
 def load_weights(name: str) -> Weights:
     """Find or fetch the file of a source, compare its SHA-256, then parse it."""
     path, sha256, known = _locate(name)
-    licence = SOURCES[name].licence
-    return Weights(file=path.name, sha256=sha256, known=known, licence=licence, tensors=read_tensors(path))
+    license = SOURCES[name].license
+    return Weights(file=path.name, sha256=sha256, known=known, license=license, tensors=read_tensors(path))
 
 
-def fill(network: nn.Module, weights: Weights, title: str, below: str = "") -> None:
-    """Give a network the weights, or those whose names begin with `below`, in float32; and freeze it."""
+def load_into(network: nn.Module, weights: Weights, title: str, below: str = "") -> None:
+    """Load the weights into a network in float32, and freeze it.
+
+    below  Load only the weights whose names begin with this prefix.
+    """
     found = {name.removeprefix(below): t.float() for name, t in weights.tensors.items() if name.startswith(below)}
     try:
         network.load_state_dict(found, assign=True)
@@ -79,19 +87,19 @@ def fill(network: nn.Module, weights: Weights, title: str, below: str = "") -> N
 
 
 def find_weights(name: str) -> Path:
-    """The file of a source, its SHA-256 compared; fetched if it is nowhere."""
+    """Return the file of a source after its SHA-256 was compared; fetch it if it is not on this machine."""
     return _locate(name)[0]
 
 
-def where_from(name: str) -> str:
-    """What to do for the best file of a source, as messages say it."""
+def download_hint(name: str) -> str:
+    """Return the instruction for obtaining the preferred file of a source, for use in messages."""
     source = SOURCES[name]
     folder = CACHE.expanduser()
     return f"put {_best(source)[0]} from {source.url} into {folder}, or into a folder named by CYCLEGAN_WEIGHTS"
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The named tensors of a .safetensors or .pth file, on the CPU; nothing in the file is executed."""
+    """Read the named tensors of a .safetensors or .pth file onto the CPU; no code in the file is executed."""
     tensors = _parsed(path)
     if not isinstance(tensors, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in tensors.items()
@@ -102,7 +110,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_nested(path: Path) -> dict[str, Tensor]:
-    """Likewise of nested dictionaries, as trainers save them: {"net": {"a": …}} → net.a; all else is skipped."""
+    """Read the tensors of nested dictionaries, as training programs save them: {"net": {"a": …}} → net.a.
+
+    All other values are skipped.
+    """
     content = _parsed(path)
     tensors = dict(_flat(content)) if isinstance(content, Mapping) else {}
     if not tensors and content != {}:
@@ -112,7 +123,10 @@ def read_nested(path: Path) -> dict[str, Tensor]:
 
 
 def _flat(content: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor below, by its full name; each dictionary once, as a few bytes can hold one in itself."""
+    """Yield every tensor in nested dictionaries by its full name.
+
+    Each dictionary is read once, because a few bytes can describe a dictionary that contains itself.
+    """
     waiting: list[tuple[str, Any]] = [("", content)]
     seen = set()
     while waiting:
@@ -133,7 +147,10 @@ def _parsed(path: Path) -> Any:
 
 
 def _reason(error: Exception) -> tuple[str, str]:
-    """Reason and remedy, in one line. What PyTorch says of files that could execute is advice to let them."""
+    """Return reason and remedy, in one line.
+
+    PyTorch's own message for files that could execute code advises the user to allow it, so it is replaced.
+    """
     said = str(error)
     if "Unsupported global" in said or "Unsupported class" in said or "TorchScript" in said:
         return "it holds a whole network or other objects, which are not loaded", "save net.state_dict() and give that"
@@ -144,13 +161,13 @@ def _reason(error: Exception) -> tuple[str, str]:
 
 
 def _load_pth(path: Path) -> Any:
-    """What torch.save has written."""
+    """Load a file written by torch.save."""
     _require_plain(path)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _require_stored(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Refuse tensors that claim more than there is: one number can be shown a billion times."""
+    """Refuse tensors larger than their stored data: one number can be expanded to a billion elements."""
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.is_meta or tensor.nbytes > tensor.untyped_storage().nbytes():
             raise WrongWeightsError(
@@ -159,7 +176,10 @@ def _require_stored(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _require_plain(path: Path) -> None:
-    """Refuse a zip that torch.save would not write; what is no zip is of the time before, and has nothing to unpack."""
+    """Refuse a zip archive that torch.save would not write.
+
+    A file that is no zip is in PyTorch's older format, which has nothing to decompress.
+    """
     with path.open("rb") as file:
         if file.read(2) != b"PK":
             return
@@ -182,7 +202,7 @@ def hash_file(path: Path) -> str:
 
 
 def _locate(name: str) -> tuple[Path, str, int]:
-    """The first file that is there, its SHA-256, and how many digits of that were known."""
+    """Return the first file that exists, its SHA-256, and how many digits of that were known."""
     source = SOURCES[name]
     for folder in _folders():
         for file, digits in source.files.items():
@@ -200,8 +220,8 @@ def _folders() -> list[Path]:
 
 
 @contextmanager
-def only_what_is_here() -> Iterator[None]:
-    """Within this context nothing is fetched: weights that are not on this machine raise WeightsMissingError."""
+def offline() -> Iterator[None]:
+    """Forbid fetching within this context; weights that are not on this machine raise WeightsMissingError."""
     token = _may_fetch.set(False)
     try:
         yield
@@ -211,7 +231,7 @@ def only_what_is_here() -> Iterator[None]:
 
 def _fetch(name: str, source: Source) -> tuple[Path, str, int]:
     if not _may_fetch.get():
-        raise WeightsMissingError(f"the weights '{name}' are not on this machine; {where_from(name)}")
+        raise WeightsMissingError(f"the weights '{name}' are not on this machine; {download_hint(name)}")
     file, digits = _best(source)
     folder = CACHE.expanduser()
     try:
@@ -224,13 +244,13 @@ def _fetch(name: str, source: Source) -> tuple[Path, str, int]:
             (Path(room) / file).replace(folder / file)
     except (OSError, HTTPException) as error:
         raise WeightsMissingError(
-            f"the weights '{name}' are not on this machine and cannot be fetched ({error}); {where_from(name)}"
+            f"the weights '{name}' are not on this machine and cannot be fetched ({error}); {download_hint(name)}"
         ) from error
     return folder / file, sha256, len(digits)
 
 
 def _best(source: Source) -> tuple[str, str]:
-    """The file that the URL leads to."""
+    """Return the name and the digits of the file that the URL leads to."""
     return next(iter(source.files.items()))
 
 

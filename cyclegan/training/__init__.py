@@ -1,1 +1,1 @@
-"""The training loop and what it needs; knows the protocols, knows no method."""
+"""Training loop and its parts; depends on the protocols, not on any method."""

@@ -1,8 +1,9 @@
-"""Exponential moving average of weights: what is sampled, evaluated and released.
+"""Exponential moving average of weights, which is used for samples, evaluation and releases.
 
-w̄ ← d w̄ + (1 − d) w after each step, with d = min(decay, (1 + t) / (10 + t)) at update t = 0, 1, …: the warm-up
-keeps the random first weights from lingering for 1 / (1 − decay) steps. The running statistics of batch norms are
-averaged alike, as they are those of weights that are; what is counted is copied.
+w̄ ← d w̄ + (1 − d) w after each step, with d = min(decay, (1 + t) / (10 + t)) at update t = 0, 1, …: without
+this warm-up the random first weights would affect the average for 1 / (1 − decay) steps. The running
+statistics of batch norms are averaged alike, because the weights they belong to are averaged; integer
+counters are copied.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from torch import nn
 
 
 class EMA:
-    """The averages of all weights of some networks, and of their statistics."""
+    """Averages of all weights of some networks, and of their running statistics."""
 
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
         self.decay = decay
@@ -24,7 +25,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the present weights into the average."""
+        """Update the averages with the present weights."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         pairs = [(average, self.live[key].detach()) for key, average in self.average.items()]
         averages, lives = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
@@ -35,8 +36,11 @@ class EMA:
         self.updates += 1
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Within this context the networks carry the averages; afterwards their own weights again, to the bit."""
+    def applied(self) -> Iterator[None]:
+        """Context in which the networks carry the averages; afterwards they have their own weights again.
+
+        The weights are restored bit for bit.
+        """
         self._swap()
         try:
             yield
@@ -49,16 +53,16 @@ class EMA:
             live.data, self.average[key] = self.average[key], live.data
 
     def state_dict(self) -> dict[str, Any]:
-        """The averages and how many updates made them."""
+        """Return the averages and the number of updates that made them."""
         return {"updates": self.updates, "average": dict(self.average)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of state_dict."""
+        """Restore what state_dict returned."""
         self.updates = state["updates"]
         for key, value in state["average"].items():
             self.average[key].copy_(value)
 
 
 def _weights(network: nn.Module) -> dict[str, torch.Tensor]:
-    """With the buffers that belong to them."""
+    """Return the weights of a network and the buffers that belong to them."""
     return network.state_dict(keep_vars=True)

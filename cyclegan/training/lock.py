@@ -1,7 +1,7 @@
-"""One process trains in a run folder at a time: two would write over each other's checkpoints.
+"""Lock of a run folder: one process trains in it at a time, as two would overwrite each other's checkpoints.
 
-The system holds the lock for as long as the process lives, so that no crash leaves one behind; the file says whose it
-is. Where a file system knows no locks, and on Windows, there is none.
+The system holds the lock for as long as the process lives, so that a crash leaves no lock behind; the file
+names its owner. There is no lock on Windows, nor on a file system without locks.
 """
 
 import os
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from cyclegan.errors import LOST, NoSpaceError, UserError, refused
+from cyclegan.errors import DISK_ERRNOS, ResourceError, UserError, from_os_error
 
 try:
     import fcntl
@@ -21,15 +21,16 @@ except ImportError:  # Windows
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Within this context the folder, made where there is none, is ours alone.
+    """Lock a run folder for this process within this context; the folder is made if it is missing.
 
-    Raises UserError if it is not, and NoSpaceError if it can no longer be written to.
+    Raises UserError if another process holds the lock, and ResourceError if the folder can no longer be
+    written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / "lock").open("ab+", buffering=0)  # nothing is left to be written when it is closed
     except OSError as error:
-        raise refused(error, folder, "train from a folder that can be written, or make room") from error
+        raise from_os_error(error, folder, "train from a folder that can be written, or make room") from error
     with file:
         _lock(file, folder)
         try:
@@ -37,9 +38,9 @@ def locked(folder: Path) -> Iterator[None]:
             file.write(f"{os.getpid()} on {socket.gethostname()}\n".encode())
             yield
         except OSError as error:
-            if error.errno not in LOST and folder not in Path(str(error.filename)).parents:
+            if error.errno not in DISK_ERRNOS and folder not in Path(str(error.filename)).parents:
                 raise
-            raise NoSpaceError(
+            raise ResourceError(
                 f"{folder}: can no longer be written ({error.strerror or error}); "
                 "make room, and the same command continues"
             ) from error

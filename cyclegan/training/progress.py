@@ -1,4 +1,4 @@
-"""How far a run has come."""
+"""Count of the steps that a run has done."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,21 +10,21 @@ from cyclegan.errors import NotFiniteError
 
 @dataclass
 class Progress:
-    """The number of steps done; all else follows from it."""
+    """Number of steps done; everything else follows from it."""
 
     step: int = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """The counter."""
+        """Return the counter."""
         return {"step": self.step}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of state_dict."""
+        """Restore what state_dict returned."""
         self.step = state["step"]
 
     @contextmanager
     def named_in_errors(self) -> Iterator[None]:
-        """Within this context a NotFiniteError says when it came."""
+        """Context that adds the number of steps done to the message of a NotFiniteError."""
         try:
             yield
         except NotFiniteError as error:

@@ -1,17 +1,17 @@
-"""The run folder: everything that a run leaves behind, and what it says while it runs.
+"""Run folder: all files that a run writes, and all lines that it prints.
 
 runs/<domain>/<name>/
     lock               held by the process that trains here: see cyclegan.training.lock
-    config.yaml        the resolved settings; a run with settings of other consequences is refused this folder
-    environment.json   versions, commit, threads: see cyclegan.training.launches
+    config.yaml        the resolved settings; others that would change the results are refused
+    environment.json   versions, commit, threads: see cyclegan.training.environment_log
     log.jsonl          one line for each logged step
     events.out.…       TensorBoard
-    samples/           the same held-out pictures every time: step-00001000-x_to_y.png
+    samples/           the same held-out images every time: step-00001000-x_to_y.png
     checkpoints/       see cyclegan.training.checkpoint
-    left-out.txt       the pictures that could not be read, if they are to be skipped, and why
-    best.safetensors   the networks that validated best, where pictures were kept aside for that
-    not-finite.json    only if something was no longer finite: at which step, what, and from which pictures
-    evaluation/        what the test pictures say, written at the end
+    left-out.txt       the images that could not be read, if they are to be skipped, and why
+    best.safetensors   the networks that validated best, where images were kept aside for validation
+    not-finite.json    only if something was no longer finite: at which step, what, and from which images
+    evaluation/        the scores on the test images, written at the end
 """
 
 import json
@@ -28,40 +28,41 @@ from torch.utils.tensorboard.summary import hparams
 from tqdm import tqdm
 
 from cyclegan.config import difference
-from cyclegan.errors import UserError, printable
-from cyclegan.images import grid, to_bytes, write
-from cyclegan.invocation import quoted
+from cyclegan.errors import UserError, printable, quoted
+from cyclegan.images.tensors import grid, to_bytes, write
 from cyclegan.protocols import Losses, Preview
+from cyclegan.training.atomic import replace_text
+from cyclegan.training.best_weights import ValidationResult
 from cyclegan.training.checkpoint import list_checkpoints
-from cyclegan.training.durable import replace_text
-from cyclegan.training.judging import Verdict
-from cyclegan.training.launches import note_launch
-from cyclegan.training.plan import duration, memory_in_use
+from cyclegan.training.environment_log import note_launch
+from cyclegan.training.forecast import duration, memory_in_use
 
-OPERATIONAL = (  # how a run is carried out; what comes of it does not depend on them, so they may change on the way
+OPERATIONAL = (  # how a run is carried out; its results do not depend on these, so they may change on the way
     *("data.workers", "data.cache_mb", "data.cache_folder", "data.timeout"),
-    *(f"training.{name}" for name in ("device", "recompute", "log_every", "sample_every", "save_every", "keep")),
+    *("training.device", "training.activation_checkpointing", "training.keep_checkpoints"),
+    *("training.log_every", "training.sample_every", "training.save_every"),
 )
-PLACES = ("data.x", "data.y")  # where the pictures lie: whether they are the same ones is told by the checkpoints
+DATA_FOLDERS = ("data.x", "data.y")  # folders of images; the checkpoints tell whether the images are the same
 MEASURED = 20  # steps after which the forecast is corrected
 
 
 class Run:
-    """A folder opened for one training."""
+    """Folder opened for one training."""
 
-    moved: Sequence[str] = ()  # settings that name another folder of pictures than before
+    moved: Sequence[str] = ()  # settings that name another folder of images than before
 
     def __init__(
         self,
         folder: Path,
         config: str,
         environment: Mapping[str, Any],
-        images_per_step: int,
         completed: Callable[[str], str] = str,
     ) -> None:
-        """`completed` adds to the settings of an older run those that are younger, at their defaults."""
+        """Open the folder.
+
+        `completed` adds newer settings, at their defaults, to the settings of an older run.
+        """
         self.folder = folder
-        self.images_per_step = images_per_step
         self.checkpoints = folder / "checkpoints"
         self._claim(config, completed)
         changed = note_launch(folder / "environment.json", self.steps_done(), environment)
@@ -70,10 +71,10 @@ class Run:
         self.config = config
 
     def _claim(self, config: str, completed: Callable[[str], str]) -> None:
-        """Write the settings, unless a run is here whose outcome they would change.
+        """Write the settings, unless the folder holds a run whose results they would change.
 
-        Where they name other folders of pictures and there is a checkpoint, they are written by `recording`, once it
-        is known that the pictures are the same.
+        If they name other folders of images and there is a checkpoint, `recording` writes them once it is
+        known that the images are the same.
         """
         path = self.folder / "config.yaml"
         begun = path.read_bytes().decode(errors="surrogateescape") if path.exists() else config
@@ -81,8 +82,8 @@ class Run:
         changes = {change.partition(":")[0]: change for change in found}
         operational = set(OPERATIONAL)
         if "\n  schedule: plateau\n" in config:
-            operational.remove("training.sample_every")  # its looks decide on the learning rate
-        decisive = [change for key, change in changes.items() if key not in operational.union(PLACES)]
+            operational.remove("training.sample_every")  # its validations decide the learning rate
+        decisive = [change for key, change in changes.items() if key not in operational.union(DATA_FOLDERS)]
         if decisive:
             listed = "\n".join(f"  {change}" for change in decisive)
             raise UserError(
@@ -90,24 +91,24 @@ class Run:
                 "either give this run a name of its own (--set name=…) or remove the old one "
                 f"({quoted('rm', '-r', self.folder)})"
             )
-        self.moved = [changes[key] for key in PLACES if key in changes and self.steps_done()]
+        self.moved = [changes[key] for key in DATA_FOLDERS if key in changes and self.steps_done()]
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.moved:
             replace_text(path, config)
 
     def steps_done(self) -> int:
-        """By the name of the newest checkpoint; whether it is whole is not looked at."""
+        """Return the number of steps done, from the name of the newest checkpoint, which is not verified."""
         committed = list_checkpoints(self.checkpoints)
         return int(committed[-1].name.removeprefix("step-")) if committed else 0
 
     @contextmanager
     def recording(self, step: int, steps: int, device: torch.device) -> Iterator[None]:
-        """Continue the records at a step, dropping what was written after it by a run that was cut off."""
+        """Continue the records at a step; drop those that an interrupted run wrote after it."""
         self.steps, self.device = steps, device
         if self.moved:
             self.say(f"moved     {', '.join(self.moved)}: the same pictures, by name and size")
             replace_text(self.folder / "config.yaml", self.config)
-        self.laid_out = self._trim_log(step) > 0  # the layout comes with the first line
+        self.laid_out = self._trim_log(step) > 0  # the layout is written with the first line
         if step == 0:
             for old in self.folder.glob("events.out.tfevents.*"):
                 old.unlink()
@@ -118,10 +119,10 @@ class Run:
         elif step < steps:
             self.say(f"continuing after step {step:,}")
         self.bar = tqdm(total=steps, initial=step, unit="step", disable=None, dynamic_ncols=True)
-        self.judged = 0.0  # seconds spent on looking at the run since it was launched
+        self.validated = 0.0  # seconds spent on checking the run since this launch
         self._tick(step)
         self.begun, self.looked = time.perf_counter(), False
-        self.first = (step + 1, self.begun)  # step that was the first to be done here, and when; it warms up
+        self.first = (step + 1, self.begun)  # first step of this launch, and when it was done; it warms up
         try:
             yield
         finally:
@@ -129,10 +130,11 @@ class Run:
             self.board.close()
 
     def _tick(self, step: int) -> None:
-        self.since, self.since_step, self.waited, self.judged_before = time.perf_counter(), step, 0.0, self.judged
+        self.since, self.since_step, self.waited, self.validated_before = time.perf_counter(), step, 0.0, self.validated
+        self.images = 0  # since the last line of the log
 
     def _trim_log(self, step: int) -> int:
-        """Keep the lines up to a step and return how many; a line that was cut off in the middle goes too."""
+        """Keep the log lines up to a step and return their number; an incomplete line is dropped, too."""
         path = self.folder / "log.jsonl"
         kept = [line + "\n" for line, record in _records(path) if record["step"] <= step]
         replace_text(path, "".join(kept))
@@ -140,44 +142,45 @@ class Run:
 
     @contextmanager
     def waiting_for_data(self) -> Iterator[None]:
-        """Counts the time spent in this context."""
+        """Count the time spent in this context as waiting for data."""
         start = time.perf_counter()
         yield
         self.waited += time.perf_counter() - start
 
     @contextmanager
-    def judging(self) -> Iterator[None]:
-        """Likewise: a share that `log` tells, so that one sees what looking at the run costs it."""
+    def validating(self) -> Iterator[None]:
+        """Count the time spent in this context as checking the run; `log` reports its share of the time."""
         start = time.perf_counter()
         yield
         seconds = time.perf_counter() - start
-        self.judged += seconds
+        self.validated += seconds
         if not self.looked:
             share = seconds / (start + seconds - self.begun)
             self.say(f"looking at the run takes {seconds:.1f} s each time, about {share:.1%} of the whole")
         self.looked = True
 
-    def advance(self, step: int) -> None:
-        """Show on a terminal that this step is done."""
+    def advance(self, step: int, images: int) -> None:
+        """Show on a terminal that this step is done, on so many images."""
+        self.images += images
         self.bar.update(step - self.bar.n)
         done = step - self.first[0]
         if done == 0:
             self.first = (step, time.perf_counter())
         if done == MEASURED:
-            left = (self.steps - step) * (time.perf_counter() - self.first[1] - self.judged) / done
+            left = (self.steps - step) * (time.perf_counter() - self.first[1] - self.validated) / done
             memory = memory_in_use(self.device)
             used = "" if memory is None else f", at most {memory / 1e6:,.0f} MB of memory in use"
             self.say(f"measured  over {done} steps: about {duration(left)} for the rest{used}")
 
-    def log(self, step: int, losses: Losses, learning_rate: float, charts: Mapping[str, list[str]]) -> None:
-        """Losses, speed and time left: to the screen, to log.jsonl and to TensorBoard."""
+    def log(self, step: int, losses: Losses, learning_rate: float, charts: Mapping[str, Sequence[str]]) -> None:
+        """Write losses, speed and time left to the screen, to log.jsonl and to TensorBoard."""
         seconds, steps = time.perf_counter() - self.since, step - self.since_step
         loss = {name: value.item() for name, value in losses.items()}
         speed = {
             "steps_per_second": steps / seconds,
-            "images_per_second": steps * self.images_per_step / seconds,
+            "images_per_second": self.images / seconds,
             "waiting_for_data": self.waited / seconds,
-            "judging": (self.judged - self.judged_before) / seconds,
+            "validating": (self.validated - self.validated_before) / seconds,
         }
         with (self.folder / "log.jsonl").open("a", encoding="utf-8", newline="\n") as file:
             record = {"step": step, "loss": loss, "learning_rate": learning_rate, "speed": speed}
@@ -195,49 +198,59 @@ class Run:
         self.say(f"step {step:,}/{self.steps:,}  {losses_said}  {speed_said}  {left} left")
         self._tick(step)
 
-    def _lay_out(self, charts: Mapping[str, list[str]]) -> None:
-        """TensorBoard's custom page: a chart for the losses of each group of parameters, and one for the health.
+    def _lay_out(self, charts: Mapping[str, Sequence[str]]) -> None:
+        """Lay out TensorBoard's custom page: charts of the losses of each parameter group, and of the scores.
 
-        TensorBoard joins the pages of several runs by charts that are equal: they must not depend on the settings.
+        TensorBoard merges the pages of several runs where their charts are equal, so the charts must not
+        depend on the settings.
         """
         lines = {title: ["Multiline", [f"loss/{name}$" for name in names]] for title, names in charts.items()}
-        self.board.add_custom_scalars({"the game": lines | {"health": ["Multiline", ["health/D.*"]]}})
+        self.board.add_custom_scalars(
+            {"training": lines | {"probability_real": ["Multiline", ["probability_real/.*"]]}}
+        )
         self.laid_out = True
 
-    def save_samples(self, step: int, preview: Preview, verdict: Verdict) -> None:
-        """The held-out pictures of every direction, to samples/ and TensorBoard, and how the run does."""
+    def save_samples(self, step: int, preview: Preview, verdict: ValidationResult) -> None:
+        """Write the held-out images of every direction to samples/ and TensorBoard, with the scores."""
         for direction, columns in preview.pictures.items():
             sheet = grid(list(columns.values()))
             write(self.folder / "samples" / f"step-{step:08d}-{direction}.png", sheet)
             tag = f"samples/{direction}: {' | '.join(columns)}"
             self.board.add_image(tag, to_bytes(sheet)[0].numpy(), step, dataformats="HWC")
-        for name, value in (*preview.health.items(), *verdict.symptoms.items()):
+        for name, (real, fake) in preview.scores.items():
+            self.board.add_scalar(f"probability_real/{name} real", real, step)
+            self.board.add_scalar(f"probability_real/{name} fake", fake, step)
+        for name, value in (*preview.numbers.items(), *verdict.symptoms.items()):
             self.board.add_scalar(f"health/{name}", value, step)
         for name, value in verdict.validation.items():
             self.board.add_scalar(f"validation/{name}", value, step)
         self.board.flush()
 
     def leave_out(self, bad: Sequence[str]) -> None:
-        """Say and note which pictures are skipped: a line each, with the reason."""
+        """Print and record which images are skipped, one line each, with the reason."""
         path = self.folder / "left-out.txt"
         path.unlink(missing_ok=True)
         if bad:
             self.say(f"left out  {len(bad)} of the pictures, listed in {path}: {bad[0]}")
             replace_text(path, printable("".join(f"{line}\n" for line in bad)))
 
-    def raise_alarm(self, step: int, sentence: str) -> None:
-        """To the screen and TensorBoard."""
-        self.say(f"alarm     {sentence}")
-        self.board.add_text("alarms", sentence, step)
+    def raise_alarms(self, step: int, sentences: Sequence[str]) -> None:
+        """Write alarms to the screen and to TensorBoard."""
+        for sentence in sentences:
+            self.say(f"alarm     {sentence}")
+            self.board.add_text("alarms", sentence, step)
         self.board.flush()
 
     def say(self, line: str) -> None:
-        """A line on standard output, above the progress bar where there is one."""
+        """Print a line on standard output, above the progress bar where there is one."""
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
 
     def add_hyperparameters(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
-        """TensorBoard's hyper-parameter page: the settings of the run beside its final scores, only the last ones."""
+        """Write TensorBoard's hyperparameter page: the settings of the run and its final scores.
+
+        The scores of an earlier evaluation are removed.
+        """
         for old in self.folder.glob("events.out.tfevents.*.scores"):
             old.unlink()
         tagged = {f"score/{name}": value for name, value in scores.items()}
@@ -248,8 +261,8 @@ class Run:
                 board.add_scalar(tag, value)
 
 
-class SilentRun(Run):
-    """The same for a process that is not the first: it trains, and says and writes nothing."""
+class NullRecorder(Run):
+    """Run of a process that is not the first: it trains, but prints and writes nothing."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -257,29 +270,29 @@ class SilentRun(Run):
 
     @contextmanager
     def recording(self, step: int, steps: int, device: torch.device) -> Iterator[None]:
-        """Nothing is recorded."""
+        """Record nothing."""
         yield
 
     @contextmanager
     def waiting_for_data(self) -> Iterator[None]:
-        """Nothing is counted."""
+        """Count nothing."""
         yield
 
-    def advance(self, step: int) -> None:
-        """Nothing is shown."""
+    def advance(self, step: int, images: int) -> None:
+        """Show nothing."""
 
-    def log(self, step: int, losses: Losses, learning_rate: float, charts: Mapping[str, list[str]]) -> None:
-        """Nothing is written."""
+    def log(self, step: int, losses: Losses, learning_rate: float, charts: Mapping[str, Sequence[str]]) -> None:
+        """Write nothing."""
 
     def leave_out(self, bad: Sequence[str]) -> None:
-        """Nothing is written."""
+        """Write nothing."""
 
     def say(self, line: str) -> None:
-        """Nothing is said."""
+        """Print nothing."""
 
 
 def training_hours(folder: Path) -> float | None:
-    """How long the logged steps of a run took, pauses not counted; None where there is no log."""
+    """Return the hours that the logged steps of a run took, without pauses; None where there is no log."""
     seconds, done = 0.0, 0
     for _, record in _records(folder / "log.jsonl"):
         seconds += (record["step"] - done) / record["speed"]["steps_per_second"]
@@ -288,7 +301,7 @@ def training_hours(folder: Path) -> float | None:
 
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The lines of a log and what they say, without those that were cut off in the middle or damaged."""
+    """Yield the lines of a log and their records, without lines that are incomplete or damaged."""
     for line in path.read_bytes().decode(errors="replace").split("\n") if path.exists() else []:
         try:
             record = json.loads(line)

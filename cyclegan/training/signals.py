@@ -1,7 +1,8 @@
-"""SIGINT and SIGTERM as a request: finish the step, save, leave. A second one leaves at once.
+"""SIGINT and SIGTERM as requests to finish the step, save and exit; a second signal ends the process at once.
 
-Python hears of signals between two of its instructions, and a backward pass is one: both could come and be heard of
-seconds later, as one. So the number of each is also written to a socket, when it comes, and counted by a thread.
+Python handles signals between two of its instructions, and a backward pass is one instruction: both signals
+could be handled seconds later, as one. So the number of each signal is also written to a socket when it
+comes, and a thread counts them.
 """
 
 import os
@@ -17,12 +18,12 @@ LISTENED = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Holds the first signal that came."""
+    """First signal that was received."""
 
     signal_number: int | None = None
 
     def receive(self, signal_number: int, frame: FrameType | None) -> None:
-        """Note it, and let the next one, of either kind, act as if nobody listened."""
+        """Record the signal, and restore the default action of both signals for the next one."""
         self.signal_number = signal_number
         for number in LISTENED:
             signal.signal(number, signal.SIG_DFL)
@@ -30,7 +31,7 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Within this context the first SIGINT or SIGTERM is noted instead of obeyed."""
+    """Context in which the first SIGINT or SIGTERM is recorded and does not end the process."""
     request = StopRequest()
     with _counted():
         before: dict[int, Any] = {number: signal.signal(number, request.receive) for number in LISTENED}
@@ -43,7 +44,10 @@ def stop_requests() -> Iterator[StopRequest]:
 
 @contextmanager
 def _counted() -> Iterator[None]:
-    """Within this context a thread ends the process at the second signal, should Python not have heard of the first."""
+    """Context with a thread that ends the process at the second signal.
+
+    This works even if Python has not yet handled the first signal.
+    """
     written, read = socket.socketpair()
     written.setblocking(False)
     counter = Thread(target=_leave_at_the_second, args=(read,), name="signals", daemon=True)
@@ -59,8 +63,8 @@ def _counted() -> Iterator[None]:
 
 
 def _leave_at_the_second(read: socket.socket) -> None:
-    heard = 0
+    requests = 0
     while number := read.recv(1):
-        heard += number[0] in LISTENED
-        if heard == 2:
+        requests += number[0] in LISTENED
+        if requests == 2:
             os._exit(128 + number[0])

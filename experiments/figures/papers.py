@@ -28,17 +28,16 @@ import torch
 from torch.nn.functional import interpolate
 
 from cyclegan.config import load
+from cyclegan.device import choose_device
 from cyclegan.errors import UserError
-from cyclegan.evaluation.assessment import as_markdown
-from cyclegan.evaluation.timing import describe, measure
-from cyclegan.evaluation.wall import wall
-from cyclegan.images import read, to_bytes
-from cyclegan.methods.adain import AdaIN
-from cyclegan.methods.gatys import Gatys
-from cyclegan.methods.settings import STYLE_LAYERS, GatysConfig, MethodConfig
+from cyclegan.evaluation.image_grid import image_grid
+from cyclegan.evaluation.markdown import as_markdown
+from cyclegan.evaluation.timing import device_name, measure
+from cyclegan.images.rgb8 import write_picture
+from cyclegan.images.tensors import read, to_bytes
+from cyclegan.methods.adain import AdaIN, AdaINConfig
+from cyclegan.methods.gatys import STYLE_LAYERS, Gatys, GatysConfig
 from cyclegan.networks.vgg import load_vgg
-from cyclegan.pictures import write_picture
-from cyclegan.precision import choose_device
 from cyclegan.protocols import Images
 
 EXPERIMENTS = Path(__file__).parents[1]
@@ -59,7 +58,7 @@ class Figure:
         self.content = _picture(contents[0], options.size).to(self.device)
         self.styles = [_picture(style, options.size).to(self.device) for style in styles[:4]]
         self.steps = options.steps
-        config: GatysConfig = load(EXPERIMENTS / "gatys" / "paper.yaml", MethodConfig, options.set)
+        config: GatysConfig = load(EXPERIMENTS / "gatys" / "paper.yaml", GatysConfig, options.set)
         self.deepest = _deepest(config.weights)
         self.config = replace(
             config,
@@ -78,7 +77,7 @@ class Figure:
 
     def adain(self) -> AdaIN:
         """With the released networks."""
-        return AdaIN(load(EXPERIMENTS / "adain" / "public.yaml", MethodConfig)).to(self.device)
+        return AdaIN(load(EXPERIMENTS / "adain" / "public.yaml", AdaINConfig)).to(self.device)
 
 
 def tradeoff(figure: Figure) -> Panels:
@@ -168,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.name == "timing":
             path = options.out / "timing.md"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(as_markdown(timing(figure)) + f"\n\nOn {describe(figure.device)}.\n")
+            path.write_text(as_markdown(timing(figure)) + f"\n\nOn {device_name(figure.device)}.\n")
             print(path.read_text())
         else:
             path = options.out / f"{options.name}.png"
@@ -185,7 +184,10 @@ def _draw(path: Path, figure: Figure, panels: Panels) -> None:
     """Content, style and all panels beside each other; several images of a panel below each other."""
     rows = max(len(images) for images in panels.values())
     columns = {"content": figure.content, "style": figure.styles[0]} if rows == 1 else {}
-    write_picture(path, wall({title: list(to_bytes(images).numpy()) for title, images in (columns | panels).items()}))
+    write_picture(
+        path,
+        image_grid({title: list(to_bytes(images).numpy()) for title, images in (columns | panels).items()}),
+    )
 
 
 def _square(figure: Figure, size: int) -> Images:

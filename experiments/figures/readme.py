@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from cyclegan import load
-from cyclegan.data.embedded import PHOTOGRAPHS, open_photograph
+from cyclegan.data.builtin import PHOTOGRAPHS, open_photograph
 from cyclegan.data.painting import paint
-from cyclegan.images import from_bytes, grid, write
+from cyclegan.images.tensors import from_bytes, grid, write
 from cyclegan.protocols import Images
 
 SHOWN = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")

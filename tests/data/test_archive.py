@@ -6,7 +6,7 @@ from folders import files_below
 
 from cyclegan.data import archive
 from cyclegan.data.archive import BadArchiveError, unpack
-from cyclegan.errors import NoSpaceError
+from cyclegan.errors import ResourceError
 
 
 def test_the_four_folders_are_unpacked(tmp_path):
@@ -51,6 +51,6 @@ def test_members_and_bytes_are_limited(tmp_path, monkeypatch, limit, complaint):
 
 def test_a_full_disk_is_noticed_before_writing(tmp_path, monkeypatch):
     monkeypatch.setattr(archive.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 3}))
-    with pytest.raises(NoSpaceError, match="needed"):
+    with pytest.raises(ResourceError, match="needed"):
         unpack(write_zip(tmp_path / "fruit.zip", GOOD), tmp_path / "out")
     assert not files_below(tmp_path / "out")

@@ -5,14 +5,14 @@ import os
 import numpy as np
 import pytest
 import torch
+from building import unpaired_stream
 
-from cyclegan.data import folder
+from cyclegan.data import cached_images as folder
 from cyclegan.data.cache import PictureCache
-from cyclegan.data.folder import Pictures, Room
-from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.unpaired import Unpaired
-from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.pictures import write_picture
+from cyclegan.data.cached_images import CachedImages, MemoryBudget
+from cyclegan.data.data_config import UnpairedConfig
+from cyclegan.errors import ResourceError, UserError
+from cyclegan.images.rgb8 import write_picture
 
 
 @pytest.fixture
@@ -33,17 +33,17 @@ def decoded(paths, monkeypatch) -> list:
     """Those of our files that have been decoded so far. (Threads of an earlier test may still read ahead.)"""
     names, read = [], folder.read_picture
 
-    def watched(path):
+    def with_callback(path):
         if path in paths:
             names.append(path)
         return read(path)
 
-    monkeypatch.setattr(folder, "read_picture", watched)
+    monkeypatch.setattr(folder, "read_picture", with_callback)
     return names
 
 
-def pictures(paths, cache=None, load_size=16) -> Pictures:
-    return Pictures(paths, load_size, 8, Room(2**20), cache=cache)
+def pictures(paths, cache=None, load_size=16) -> CachedImages:
+    return CachedImages(paths, load_size, 8, MemoryBudget(2**20), cache=cache)
 
 
 def test_pictures_are_those_without_a_cache_and_are_decoded_once_for_all_runs(paths, cache, decoded):
@@ -59,7 +59,7 @@ def test_pictures_are_those_without_a_cache_and_are_decoded_once_for_all_runs(pa
 def test_batches_are_those_without_a_cache(paths, tmp_path):
     def batch(cache_folder):
         config = UnpairedConfig(x=tmp_path, y=tmp_path, load_size=16, crop_size=8, cache_folder=cache_folder)
-        return Unpaired(paths, paths, config, seed=0).batch_at(7)
+        return unpaired_stream(paths, paths, config, seed=0).batch_at(7)
 
     expected = batch(None)
     for _ in range(2):
@@ -120,7 +120,7 @@ def test_no_half_written_file_is_left_where_writing_fails(paths, cache, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(NoSpaceError, match=r"decoded: cannot be written .*; give another data.cache_folder"):
+    with pytest.raises(ResourceError, match=r"decoded: cannot be written .*; give another data.cache_folder"):
         pictures(paths, cache)[0]
     assert not list(cache.folder.iterdir())
 

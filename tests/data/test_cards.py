@@ -9,7 +9,8 @@ import yaml
 from PIL import Image
 
 from cyclegan.config import parse
-from cyclegan.data import cards, embedded
+from cyclegan.data import builtin as embedded
+from cyclegan.data import cards
 from cyclegan.data.cards import DataMissingError, all_cards, all_domains, find_domain, folders, list_domains, locate
 from cyclegan.errors import ConfigError, UserError
 
@@ -21,7 +22,7 @@ ARCHIVE = {"urls": ["https://example.org/fruit.zip"], "bytes": 2_000_000, "sha25
 FRUIT = {
     "name": "fruit",
     "title": "Apples and pears",
-    "licence": "none",
+    "license": "none",
     "source": "https://example.org",
     "sides": {"A": "apple", "B": "pear"},
     "counts": {"trainA": 3, "trainB": 4, "testA": 1, "testB": 2},
@@ -219,7 +220,7 @@ def test_an_embedded_domain_is_made_beside_its_card_and_verified_ever_after(data
     write_card(datasets, **MADE)
     expected = datasets / "fruit"
     assert [locate(find_domain("apple2pear")), locate(find_domain("pear2apple"))] == [expected, expected]
-    assert asked == [("tint", expected, "1" * 64)] * 2
+    assert asked == [("tint", expected, "1" * 64, False)] * 2
 
 
 def test_an_embedded_domain_is_used_where_it_already_is(datasets, tmp_path, monkeypatch):
@@ -256,7 +257,6 @@ def test_the_list_tells_direction_counts_and_what_is_here(datasets):
 
 
 def test_data_sets_are_listed_fetched_and_checked_without_pytorch():
-    code = (
-        "import sys, cyclegan.data.fetch, cyclegan.data.check; print({'torch', 'scipy', 'skimage'} & set(sys.modules))"
-    )
+    heavy = "{'torch', 'scipy', 'skimage'}"
+    code = f"import sys, cyclegan.data.fetch, cyclegan.data.validate; print({heavy} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cyclegan.data.check import Report, check
+from cyclegan.data.validate import Report, check
 from cyclegan.errors import UserError
-from cyclegan.pixels.kind import RGB, Kind
+from cyclegan.images.pixel_format import RGB, PixelFormat
 
 
 def save(path: Path, mode: str = "RGB", size: tuple[int, int] = (8, 6), **options: object) -> Path:
@@ -262,7 +262,9 @@ def test_other_kinds_are_checked_as_training_reads_them(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         np.save(tmp_path / name, np.zeros((20, 30, channels), np.uint16))
     save(tmp_path / "y" / "1.png", "L")
-    report = check(tmp_path / "x", tmp_path / "y", kinds=(Kind(channels=5, range=(0.0, 9.0)), Kind(channels=1)))
+    report = check(
+        tmp_path / "x", tmp_path / "y", kinds=(PixelFormat(channels=5, range=(0.0, 9.0)), PixelFormat(channels=1))
+    )
     assert report.bad == (
         f"{tmp_path / 'x' / '1.npy'}: not a readable picture (6 channels, where 5 are expected); remove or replace it",
     )

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from building import unpaired_stream
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.data.copies import Copies
-from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.unpaired import Unpaired
-from cyclegan.pictures import write_picture
+from cyclegan.data.data_config import UnpairedConfig
+from cyclegan.data.prefetch import Copies
+from cyclegan.images.rgb8 import write_picture
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -70,11 +70,6 @@ def heard(monkeypatch):
 BATCH = UnpairedBatch(torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4))
 
 
-def test_on_the_cpu_a_batch_stays_what_it_is():
-    copies = Copies(CPU)
-    assert copies.end(copies.begin(BATCH)) is BATCH
-
-
 def test_a_copy_runs_on_a_stream_of_its_own_and_is_marked_when_it_ends(heard):
     Copies(GPU).begin(BATCH)
     each = [("copying", "pins"), ("copying", "copies and goes on")]
@@ -96,7 +91,7 @@ def batches(tmp_path):
     for level, path in zip((0, 200), paths, strict=True):
         write_picture(path, torch.full((8, 8, 3), level, dtype=torch.uint8).numpy())
     config = UnpairedConfig(domain="photo2painting", load_size=None, crop_size=8, workers=1)
-    return lambda device: Unpaired(paths, paths, config, seed=0, device=device)
+    return lambda device: unpaired_stream(paths, paths, config, seed=0, device=device)
 
 
 def test_the_batches_after_the_one_asked_for_are_already_on_their_way(batches, heard):

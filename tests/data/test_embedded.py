@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import yaml
 
-from cyclegan.data import embedded
+from cyclegan.data import builtin as embedded
 from cyclegan.data.painting import paint
 from cyclegan.errors import UserError
-from cyclegan.pictures import read_picture, write_picture
-from cyclegan.pixels.find import find_images
+from cyclegan.images.find import find_images
+from cyclegan.images.rgb8 import read_picture, write_picture
 
 CARDS = {
-    path.stem: yaml.safe_load(path.read_text())
-    for path in (Path(__file__).parents[2] / "datasets").glob("photo2*.yaml")
+    path.stem: yaml.safe_load(path.read_text()) for path in (Path(__file__).parents[2] / "datasets").glob("*.yaml")
 }
 EMBEDDED = [name for name, card in CARDS.items() if "made" in card]
 
 
 def made(name: str, folder: Path) -> Path:
-    embedded.make(CARDS[name]["made"]["maker"], folder, CARDS[name]["made"]["sha256"])
+    card = CARDS[name]
+    embedded.make(card["made"]["maker"], folder, card["made"]["sha256"], card.get("paired", False))
     return folder
 
 
@@ -33,11 +33,11 @@ def block(path: Path) -> tuple[str, ...]:
     return tuple(path.stem.rsplit("_", 2))
 
 
-def test_the_three_cards_are_there():
-    assert sorted(EMBEDDED) == ["photo2painting", "photo2palette", "photo2tint"]
+def test_the_four_cards_are_there():
+    assert sorted(EMBEDDED) == ["photo2painting", "photo2palette", "photo2tint", "scene2canvas"]
 
 
-@pytest.mark.parametrize("name", ["photo2painting", "photo2palette", "photo2tint"])
+@pytest.mark.parametrize("name", ["photo2painting", "photo2palette", "photo2tint", "scene2canvas"])
 def test_what_is_made_has_the_checksum_and_the_counts_of_its_card(name, tmp_path):
     folder = made(name, tmp_path / "deep" / name)
     assert embedded.checksum(folder) == CARDS[name]["made"]["sha256"]
@@ -117,9 +117,9 @@ def test_a_race_lost_to_another_process_is_no_error(tmp_path, monkeypatch):
     folder, sha256 = tmp_path / "photo2tint", CARDS["photo2tint"]["made"]["sha256"]
     write_blocks = embedded._write_blocks
 
-    def slowly(painter: embedded.Painter, built: Path) -> None:
-        write_blocks(painter, built)
-        write_blocks(painter, folder)
+    def slowly(painter: embedded.Painter, built: Path, roles: object) -> None:
+        write_blocks(painter, built, roles)
+        write_blocks(painter, folder, roles)
 
     monkeypatch.setattr(embedded, "_write_blocks", slowly)
     embedded.make("tint", folder, sha256)

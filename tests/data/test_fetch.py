@@ -13,12 +13,13 @@ import pytest
 from PIL import Image
 
 from cyclegan.data import archive as archives
-from cyclegan.data import cards, embedded
+from cyclegan.data import builtin as embedded
+from cyclegan.data import cards
 from cyclegan.data.archive import BadArchiveError
 from cyclegan.data.cards import Archive, Card, DataMissingError, Domain, Made
 from cyclegan.data.fetch import WrongContentError, fetch, obtain
-from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.pixels.find import find_images
+from cyclegan.errors import ResourceError, UserError
+from cyclegan.images.find import find_images
 
 COUNTS = {"trainA": 2, "trainB": 3, "testA": 1, "testB": 1}
 
@@ -99,7 +100,7 @@ def card_of(*urls: str, data: bytes = ZIP, counts: dict[str, int] = COUNTS) -> C
     return Card(
         name="fruit",
         title="Apples and pears",
-        licence="none",
+        license="none",
         source="here",
         sides={"A": "apple", "B": "pear"},
         counts=counts,
@@ -252,7 +253,7 @@ def test_a_folder_that_is_there_is_not_touched(server, home):
 
 def test_a_full_disk_is_noticed_before_the_download(server, home, monkeypatch):
     monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
-    with pytest.raises(NoSpaceError, match="needed"):
+    with pytest.raises(ResourceError, match="needed"):
         fetch(card_of(server.url("/fruit.zip")), home / "fruit")
     assert server.asked == []
 
@@ -267,13 +268,13 @@ def test_a_made_data_set_is_made_and_not_fetched(home, monkeypatch):
     card = Card(
         name="drawn",
         title="Drawings",
-        licence="none",
+        license="none",
         source="here",
         sides={"A": "photo", "B": "drawing"},
         counts=COUNTS,
         made=Made(maker="tint", sha256="0" * 64),
     )
-    monkeypatch.setattr(embedded, "make", lambda _, folder, __: archives.unpack(write(home / "a.zip"), folder))
+    monkeypatch.setattr(embedded, "make", lambda _, folder, *__: archives.unpack(write(home / "a.zip"), folder))
     with pytest.raises(UserError, match="nothing to download"):
         fetch(card, home / "drawn")
     assert obtain(Domain(card=card, x_side="A")) == home / "drawn"

@@ -1,4 +1,4 @@
-"""Unpaired batches: a function of (seed, step) alone; shuffled passes, uniform crops, flips every other time."""
+"""Stream batches: a function of (seed, step) alone; shuffled passes, uniform crops, flips every other time."""
 
 from collections import Counter
 from dataclasses import replace
@@ -9,17 +9,18 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from building import held_out, unpaired_stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from cyclegan.data import folder
-from cyclegan.data.folder import Pictures, Room
-from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.unpaired import Unpaired, cut, held_out
+from cyclegan.data import cached_images as folder
+from cyclegan.data.cached_images import CachedImages, MemoryBudget
+from cyclegan.data.crops import cut
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.errors import UserError
-from cyclegan.pictures import BadPictureError, write_picture
+from cyclegan.images.rgb8 import BadPictureError, write_picture
 
 HEIGHT, WIDTH, CROP = 12, 14, 8
 CONFIG = UnpairedConfig(domain="photo2painting", load_size=None, crop_size=CROP, workers=1)
@@ -61,7 +62,7 @@ def sides(tmp_path_factory) -> tuple[list[Path], list[Path]]:
 @pytest.fixture(scope="module")
 def sequence(sides) -> list[tuple[Origin, Origin]]:
     """Where the crops of 700 steps come from."""
-    batches = Unpaired(*sides, CONFIG, seed=0)
+    batches = unpaired_stream(*sides, CONFIG, seed=0)
     return [tuple(origin(side[0]) for side in batches.batch_at(step)) for step in range(700)]
 
 
@@ -73,16 +74,16 @@ def sequence(sides) -> list[tuple[Origin, Origin]]:
     workers=st.integers(1, 4),
 )
 def test_a_batch_is_a_function_of_seed_and_step_alone(sides, steps, seed, size, workers):
-    one = Unpaired(*sides, replace(CONFIG, batch_size=size), seed)
+    one = unpaired_stream(*sides, replace(CONFIG, batch_size=size), seed)
     in_order = {step: one.batch_at(step) for step in sorted(set(steps))}
-    many = Unpaired(*sides, replace(CONFIG, batch_size=size, workers=workers, cache_mb=0), seed)
+    many = unpaired_stream(*sides, replace(CONFIG, batch_size=size, workers=workers, cache_mb=0), seed)
     for step in steps:  # in any order, some twice
         for given_now, expected in zip(many.batch_at(step), in_order[step], strict=True):
             assert torch.equal(given_now, expected)
 
 
 def test_the_files_of_a_step_are_named(sides, sequence):
-    batches = Unpaired(*sides, replace(CONFIG, batch_size=2), seed=0)
+    batches = unpaired_stream(*sides, replace(CONFIG, batch_size=2), seed=0)
     for step in (0, 1, 7, 40):
         for side, field in enumerate(("x", "y")):
             shown = [sequence[2 * step + k][side].picture for k in range(2)]
@@ -98,14 +99,14 @@ def test_every_pass_shows_each_picture_once(sequence):
 
 
 def test_a_larger_batch_walks_through_the_same_samples_in_fewer_steps(sides, sequence):
-    batches = Unpaired(*sides, replace(CONFIG, batch_size=3), seed=0)
+    batches = unpaired_stream(*sides, replace(CONFIG, batch_size=3), seed=0)
     for step in (0, 1, 5):
         for side, images in enumerate(batches.batch_at(step)):
             assert [origin(image) for image in images] == [sequence[3 * step + k][side] for k in range(3)]
 
 
 def test_the_two_sides_are_drawn_independently(sides):
-    same = Unpaired(sides[0], sides[0], CONFIG, seed=0)
+    same = unpaired_stream(sides[0], sides[0], CONFIG, seed=0)
     pairs = [tuple(origin(side[0]) for side in same.batch_at(step)) for step in range(500)]
     for field in range(4):
         x, y = np.array([[pair[0][field], pair[1][field]] for pair in pairs], dtype=float).T
@@ -129,14 +130,14 @@ def test_every_other_crop_is_mirrored(sequence):
 
 
 def test_without_flip_the_same_crops_come_unmirrored(sides, sequence):
-    batches = Unpaired(*sides, replace(CONFIG, flip=False), seed=0)
+    batches = unpaired_stream(*sides, replace(CONFIG, flip=False), seed=0)
     for step in range(20):
         expected = [crop._replace(flipped=False) for crop in sequence[step]]
         assert [origin(side[0]) for side in batches.batch_at(step)] == expected
 
 
 def test_another_seed_gives_other_pictures_and_other_crops(sides, sequence):
-    other = Unpaired(*sides, CONFIG, seed=1)
+    other = unpaired_stream(*sides, CONFIG, seed=1)
     pairs = [(origin(other.batch_at(step)[side][0]), sequence[step][side]) for step in range(40) for side in (0, 1)]
     assert sum(a.picture == b.picture for a, b in pairs) < 40
     assert sum(a[1:] == b[1:] for a, b in pairs) < 10
@@ -168,7 +169,7 @@ def test_levels_become_exact_floats_from_minus_one_to_one(tmp_path):
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
     write_picture(tmp_path / "levels.png", np.stack([levels] * 3, axis=-1))
     config = replace(CONFIG, crop_size=16, flip=False)
-    batch = Unpaired([tmp_path / "levels.png"], [tmp_path / "levels.png"], config, seed=0).batch_at(0)
+    batch = unpaired_stream([tmp_path / "levels.png"], [tmp_path / "levels.png"], config, seed=0).batch_at(0)
     assert batch.x.dtype == torch.float32
     assert torch.allclose(batch.x[0, 1].flatten(), torch.linspace(-1, 1, 256), atol=1e-6)
     assert (batch.x.min(), batch.x.max()) == (-1, 1)
@@ -179,17 +180,17 @@ def test_a_picture_too_small_is_named_with_its_size_and_a_remedy(sides, tmp_path
     write_picture(small, np.zeros((6, 20, 3), dtype=np.uint8))
     said = r"small\.png: 20×6 is smaller than crop_size 8; set data\.load_size to 8 or more, or data\.crop_size to 6 or"
     with pytest.raises(UserError, match=said):
-        Unpaired(sides[0], [small], CONFIG, seed=0).batch_at(0)
+        unpaired_stream(sides[0], [small], CONFIG, seed=0).batch_at(0)
     with pytest.raises(UserError, match=said):
         held_out([small], sides[1], CONFIG)
-    assert Unpaired([small], [small], replace(CONFIG, load_size=9), seed=0).batch_at(0).x.shape == (1, 3, 8, 8)
+    assert unpaired_stream([small], [small], replace(CONFIG, load_size=9), seed=0).batch_at(0).x.shape == (1, 3, 8, 8)
 
 
 def test_a_damaged_picture_is_reported_at_the_step_that_shows_it_and_at_no_other(sides, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(sides[0][0].read_bytes()[:40])
     paths = [*sides[0][:4], broken]
-    batches, shown = Unpaired(paths, sides[1], CONFIG, seed=0), Unpaired(*sides, CONFIG, seed=0)
+    batches, shown = unpaired_stream(paths, sides[1], CONFIG, seed=0), unpaired_stream(*sides, CONFIG, seed=0)
     bad = [step for step in range(10) if origin(shown.batch_at(step).x[0]).picture == 4]
     assert len(bad) == 2  # once in each pass
     for step in set(range(10)) - set(bad):
@@ -217,7 +218,7 @@ def test_held_out_takes_as_many_of_each_side_as_both_have(sides, x, y, count, ex
 def test_resizing_is_that_of_pillow_to_within_one_level(tmp_path, load_size):
     noise = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
     write_picture(tmp_path / "noise.png", noise)
-    ours = Pictures([tmp_path / "noise.png"], load_size, crop_size=8, room=Room(0))[0]
+    ours = CachedImages([tmp_path / "noise.png"], load_size, crop_size=8, room=MemoryBudget(0))[0]
     pillow = Image.fromarray(noise).resize((load_size, load_size), Image.Resampling.BICUBIC)
     assert ours.shape == (3, load_size, load_size)
     difference = np.abs(ours.permute(1, 2, 0).numpy().astype(int) - np.asarray(pillow))
@@ -229,7 +230,7 @@ def test_pictures_are_read_once_as_long_as_there_is_room(sides, monkeypatch):
     read, original = Counter(), folder.read_picture
     monkeypatch.setattr(folder, "read_picture", lambda path: read.update([path]) or original(path))
     size = 3 * HEIGHT * WIDTH
-    pictures = Pictures(sides[0], None, CROP, room=Room(2 * size + size // 2))
+    pictures = CachedImages(sides[0], None, CROP, room=MemoryBudget(2 * size + size // 2))
     for _ in range(3):
         for i in range(5):
             assert pictures[i][0, 0, 0] == i
@@ -246,7 +247,7 @@ def test_all_readers_find_something_to_read_however_many_there_are(sides, monkey
         return original(path)
 
     monkeypatch.setattr(folder, "read_picture", read)
-    batches = Unpaired(*sides, replace(CONFIG, workers=7, cache_mb=0), seed=0)
+    batches = unpaired_stream(*sides, replace(CONFIG, workers=7, cache_mb=0), seed=0)
     assert batches.batch_at(0).x.shape == (1, 3, CROP, CROP)
 
 
@@ -256,7 +257,7 @@ def test_what_a_small_side_leaves_of_the_memory_a_large_one_may_take(tmp_path, m
         write_picture(path, np.zeros((256, 256, 3), np.uint8))
     read, original = Counter(), folder.read_picture
     monkeypatch.setattr(folder, "read_picture", lambda path: read.update([path]) or original(path))
-    large, small = Unpaired(paths[:9], paths[9:], replace(CONFIG, cache_mb=2), seed=0).sides
+    large, small = unpaired_stream(paths[:9], paths[9:], replace(CONFIG, cache_mb=2), seed=0).source.sides
     for _ in range(3):
         for pictures in (small, large):
             for i in range(len(pictures)):
@@ -265,21 +266,21 @@ def test_what_a_small_side_leaves_of_the_memory_a_large_one_may_take(tmp_path, m
 
 
 def test_a_batch_does_not_share_memory_with_the_cache(sides):
-    batches = Unpaired(*sides, CONFIG, seed=0)
+    batches = unpaired_stream(*sides, CONFIG, seed=0)
     batches.batch_at(0).x.zero_()
-    again = Unpaired(*sides, CONFIG, seed=0)
+    again = unpaired_stream(*sides, CONFIG, seed=0)
     assert torch.equal(batches.batch_at(0).x, again.batch_at(0).x)
     assert origin(batches.batch_at(5).x[0]) == origin(again.batch_at(5).x[0])
 
 
 def test_every_part_of_a_batch_has_the_images_that_it_has_on_one_process(sides, monkeypatch):
     config = replace(CONFIG, batch_size=12)
-    alone = Unpaired(*sides, config, seed=0, parts=2).batch_at(3)
+    alone = unpaired_stream(*sides, config, seed=0, micro_batches=2).batch_at(3)
     shares = []
-    monkeypatch.setattr("cyclegan.distributed.size", lambda: 3)
+    monkeypatch.setattr("cyclegan.distributed.world_size", lambda: 3)
     for rank in range(3):
         monkeypatch.setattr("cyclegan.distributed.rank", lambda rank=rank: rank)
-        shares.append(Unpaired(*sides, config, seed=0, parts=2).batch_at(3))
+        shares.append(unpaired_stream(*sides, config, seed=0, micro_batches=2).batch_at(3))
     for side, whole in enumerate(alone):
         for part, expected in enumerate(whole.chunk(2)):
             assert torch.equal(torch.cat([share[side].chunk(2)[part] for share in shares]), expected)

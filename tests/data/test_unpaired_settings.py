@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.data_config import UnpairedConfig
 
 FOLDERS = {"x": Path("photos"), "y": Path("paintings")}
 

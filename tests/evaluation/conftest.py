@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cyclegan.data import embedded
-from cyclegan.pixels.find import find_images
+from cyclegan.data import builtin as embedded
+from cyclegan.images.find import find_images
 
 DATASETS = Path(__file__).parents[2] / "datasets"
 

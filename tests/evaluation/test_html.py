@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cyclegan.evaluation.html import alarms, data_uri, numbers, page, paragraphs, pictures, scatter
+from cyclegan.evaluation.html import data_uri, messages, numbers, page, paragraphs, pictures, scatter
 
 VOID = {"meta", "img"}
 
@@ -56,7 +56,7 @@ TABLE = [["", "s per image"], ["G & <F>", "< 0.001"], ["lost", "failed"]]
 
 @pytest.fixture
 def text() -> str:
-    failed, said = alarms(["lost failed: no <file>"]), paragraphs(["On a CPU."])
+    failed, said = messages(["lost failed: no <file>"]), paragraphs(["On a CPU."])
     return page("monet", numbers(TABLE), failed, said, pictures(COLUMNS, ["café", 'the "sea"']))
 
 
@@ -66,7 +66,7 @@ def decoded(attributes: dict) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data, validate=True))))
 
 
-def test_it_shows_the_table_and_names_who_failed(text):
+def test_it_shows_the_table_and_names_what_failed(text):
     outline = Outline(text)
     assert outline.said_in("h1") == outline.said_in("title") == ["monet"]
     assert outline.said_in("th") == ["s per image", "G & <F>", "lost", "source", "G & <F>"]
@@ -88,7 +88,15 @@ def test_its_pictures_are_inside_it_row_by_row_to_the_last_bit(text):
 
 def test_it_needs_no_network_no_other_file_and_no_script(text):
     outline = Outline(text)
-    assert not {tag for tag, _ in outline.tags} & {"script", "link", "iframe", "object", "embed", "base", "form"}
+    assert not {tag for tag, _ in outline.tags} & {
+        "script",
+        "link",
+        "iframe",
+        "object",
+        "embed",
+        "base",
+        "form",
+    }
     addresses = [
         value for tag, attrs in outline.tags for key, value in attrs.items() if key in ("src", "srcset", "href")
     ]

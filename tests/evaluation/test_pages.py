@@ -7,19 +7,31 @@ import numpy as np
 import pytest
 from skimage import data
 
-from cyclegan.evaluation.assessment import Assessment, assess
-from cyclegan.evaluation.html import alarms, assessed, heading, numbers, page, pictures
-from cyclegan.evaluation.report import Report, save_report
-from cyclegan.evaluation.suite import WITHOUT_WEIGHTS, Suite
+from cyclegan.data.task import Task
+from cyclegan.evaluation.evaluator import EvaluationOptions, evaluate
+from cyclegan.evaluation.html import assessed, heading, messages, numbers, page, pictures
+from cyclegan.evaluation.report import save_report
+from cyclegan.evaluation.results import Results
+from cyclegan.images.rgb8 import write_picture
+from cyclegan.metrics.table import WITHOUT_WEIGHTS
 
 PHOTO = data.coffee()
 SOURCES = [np.ascontiguousarray(PHOTO[y : y + 64, x : x + 64]) for y in (100, 200, 300) for x in (150, 300)]
-TRANSLATIONS = {"darker": [source // 2 for source in SOURCES], "inverted": [255 - source for source in SOURCES]}
+TRANSLATIONS = {
+    "darker": [source // 2 for source in SOURCES],
+    "inverted": [255 - source for source in SOURCES],
+}
 
 
 @pytest.fixture(scope="module")
-def assessment() -> Assessment:
-    return assess(Suite(SOURCES, SOURCES[::-1], only=WITHOUT_WEIGHTS), TRANSLATIONS, SOURCES[:3])
+def results(tmp_path_factory) -> Results:
+    paths = [tmp_path_factory.mktemp("sources") / f"{i}.png" for i in range(len(SOURCES))]
+    for path, picture in zip(paths, SOURCES, strict=True):
+        write_picture(path, picture)
+    task = Task(name="photo2monet", to="monet", sources=paths, references=paths[::-1], held_out=paths[:3])
+    translations = {name: dict(zip(paths, each, strict=True)) for name, each in TRANSLATIONS.items()}
+    metrics = [name for name in WITHOUT_WEIGHTS if name != "copying"]
+    return evaluate(translations, task, EvaluationOptions(metrics=metrics))
 
 
 @pytest.fixture
@@ -45,33 +57,30 @@ def opened(browser) -> Callable[[Path], object]:
     assert all(url.startswith(("file://", "data:")) for url in asked)
 
 
-def test_the_report_shows_its_tables_its_plot_and_its_pictures(opened, assessment, tmp_path):
-    shown = {"source": SOURCES, **TRANSLATIONS}
-    captions = [f"picture {i}" for i in range(len(SOURCES))]
-    report = Report(assessment=assessment, pictures=shown, captions=captions, shown="darker")
-    save_report(tmp_path, {"photo2monet": report}, {})
+def test_the_report_shows_its_tables_its_plot_and_its_pictures(opened, results, tmp_path):
+    save_report(tmp_path, {"photo2monet": results}, {})
     page = opened(tmp_path / "index.html")
     assert page.locator("h1").inner_text() == "photo2monet"
     assert page.locator("table.costs").count() == 3
-    assert page.locator("svg.plot circle").count() == 3  # the ceiling and two translators; the floor keeps no content
+    assert page.locator("svg.plot circle").count() == 3  # identity and two translators; references keep no content
     assert page.locator("p.failure").count() == 1  # the inversion
-    assert page.locator("table.wall img").count() == 2 * 3 * 3
+    assert page.locator("table.grid img").count() == 2 * 3 * 3
     box = page.locator("svg.plot").bounding_box()
     assert box["width"] > 300
     assert box["height"] > 150
     page.screenshot(path=tmp_path / "report.png", full_page=True)
 
 
-def test_a_comparison_is_a_page_of_the_same_parts(opened, assessment, tmp_path):
+def test_a_comparison_is_a_page_of_the_same_parts(opened, results, tmp_path):
     wall = pictures({"source": SOURCES[:2], "darker": TRANSLATIONS["darker"][:2]}, ["a", "b"])
     parts = [
         numbers([["", "s"], ["darker", "0.1"]]),
-        alarms(["broken failed"]),
-        assessed(assessment),
+        messages(["broken failed"]),
+        assessed(results),
         heading("Pictures"),
         wall,
     ]
     (tmp_path / "index.html").write_text(page("monet", *parts), encoding="utf-8")
     shown = opened(tmp_path / "index.html")
     assert shown.locator("h2").all_inner_texts()[-2:] == ["Realism against content", "Pictures"]
-    assert shown.locator("table.wall img").count() == 4
+    assert shown.locator("table.grid img").count() == 4

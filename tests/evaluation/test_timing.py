@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cyclegan.evaluation import timing
-from cyclegan.evaluation.timing import Timing, describe, measure
+from cyclegan.evaluation.timing import Timing, device_name, measure
 
 IMAGES = torch.zeros(1, 3, 8, 8)
 CPU = torch.device("cpu")
@@ -121,12 +121,12 @@ def test_the_device_is_named_with_its_threads(monkeypatch, tmp_path):
     monkeypatch.setattr(timing, "CPU_INFO", tmp_path / "cpuinfo")
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: A fast one\nmodel name\t: A fast one\n")
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    assert describe(CPU) == "A fast one, 2 threads"
+    assert device_name(CPU) == "A fast one, 2 threads"
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    assert describe(CPU) == "A fast one, 1 thread"
+    assert device_name(CPU) == "A fast one, 1 thread"
     (tmp_path / "cpuinfo").unlink()
-    assert describe(CPU).endswith(", 1 thread")
-    assert describe(torch.device("mps")) == "mps"
+    assert device_name(CPU).endswith(", 1 thread")
+    assert device_name(torch.device("mps")) == "mps"
 
 
 @pytest.mark.gpu
@@ -141,4 +141,4 @@ def test_a_gpu_is_waited_for_and_its_memory_is_read():
     measured = measure(Multiply(), IMAGES.cuda())
     assert measured.memory >= 2 * 4 * 8192**2
     assert measured.seconds > 1e-3  # 11 TFLOP; launching them takes microseconds
-    assert describe(torch.device("cuda")) == torch.cuda.get_device_name()
+    assert device_name(torch.device("cuda")) == torch.cuda.get_device_name()

@@ -41,8 +41,18 @@ training: {{steps: {steps}, log_every: 2, sample_every: 10, save_every: 5, devic
 """
 IMPORTED = (  # by the server; the first two are what every test process needs
     *("__main__", "pytest", "cyclegan.cli", "cyclegan.experiment", "cyclegan.methods.cyclegan"),
-    *("cyclegan.data.unpaired", "cyclegan.evaluation.examiner", "cyclegan.evaluation.suite", "cyclegan.inference.load"),
-    *("cyclegan.scoring", "cyclegan.training.loop", "cyclegan.training.lock", "torch._inductor.cudagraph_trees"),
+    *(
+        "cyclegan.data.unpaired",
+        "cyclegan.evaluation.validation",
+        "cyclegan.evaluation.evaluator",
+        "cyclegan.model.load",
+    ),
+    *(
+        "cyclegan.commands.evaluate",
+        "cyclegan.training.loop",
+        "cyclegan.training.lock",
+        "torch._inductor.cudagraph_trees",
+    ),
 )
 
 
@@ -139,11 +149,11 @@ def launched(place: Place, hang: tuple[str, int] | None = None, score: bool = Fa
 
 
 def command_line(folder: Path, hang: tuple[str, int] | None, score: bool) -> None:
-    """What happens in the process. It does not rehearse, which takes a second, nor score unless it is asked to."""
-    from cyclegan import experiment
-    from cyclegan.data.unpaired import Unpaired
+    """What happens in the process. It does not profile_step, which takes a second, nor score unless it is asked to."""
+    from cyclegan.commands import evaluate
+    from cyclegan.data.stream import Stream
     from cyclegan.methods.cyclegan import CycleGAN
-    from cyclegan.training import plan
+    from cyclegan.training import forecast as plan
     from cyclegan.training.checkpoint import Checkpoint
 
     os.setsid()
@@ -151,11 +161,11 @@ def command_line(folder: Path, hang: tuple[str, int] | None, score: bool) -> Non
     output, events = (os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND) for name in ("output.txt", "events"))
     os.dup2(output, 1)
     os.dup2(output, 2)
-    plan.rehearse = lambda *_: plan.Rehearsal(0.01, 0, 0)
+    plan.profile_step = lambda *_: plan.StepCost(0.01, 0, 0)
     if not score:
-        experiment.score = lambda *_, **__: {}
+        evaluate.evaluate_run = lambda *_, **__: {}
     watched = {
-        "read": (Unpaired, "batch_at"),
+        "read": (Stream, "batch_at"),
         "step": (CycleGAN, "training_step"),
         "look": (CycleGAN, "preview"),
         "save": (Checkpoint, "save"),

@@ -34,7 +34,7 @@ def place(tmp_path, monkeypatch) -> Path:
         for i in range(COUNT):
             Image.fromarray(draws.integers(256, size=(9, 10, 3), dtype=np.uint8)).save(tmp_path / side / f"{i:03d}.png")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("cyclegan.experiment.score", lambda *_, **__: {})  # which is not what is tried here
+    monkeypatch.setattr("cyclegan.commands.evaluate.evaluate_run", lambda *_, **__: {})
     return tmp_path
 
 
@@ -52,14 +52,14 @@ def train(place, capsys) -> Callable[..., tuple[int, str, list[str]]]:
 
 def trained_on(place: Path) -> tuple[Path, Path]:
     """A picture of X that is trained on, and one that is kept for testing."""
-    from cyclegan.data.settings import UnpairedConfig
-    from cyclegan.data.sources import find_sources
+    from cyclegan.data.data_config import UnpairedConfig
+    from cyclegan.data.splits import find_splits
 
-    sources = find_sources(UnpairedConfig(x=place / "summer", y=place / "winter", load_size=None, crop_size=8))
-    return sources.train_x[3], sources.test_x[0]
+    sources = find_splits(UnpairedConfig(x=place / "summer", y=place / "winter", load_size=None, crop_size=8))
+    return sources.x.train[3], sources.x.test[0]
 
 
-SKIP = "data.on_bad_picture=skip"
+SKIP = "data.on_bad_image=skip"
 
 
 @pytest.mark.slow
@@ -69,7 +69,7 @@ def test_a_training_that_comes_to_a_bad_picture_stops_with_its_path(train, place
     code, _, said = train("training.steps=64")
     assert (code, len(said)) == (2, 1)
     assert said[0].startswith(f"error: summer/{bad.name}: not a readable picture")
-    figure("F4", "on_bad_picture error: exit code 2 and the path of the one truncated picture among 250")
+    figure("F4", "on_bad_image error: exit code 2 and the path of the one truncated picture among 250")
 
 
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_a_bad_picture_is_left_out_said_and_noted_and_nothing_else_changes(train
     assert train(SKIP, "name=resumed", "data.workers=5")[0] == 0
     last = [runs / name / "checkpoints" / "step-00000024" for name in ("skipped", "resumed")]
     assert first_difference(*last) is None
-    figure("F4", "on_bad_picture skip: as if the picture were not there, to the bit; 1 or 5 workers, resumed or not")
+    figure("F4", "on_bad_image skip: as if the picture were not there, to the bit; 1 or 5 workers, resumed or not")
 
 
 def test_more_than_a_hundredth_of_bad_pictures_is_no_accident(train, place, figure):
@@ -106,7 +106,7 @@ def test_more_than_a_hundredth_of_bad_pictures_is_no_accident(train, place, figu
     code, _, said = train(SKIP)
     assert (code, len(said)) == (2, 1)
     assert said[0].startswith(
-        "error: data.on_bad_picture: 2 of 125 pictures of winter cannot be read, above data.most_bad (1%), as winter"
+        "error: data.on_bad_image: 2 of 125 pictures of winter cannot be read, above data.max_bad_fraction (1%), as "
     )
     assert not (place / "runs" / "summer2winter" / "nano" / "checkpoints").exists()
-    figure("F4", "on_bad_picture skip: exit code 2 before the first step at 2 bad pictures of 125")
+    figure("F4", "on_bad_image skip: exit code 2 before the first step at 2 bad pictures of 125")

@@ -18,8 +18,8 @@ from cyclegan.config import load as load_settings
 from cyclegan.data.archive import unpack
 from cyclegan.errors import UserError
 from cyclegan.experiment import Experiment
+from cyclegan.images.rgb8 import read_picture
 from cyclegan.networks.weights import read_tensors
-from cyclegan.pictures import read_picture
 from cyclegan.training.run import Run, training_hours
 
 CORPUS, RELEASED = Path(__file__).with_name("corpus"), Path(__file__).with_name("released")
@@ -52,13 +52,13 @@ def test_what_once_lied_is_refused_in_one_line(tmp_path, monkeypatch, figure):
 def test_of_a_damaged_log_the_whole_lines_are_kept(tmp_path, file):
     shutil.copy(file, tmp_path / "log.jsonl")
     assert training_hours(tmp_path) == 4 / 4.0 / 3600
-    assert Run(tmp_path, "a: 1\n", {}, 2)._trim_log(step=2) == 1
+    assert Run(tmp_path, "a: 1\n", {})._trim_log(step=2) == 1
 
 
 def test_settings_of_a_run_that_are_no_text_are_named(tmp_path):
     shutil.copy(CORPUS / "settings" / "bytes.yaml", tmp_path / "config.yaml")
     with pytest.raises(UserError, match=rf"^{re.escape(str(tmp_path))}/config\.yaml:4:1: .* is no character of a text"):
-        Run(tmp_path, "a: 1\n", {}, 2)
+        Run(tmp_path, "a: 1\n", {})
 
 
 def test_every_file_of_the_corpus_has_a_line():
@@ -72,7 +72,7 @@ def test_every_file_of_the_corpus_has_a_line():
 @pytest.mark.parametrize("name", ["format-1", "format-1-without-sha256"])
 def test_what_was_released_once_is_still_read_and_paints_the_same(name, figure):
     painter = load(RELEASED / f"{name}.safetensors", device="cpu")
-    assert (painter.x, painter.y, painter.step) == ("photo", "painting", 60)
+    assert (painter.source(), painter.to, painter.step) == ("photo", "painting", 60)
     assert "sha256" not in painter.about
     for side in ("painting", "photo"):
         painted = np.asarray(painter(RELEASED / "source.png", to=side)).astype(int)
@@ -100,7 +100,7 @@ def test_a_training_continues_from_a_checkpoint_that_was_saved_once(tmp_path, ca
 
 def test_what_will_be_released_later_is_refused_with_its_version(tmp_path, capsys, figure):
     picture = str(RELEASED / "source.png")
-    assert main(["translate", str(RELEASED / "format-2.safetensors"), picture, "--out", str(tmp_path)]) == 2
+    assert main(["translate", str(RELEASED / "format-3.safetensors"), picture, "--out", str(tmp_path)]) == 2
     (said,) = lines(capsys.readouterr().err)
-    assert "was written by cyclegan 9.0 in format 2, newer than this library; update cyclegan" in said
-    figure("V1", "a file of format 2: exit code 2, and the line names the version that wrote it")
+    assert "was written by cyclegan 9.0 in format 3, newer than this library; update cyclegan" in said
+    figure("V1", "a file of format 3: exit code 2, and the line names the version that wrote it")

@@ -16,10 +16,10 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from serving import PHOTO, model, pixels, png, served, studio
+from serving import PHOTO, model, pixels, png, served, service
 
-from cyclegan.inference.studio import read_examples
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
+from cyclegan.serve.service import read_examples
 
 PIECES = [
     "..",
@@ -75,7 +75,7 @@ def address(secret):
         time.sleep(0.05)
         return -images
 
-    offered = studio(model(slow))
+    offered = service(model(slow))
     offered.examples.update(read_examples(secret.parent / "examples"))
     with served(offered, places=2) as address:
         for warm in (png(PHOTO), b"no picture"):  # Pillow imports its readers when it first needs them

@@ -24,13 +24,13 @@ FLAGS = ("allow_pickle", "shell", "verify")  # that a call is given
 LOCKED = {  # module -> the doors it has, and why they may be there
     "networks/weights.py": ["torch.load", "urllib.request.urlopen"],  # weights_only, looked into first; by SHA-256
     "data/fetch.py": ["urllib.request.urlopen"],  # by the SHA-256 and the size of the card
-    "provenance.py": ["subprocess.run"],  # git, by a list of words of ours
-    "pixels/arrays.py": ["np.load(allow_pickle)", "np.save(allow_pickle)"],  # False, both
-    "inference/export.py": ["torch.export.load"],  # of the file that we have written a moment ago, to compare
-    "inference/graph.py": ["importlib.import_module"],  # of packages by names of ours, which may be missing
-    "inference/load.py": ["compile"],  # a parameter of that name
+    "training/provenance.py": ["subprocess.run"],  # git, by a list of words of ours
+    "images/npy.py": ["np.load(allow_pickle)", "np.save(allow_pickle)"],  # False, both
+    "export/graph_files.py": ["torch.export.load"],  # of the file that we have written a moment ago, to compare
+    "model/graph.py": ["importlib.import_module"],  # of packages by names of ours, which may be missing
+    "model/load.py": ["compile"],  # a parameter of that name
     "distributed.py": ["importlib.import_module"],  # of a name of ours
-    "methods/__init__.py": ["importlib.import_module"],  # of one of three names of ours: MethodConfig knows no other
+    "config.py": ["importlib.import_module"],  # of one of three names of ours: MethodConfig knows no other
 }
 
 

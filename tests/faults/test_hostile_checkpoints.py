@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from cyclegan.cli import main
-from cyclegan.training.checkpoint import Checkpoint, DamagedError, fingerprint, read_release, write_release
+from cyclegan.training.checkpoint import Checkpoint, CorruptCheckpointError, fingerprint, read_release, write_release
 from cyclegan.training.checkpoint import read_tensors as read_state
 from cyclegan.training.progress import Progress
 
@@ -159,6 +159,8 @@ def test_a_checkpoint_that_is_whole_but_of_something_else_is_refused(save_run, m
     manifest = {name: fingerprint(newest / name) for name in ("state.safetensors", "release.safetensors")}
     (newest / "manifest.json").write_text(json.dumps(manifest))
     checkpoint = Checkpoint(folder, 2, {}, {}, method=method, progress=Progress())
-    with pytest.raises(DamagedError, match=r"state\.safetensors: is whole but no state of this run") as caught:
+    with pytest.raises(
+        CorruptCheckpointError, match=r"state\.safetensors: is whole but no state of this run"
+    ) as caught:
         checkpoint.load_latest()
     assert str(caught.value).isprintable()

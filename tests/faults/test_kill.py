@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(1200)  # the larger number of kills
 
 @pytest.fixture(scope="module")
 def kills(size) -> int:
-    return size(12, 50)
+    return size(6, 50)
 
 
 @pytest.fixture(scope="module")

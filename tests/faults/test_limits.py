@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from cyclegan import experiment
+import cyclegan
 from cyclegan.cli import main
-from cyclegan.data.unpaired import Unpaired
+from cyclegan.commands import evaluate
+from cyclegan.data.stream import Stream
 from cyclegan.networks.patchgan import PatchDiscriminator
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.training import checkpoint as checkpoints
-from cyclegan.training import plan
+from cyclegan.training import forecast as plan
 from cyclegan.training.checkpoint import list_checkpoints, verify
 
-ROOT = Path(experiment.__file__).parents[1]
+ROOT = Path(cyclegan.__file__).parents[1]
 SMOKE = ROOT / "experiments" / "smoke" / "cyclegan.yaml"
 RUN = Path("runs") / "photo2painting" / "smoke"
 SETTINGS = ("steps=12", "save_every=3", "log_every=2", "sample_every=12", "device=cpu")
@@ -38,7 +39,7 @@ def train(*settings: str) -> int:
 def shortened(patch: pytest.MonkeyPatch) -> None:
     """Nothing is rehearsed before a training, nothing is scored after it."""
     patch.setattr(plan, "describe", lambda *given, **more: [])
-    patch.setattr(experiment, "score", lambda *given, **more: {})
+    patch.setattr(evaluate, "evaluate_run", lambda *given, **more: {})
 
 
 @pytest.fixture
@@ -61,16 +62,16 @@ def whole(tmp_path_factory) -> Path:
 
 def after(step: int, patch: pytest.MonkeyPatch, event: Callable[[], object]) -> None:
     """Let something happen when so many steps are done."""
-    batch_at = Unpaired.batch_at
+    batch_at = Stream.batch_at
     seen: list[int] = []
 
-    def at(batches: Unpaired, asked: int) -> object:
+    def at(batches: Stream, asked: int) -> object:
         if asked == step and step not in seen:
             seen.append(step)
             event()
         return batch_at(batches, asked)
 
-    patch.setattr(Unpaired, "batch_at", at)
+    patch.setattr(Stream, "batch_at", at)
 
 
 def saved(run: Path) -> list[str]:
@@ -168,10 +169,10 @@ limits.shortened(patch)
 FILLED = """
 Path("runs").mkdir()
 mount("-t", "tmpfs", "-o", "size=2m", "tmpfs", "runs")
-code = limits.train("save_every=1", "keep=20")
+code = limits.train("save_every=1", "keep_checkpoints=20")
 print("saved", len(limits.saved(limits.RUN)), flush=True)
 mount("-o", "remount,size=64m", "runs")
-assert (code, limits.train("save_every=1", "keep=20")) == (4, 0), code
+assert (code, limits.train("save_every=1", "keep_checkpoints=20")) == (4, 0), code
 shutil.copytree("runs", "kept")
 """
 CLOSED = """
@@ -225,6 +226,7 @@ def test_a_disk_that_fills_up(tmp_path, unshare, whole, first_difference, figure
     figure("D1", f"a tmpfs of 2 MB: full after {left} checkpoints, all whole; exit 4, one line, continued to the bit")
 
 
+@pytest.mark.slow
 def test_a_run_folder_that_can_only_be_read_from_now_on(tmp_path, unshare, whole, first_difference, figure):
     left, said = run(CLOSED, tmp_path, *unshare)
     assert left == 1
@@ -246,9 +248,13 @@ MOMENTS = (  # steps done before, what fails and how; of each pair the second me
     (8, checkpoints, "save_file", GPU),
     (10, ResnetGenerator, "forward", MemoryError()),
 )
-REMEDY = "set training.recompute to true, with which a run that was begun continues, or begin another (--set name=...)"
+REMEDY = (
+    "set training.activation_checkpointing to true, with which a run that was begun continues, or begin another "
+    "(--set name=...)"
+)
 
 
+@pytest.mark.slow
 def test_a_device_without_memory(place, monkeypatch, capsys, whole, first_difference, figure):
     for step, owner, name, error in MOMENTS:
 
@@ -263,7 +269,7 @@ def test_a_device_without_memory(place, monkeypatch, capsys, whole, first_differ
         assert found[-1].name == f"step-{step // 3 * 3:08d}"
         verify(found[-1])
     assert train("accumulate=2") == 2
-    assert train("recompute=true") == 0
+    assert train("activation_checkpointing=true") == 0
     assert first_difference(whole, RUN / "checkpoints" / whole.name) is None
     names = "forward of G and of D, backward, save"
     figure("M1", f"out of memory {len(MOMENTS)} times ({names}): exit 4, the settings named, continued to the bit")
@@ -283,6 +289,7 @@ assert (code, limits.train()) == (4, 0), code
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell how much is in use")
 def test_a_process_that_gets_no_more_memory(tmp_path, whole, first_difference, figure):
     left, said = run(STARVED, tmp_path)

@@ -7,19 +7,19 @@ import numpy as np
 from mutants import mutate, named, watched
 from tifffile import imwrite
 
-from cyclegan.pictures import MAX_PIXELS, BadPictureError
-from cyclegan.pixels.files import read_raster
-from cyclegan.pixels.kind import Kind
+from cyclegan.images.files import read_raster
+from cyclegan.images.pixel_format import PixelFormat
+from cyclegan.images.rgb8 import MAX_PIXELS, BadPictureError
 
 ARRAYS = {  # what is in the file, and how tifffile writes it; no options: as .npy
-    "16-bit.npy": (Kind(channels=3, type="uint16"), None),
-    "bands.npy": (Kind(channels=5, type="float32", range=(0.0, 1.0)), None),
-    "16-bit.tif": (Kind(channels=3, type="uint16"), dict(photometric="rgb", compression="zlib")),
+    "16-bit.npy": (PixelFormat(channels=3, type="uint16"), None),
+    "bands.npy": (PixelFormat(channels=5, type="float32", range=(0.0, 1.0)), None),
+    "16-bit.tif": (PixelFormat(channels=3, type="uint16"), dict(photometric="rgb", compression="zlib")),
     "bands.tif": (
-        Kind(channels=5, type="float32", range=(0.0, 1.0)),
+        PixelFormat(channels=5, type="float32", range=(0.0, 1.0)),
         dict(photometric="minisblack", planarconfig="contig"),
     ),
-    "pages.tif": (Kind(channels=4, type="uint16"), dict(photometric="minisblack")),
+    "pages.tif": (PixelFormat(channels=4, type="uint16"), dict(photometric="minisblack")),
 }
 
 
@@ -40,7 +40,7 @@ def array_file(name: str, folder: Path) -> bytes:
     return content
 
 
-def read_array(path: Path, kind: Kind) -> str | None:
+def read_array(path: Path, kind: PixelFormat) -> str | None:
     """What is wrong with an array; None if it is a picture."""
     try:
         values = read_raster(path, kind).values

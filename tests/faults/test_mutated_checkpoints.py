@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from building import build
 from mutants import draws, lines, mutate, named, watched
 from PIL import Image
 
 from cyclegan.cli import main
 from cyclegan.config import parse
-from cyclegan.methods import build
-from cyclegan.methods.settings import MethodConfig
-from cyclegan.training.checkpoint import Checkpoint, DamagedError, read_release
+from cyclegan.methods import METHODS, MethodConfig
+from cyclegan.training.checkpoint import Checkpoint, CorruptCheckpointError, read_release
 from cyclegan.training.ema import EMA
 from cyclegan.training.progress import Progress
 
@@ -98,7 +98,7 @@ def spoil(path: Path, number: int) -> str:
     return f"{path.parent.name}/{path.name}: {way}"
 
 
-class Room:
+class MemoryBudget:
     """A run of a tiny CycleGAN to be copied and spoiled, and what each of its two checkpoints is."""
 
     def __init__(self, run: Path, capsys: pytest.CaptureFixture, is_same: Callable) -> None:
@@ -121,7 +121,7 @@ class Room:
         said = lines(self.capsys.readouterr().err)
         return code, np.asarray(Image.open(out / "noise.png")) if code == 0 else None, said
 
-    def resume(self, checkpoints: Path, only: Path | None = None) -> dict | DamagedError:
+    def resume(self, checkpoints: Path, only: Path | None = None) -> dict | CorruptCheckpointError:
         """What training would continue with, or why it would not."""
         method = build(self.config)
         ema, progress = EMA(method.networks(), 0.999), Progress()
@@ -131,7 +131,7 @@ class Room:
             return {name: part.state_dict() for name, part in checkpoint.parts.items()}
         try:
             damages = checkpoint.load_latest()
-        except DamagedError as error:
+        except CorruptCheckpointError as error:
             return error
         assert len(damages) == (progress.step == 10)
         return {name: part.state_dict() for name, part in checkpoint.parts.items()}
@@ -143,13 +143,13 @@ class Room:
         if code == 2:
             assert len(said) == 1
             assert said[0].startswith("error: ")
-            assert isinstance(state, DamagedError)
+            assert isinstance(state, CorruptCheckpointError)
             assert str(state).isprintable()
             return "refused"
         assert code == 0
         step = 20 if not said else 10
         assert len(said) == (step == 10)
-        assert all(line.startswith("passed over: ") and NEWER in line for line in said)
+        assert all(line.startswith("skipped: ") and NEWER in line for line in said)
         assert np.array_equal(painted, self.painted[step])
         assert self.is_same(state, self.states[step])
         return "passed over" if step == 10 else "untouched"
@@ -170,13 +170,13 @@ class Room:
 
 
 def build_config(run: Path) -> MethodConfig:
-    return parse(read_release(run / "checkpoints" / NEWER / FILES[1])[1]["method"], MethodConfig, "method")
+    return parse(read_release(run / "checkpoints" / NEWER / FILES[1])[1]["method"], METHODS, "method")
 
 
 @pytest.fixture
-def room(save_run, tmp_path, capsys, is_same) -> Room:
+def room(save_run, tmp_path, capsys, is_same) -> MemoryBudget:
     torch.manual_seed(0)
-    return Room(save_run(tmp_path / "run"), capsys, is_same)
+    return MemoryBudget(save_run(tmp_path / "run"), capsys, is_same)
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ from mutants import lines, mutate, named, watched
 from odd_pictures import KINDS, ODD, encoded
 
 from cyclegan.cli import main
-from cyclegan.pictures import MAX_PIXELS, BadPictureError, read_picture
-from cyclegan.pixels.find import find_images
+from cyclegan.images.find import find_images
+from cyclegan.images.rgb8 import MAX_PIXELS, BadPictureError, read_picture
 
 COUNTS = (("png", 0.3), ("jpg", 0.3), ("webp", 0.2), ("tif", 0.15), ("bmp", 0.05))
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 import torch
+from building import build, held_out, unpaired_stream
 from PIL import Image
 from toy import Interrupted, launch
 
-from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.unpaired import Unpaired, held_out
+from cyclegan.data.data_config import UnpairedConfig
+from cyclegan.data.stream import Stream
 from cyclegan.errors import NotFiniteError
-from cyclegan.methods import build
-from cyclegan.methods.settings import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.training.checkpoint import list_checkpoints, read_tensors, verify
-from cyclegan.training.postmortem import postmortem
+from cyclegan.training.nan_report import write_nan_report
 
 NAN, INF = float("nan"), float("inf")
 SETTINGS = {"steps": 6, "save_every": 2, "sample_every": 6}
@@ -52,7 +52,7 @@ def start(pictures) -> Callable[..., None]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, start, pictures) -> Path:
     folder = tmp_path_factory.mktemp("whole")
-    start(folder, Unpaired(*pictures, READING, seed=0))
+    start(folder, unpaired_stream(*pictures, READING, seed=0))
     return newest(folder)
 
 
@@ -60,11 +60,11 @@ def newest(folder: Path) -> Path:
     return list_checkpoints(folder / "checkpoints")[-1]
 
 
-Fault = Callable[[pytest.MonkeyPatch, Any, Unpaired], object]
+Fault = Callable[[pytest.MonkeyPatch, Any, Stream], object]
 
 
 def a_loss(name: str, value: float) -> Fault:
-    def event(patch: pytest.MonkeyPatch, method: Any, batches: Unpaired) -> None:
+    def event(patch: pytest.MonkeyPatch, method: Any, batches: Stream) -> None:
         loss = getattr(method.gan, name)
         patch.setattr(method, "gan", method.gan._replace(**{name: lambda *scores: loss(*scores) * value}))
 
@@ -72,14 +72,14 @@ def a_loss(name: str, value: float) -> Fault:
 
 
 def a_gradient(name: str, value: float) -> Fault:
-    def event(patch: pytest.MonkeyPatch, method: Any, batches: Unpaired) -> None:
+    def event(patch: pytest.MonkeyPatch, method: Any, batches: Stream) -> None:
         method.get_parameter(name).register_hook(lambda gradient: gradient.index_fill(0, torch.tensor(0), value))
 
     return event
 
 
 def a_weight(name: str, value: float) -> Fault:
-    def event(patch: pytest.MonkeyPatch, method: Any, batches: Unpaired) -> None:
+    def event(patch: pytest.MonkeyPatch, method: Any, batches: Stream) -> None:
         with torch.no_grad():
             method.get_parameter(name)[0] = value
 
@@ -87,7 +87,7 @@ def a_weight(name: str, value: float) -> Fault:
 
 
 def a_picture(side: int, value: float) -> Fault:
-    def event(patch: pytest.MonkeyPatch, method: Any, batches: Unpaired) -> None:
+    def event(patch: pytest.MonkeyPatch, method: Any, batches: Stream) -> None:
         batch = batches.batch_at(STEP - 1)
         batch[side][1, 2, 20, 20] = value
         patch.setattr(batches, "batch_at", lambda step: batch)
@@ -112,7 +112,9 @@ PLACES: dict[str, tuple[Fault, set[str], str]] = {  # what, who moves in that st
 
 
 def weights(method: Any) -> dict[str, list[torch.Tensor]]:
-    return {player: [weight.detach().clone() for weight in owned] for player, owned in method.players().items()}
+    return {
+        player: [weight.detach().clone() for weight in owned] for player, owned in method.parameter_groups().items()
+    }
 
 
 def test_nothing_moves_on_what_is_not_finite_and_it_is_written_down(
@@ -120,7 +122,7 @@ def test_nothing_moves_on_what_is_not_finite_and_it_is_written_down(
 ):
     stopped = continued = 0
     for number, (place, (fault, movers, said)) in enumerate(PLACES.items()):
-        folder, batches, seen = tmp_path / str(number), Unpaired(*pictures, READING, seed=0), []
+        folder, batches, seen = tmp_path / str(number), unpaired_stream(*pictures, READING, seed=0), []
 
         def happen(seen=seen, fault=fault, batches=batches) -> None:
             fault(patch, seen[0], batches)
@@ -141,7 +143,7 @@ def test_nothing_moves_on_what_is_not_finite_and_it_is_written_down(
         state, _ = read_tensors(newest(folder) / "state.safetensors")
         assert all(torch.isfinite(tensor).all() for tensor in state.values())
 
-        start(folder, Unpaired(*pictures, READING, seed=0))
+        start(folder, unpaired_stream(*pictures, READING, seed=0))
         continued += first_difference(whole, newest(folder)) is None
     assert (stopped, continued) == (len(PLACES), len(PLACES))
     figure(
@@ -152,8 +154,7 @@ def test_nothing_moves_on_what_is_not_finite_and_it_is_written_down(
 @pytest.mark.parametrize("rank", [0, 1])
 def test_of_several_processes_only_the_first_writes_it_down(tmp_path, monkeypatch, rank):
     monkeypatch.setattr("cyclegan.distributed.rank", lambda: rank)
-    with pytest.raises(NotFiniteError), postmortem(tmp_path, 3, build(NANO), lambda step: {"x": [], "y": []}):
-        raise NotFiniteError("gan_G = nan")
+    write_nan_report(tmp_path, 3, build(NANO), {"x": [], "y": []}, NotFiniteError("gan_G = nan"))
     assert len(list(tmp_path.iterdir())) == (rank == 0)
 
 
@@ -165,4 +166,4 @@ def assert_told(folder: Path, method: Any, said: str, pictures: list[list[Path]]
     for kind, tensors in (("weights", lambda weight: weight), ("gradients", lambda weight: weight.grad)):
         found = {name: tensors(weight) for name, weight in method.named_parameters()}
         assert report[kind] == [name for name, each in found.items() if each is not None and not each.isfinite().all()]
-    assert report["pictures"] == Unpaired(*pictures, READING, seed=0).names_at(STEP - 1)
+    assert report["pictures"] == unpaired_stream(*pictures, READING, seed=0).names_at(STEP - 1)

@@ -10,10 +10,11 @@ from folders import two_sides
 from mutants import lines
 from PIL import Image
 
-from cyclegan import experiment
 from cyclegan.cli import main
-from cyclegan.data.identity import Identity
-from cyclegan.training import checkpoint, plan
+from cyclegan.commands import evaluate
+from cyclegan.data.fingerprint import Fingerprint
+from cyclegan.training import checkpoint
+from cyclegan.training import forecast as plan
 
 LAST = Path("runs") / "summer2winter" / "nano" / "checkpoints" / "step-00000005"
 
@@ -24,8 +25,8 @@ def train(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, list[str]]]
     two_sides(tmp_path, 12)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(plan, "describe", lambda *_, **__: [])
-    monkeypatch.setattr(plan, "rehearse", lambda *_: plan.Rehearsal(0.01, 0, 0))
-    monkeypatch.setattr(experiment, "score", lambda *_, **__: {})
+    monkeypatch.setattr(plan, "profile_step", lambda *_: plan.StepCost(0.01, 0, 0))
+    monkeypatch.setattr(evaluate, "evaluate_run", lambda *_, **__: {})
     Path("nano.yaml").write_text(nano.CONFIG.format(steps=5, data=""))
 
     def run(*overrides: str) -> tuple[int, list[str]]:
@@ -37,11 +38,11 @@ def train(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, list[str]]]
 
 
 def trained_on(side: str) -> list[Path]:
-    from cyclegan.data.settings import UnpairedConfig
-    from cyclegan.data.sources import find_sources
+    from cyclegan.data.data_config import UnpairedConfig
+    from cyclegan.data.splits import find_splits
 
-    found = find_sources(UnpairedConfig(x=Path("summer"), y=Path("winter"), load_size=None, crop_size=32))
-    return found.train_x if side == "summer" else found.train_y
+    found = find_splits(UnpairedConfig(x=Path("summer"), y=Path("winter"), load_size=None, crop_size=32))
+    return found.x.train if side == "summer" else found.y.train
 
 
 def gone(side: str) -> None:
@@ -74,14 +75,14 @@ def test_with_other_pictures_a_run_is_not_continued(train, change, side, figure)
 
 def test_without_what_it_keeps_of_them_a_run_would_be_continued(train, monkeypatch):
     gone("summer")
-    monkeypatch.setattr(Identity, "load_state_dict", lambda *_: None)
+    monkeypatch.setattr(Fingerprint, "load_state_dict", lambda *_: None)
     assert train() == (0, [])
 
 
 def test_a_checkpoint_of_before_tells_nothing_and_is_continued(train, monkeypatch):
     shutil.rmtree("runs")
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "_strip", lambda tree, *more, strip=checkpoint._strip: strip(
+        patch.setattr(checkpoint, "_flatten", lambda tree, *more, flatten=checkpoint._flatten: flatten(
             {key: value for key, value in tree.items() if key != "data"} if not more[0] else tree, *more))  # fmt: skip
         assert train() == (0, [])
     assert "data" not in str(checkpoint.read_tensors(LAST / "state.safetensors")[0].keys())
@@ -95,9 +96,9 @@ def test_data_that_moved_are_the_same(tmp_path):
         for name in names:
             (folder / "deep" / f"{name}.png").write_text(name)
         (folder / "top.png").write_text("top")
-    one, other = (Identity(("x", list(f.rglob("*.png"))), ("y", [f / "top.png"])) for f in (here, there))
+    one, other = (Fingerprint({"x": ("x", list(f.rglob("*.png"))), "y": ("y", [f / "top.png"])}) for f in (here, there))
     other.load_state_dict(one.state_dict())
-    assert Identity(("x", [here / "top.png"]), ("y", [here / "top.png"])).told["x"] != one.told["x"]
+    assert Fingerprint({"x": ("x", [here / "top.png"])}).told["x"] != one.told["x"]
 
 
 def to_another_folder(*sides: str) -> tuple[str, ...]:
@@ -150,7 +151,8 @@ def test_sides_that_are_swapped_are_refused(train):
 
 
 def test_a_checkpoint_of_before_cannot_tell_moved_pictures_and_is_refused(train, monkeypatch):
-    monkeypatch.setattr(Identity, "load_state_dict", lambda self, state, load=Identity.load_state_dict: load(self, {}))
+    load = Fingerprint.load_state_dict
+    monkeypatch.setattr(Fingerprint, "load_state_dict", lambda self, _: load(self, {}))
     (moved,) = to_another_folder("summer")
     code, (said,) = train(moved)
     assert code == 2

@@ -11,24 +11,25 @@ from pathlib import Path
 
 import pytest
 import torch
+from building import build, held_out, unpaired_stream
 from nano import timeless
 from PIL import Image
 from toy import Crash, Interrupted, crash, launch, terminate
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.data.settings import UnpairedConfig
-from cyclegan.data.unpaired import Unpaired, held_out
+from cyclegan.data.data_config import UnpairedConfig
+from cyclegan.data.stream import Stream
 from cyclegan.errors import StoppedError
-from cyclegan.methods import build
-from cyclegan.methods.settings import CUTConfig, CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.methods.cut import CUTConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.protocols import Preview
-from cyclegan.provenance import environment
+from cyclegan.training.best_weights import Best, ValidationResult
 from cyclegan.training.checkpoint import list_checkpoints
 from cyclegan.training.ema import EMA
-from cyclegan.training.judging import Best, Verdict
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.progress import Progress
+from cyclegan.training.provenance import environment
 
 STEPS = 12
 X, Y = 10, 7  # pictures: passes of X end with steps 5 and 10, of Y in step 4 and with step 7
@@ -41,7 +42,7 @@ METHOD = CycleGANConfig(  # with every option that has a state
     buffer_size=8,
     augment=("color", "translation", "cutout"),
     lambda_cycle_final=2.0,
-    ramp=(2, 12),
+    anneal=(2, 12),
 )
 
 
@@ -68,14 +69,14 @@ def reading(**settings) -> UnpairedConfig:
 
 
 @pytest.fixture(scope="module")
-def read(pictures) -> Callable[..., Unpaired]:
+def read(pictures) -> Callable[..., Stream]:
     """Makes the reader of the pictures anew."""
-    return lambda **settings: Unpaired(*pictures, reading(**settings), seed=0)
+    return lambda **settings: unpaired_stream(*pictures, reading(**settings), seed=0)
 
 
-def judge(preview: Preview) -> Verdict:
+def validator(preview: Preview) -> ValidationResult:
     """It was best the first time."""
-    return Verdict({}, {}, {"distance": 1.0})
+    return ValidationResult({}, {}, {"distance": 1.0})
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def start(pictures) -> Callable[..., None]:
     """One launch."""
     often = dict(steps=STEPS, log_every=1, save_every=1)
     shown = held_out(*pictures, reading(), count=2)
-    return partial(launch, build=lambda: build(METHOD), held_out=shown, judge=judge, **often)
+    return partial(launch, build=lambda: build(METHOD), held_out=shown, validator=validator, **often)
 
 
 def stop(start: Callable[..., None], folder: Path, at: int, batches, **settings) -> None:
@@ -140,7 +141,7 @@ def test_cut_continues_to_the_bit(tmp_path, start, read, first_difference):
 class Told:
     """Batches, and which pictures were in them."""
 
-    batches: Unpaired
+    batches: Stream
     drawn: list[tuple[int, list[int], list[int]]] = field(default_factory=list)
 
     def batch_at(self, step: int) -> UnpairedBatch:
@@ -246,9 +247,9 @@ METHODS = (
     "D_Y.*original",
     "D_X.*._v",
     "D_Y.*._v",
-    "past_x.images",
-    "past_y.images",
-    "round",
+    "fake_pool_x.images",
+    "fake_pool_y.images",
+    "iteration",
 )
 PARTS = {
     "Adam of the generators": (Optimizers, lambda *state: only("discriminators", *state)),
@@ -260,6 +261,7 @@ PARTS = {
 }
 
 
+@pytest.mark.slow
 def test_whatever_is_left_out_of_a_checkpoint_shows(tmp_path, start, read, whole, first_difference, figure):
     stop(start, tmp_path / "stopped", 7, read())
     blind = []

@@ -12,9 +12,11 @@ from box import save_30, two_saved
 from folders import two_sides
 from windows import become_windows, held_open
 
-from cyclegan import experiment
 from cyclegan.cli import main
-from cyclegan.training import durable, lock, plan
+from cyclegan.commands import evaluate
+from cyclegan.training import atomic as durable
+from cyclegan.training import forecast as plan
+from cyclegan.training import lock
 from cyclegan.training.checkpoint import Checkpoint, list_checkpoints, read_tensors, write_tensors
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc to see what is open")
@@ -27,8 +29,8 @@ def place(tmp_path, monkeypatch) -> Path:
     (tmp_path / "nano.yaml").write_text(nano.CONFIG.format(steps=15, data=""), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(plan, "describe", lambda *_, **__: [])
-    monkeypatch.setattr(plan, "rehearse", lambda *_: plan.Rehearsal(0.01, 0, 0))
-    monkeypatch.setattr(experiment, "score", lambda *_, **__: {})
+    monkeypatch.setattr(plan, "profile_step", lambda *_: plan.StepCost(0.01, 0, 0))
+    monkeypatch.setattr(evaluate, "evaluate_run", lambda *_, **__: {})
     monkeypatch.setattr(durable, "PAUSES", (0.0,))
     become_windows(monkeypatch, tmp_path)
     return tmp_path
@@ -69,7 +71,7 @@ def test_a_run_is_trained_continued_exported_and_used(place, monkeypatch, capsys
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoint, "save", stop_after_the_first)
         assert main(["train", "nano.yaml"]) == 130
-    assert main(["train", "nano.yaml", "--set=training.keep=2"]) == 0
+    assert main(["train", "nano.yaml", "--set=training.keep_checkpoints=2"]) == 0
     assert "continuing after step 5" in capsys.readouterr().out
     assert [path.name for path in list_checkpoints(run / "checkpoints")] == ["step-00000010", "step-00000015"]
     assert not list(place.rglob("*.partial"))

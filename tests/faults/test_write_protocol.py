@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from box import save_30, two_saved, weights
 
+from cyclegan.training.atomic import replace_text, replacing
+from cyclegan.training.best_weights import Best
 from cyclegan.training.checkpoint import list_checkpoints, verify
-from cyclegan.training.durable import replace_text, replacing
-from cyclegan.training.judging import Best
 from cyclegan.training.run import Run
 
 
@@ -80,15 +80,15 @@ def test_files_reach_the_disk_before_the_manifest_before_the_name_before_anythin
 
 def best_is_offered(folder: Path) -> None:
     best = Best(folder / "best.safetensors", {"G.weight": weights(1.0)}, {"x": "photo"})
-    assert best.offer({"distance": 1.0}, step=3)
+    assert best.update({"distance": 1.0}, step=3)
 
 
 @pytest.mark.parametrize(
     ("name", "write"),
     [
-        ("config.yaml", lambda folder: Run(folder, "a: 1\n", {}, 2)._claim("a: 1\n", str)),
-        ("log.jsonl", lambda folder: Run(folder, "a: 1\n", {}, 2)._trim_log(0)),
-        ("left-out.txt", lambda folder: Run(folder, "a: 1\n", {}, 2).leave_out(["a.png: bad"])),
+        ("config.yaml", lambda folder: Run(folder, "a: 1\n", {})._claim("a: 1\n", str)),
+        ("log.jsonl", lambda folder: Run(folder, "a: 1\n", {})._trim_log(0)),
+        ("left-out.txt", lambda folder: Run(folder, "a: 1\n", {}).leave_out(["a.png: bad"])),
         ("best.safetensors", best_is_offered),
         ("recipe.yaml", lambda folder: replace_text(folder / "recipe.yaml", "a: 1\n")),
     ],

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cyclegan.inference.load import load
-from cyclegan.inference.loaded import Loaded
+from cyclegan.model.load import load
+from cyclegan.model.model import Model
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def run(tmp_path, save_run) -> SimpleNamespace:
 
 
 @pytest.fixture
-def painter(run) -> Loaded:
+def painter(run) -> Model:
     return load(run.folder, device="cpu")
 
 

@@ -13,11 +13,11 @@ from tifffile import TiffFile, imwrite
 
 from cyclegan.cli import main
 from cyclegan.errors import UserError
-from cyclegan.inference.load import load
-from cyclegan.inference.options import Options
-from cyclegan.inference.translate import translate
-from cyclegan.pixels.frames import count_frames
-from cyclegan.pixels.pillow import MAX_TOTAL_PIXELS
+from cyclegan.images.frames import count_frames
+from cyclegan.images.pillow import MAX_TOTAL_PIXELS
+from cyclegan.model.load import load
+from cyclegan.translate.image_files import translate
+from cyclegan.translate.options import Options
 
 SUFFIXES = [".gif", ".png", ".webp"]
 FORMS = {".gif": "GIF", ".png": "PNG", ".webp": "WEBP"}
@@ -142,7 +142,7 @@ def test_a_damaged_animation_never_becomes_a_still_image(painter, tmp_path, suff
 
 
 def test_too_many_frames_for_the_memory_are_refused(painter, photos, out, monkeypatch):
-    monkeypatch.setattr("cyclegan.pixels.pillow.MAX_TOTAL_PIXELS", 1000)
+    monkeypatch.setattr("cyclegan.images.pillow.MAX_TOTAL_PIXELS", 1000)
     (bad,) = translate(painter, [animate(photos / "a.gif")], out).bad
     assert "the sum of 4 frames of 20×14 is more than 1,000 pixels; make a film of them" in str(bad)
     assert MAX_TOTAL_PIXELS > 100 * 1920 * 1080

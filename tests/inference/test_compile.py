@@ -7,13 +7,13 @@ from torch import nn
 
 from cyclegan import cli
 from cyclegan.errors import UserError
-from cyclegan.inference.compiling import is_compiled
-from cyclegan.inference.export import export
-from cyclegan.inference.film import steadied
-from cyclegan.inference.load import load
-from cyclegan.inference.options import Options
-from cyclegan.inference.translate import translate
-from cyclegan.pictures import read_picture
+from cyclegan.export.graph_files import export
+from cyclegan.images.rgb8 import read_picture
+from cyclegan.model.compiled import is_compiled
+from cyclegan.model.load import load
+from cyclegan.translate.image_files import translate
+from cyclegan.translate.options import Options
+from cyclegan.translate.video import with_fixed_norms
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_nothing_is_compiled_that_was_not_asked_for(run, compiled):
 
 def test_the_network_of_a_film_is_compiled_with_its_statistics(run, compiled):
     translator = load(run.folder, "cpu", compile=True).translator()
-    steady = steadied(translator, [torch.rand(1, 3, 24, 32)], run.folder)
+    steady = with_fixed_norms(translator, [torch.rand(1, 3, 24, 32)], run.folder)
     assert steady.network is not translator.network
     assert compiled[-1] is steady.network
 
@@ -121,9 +121,9 @@ def test_a_generator_that_cannot_be_compiled_paints_as_it_is_and_one_line_says_s
 @pytest.mark.filterwarnings("ignore")
 def test_the_network_of_a_film_that_cannot_be_compiled_runs_as_it_is(run, only_something_small, capsys):
     frame = torch.rand(1, 3, 24, 32)
-    steady = steadied(load(run.folder, "cpu", compile=True).translator(), [frame], run.folder)
+    steady = with_fixed_norms(load(run.folder, "cpu", compile=True).translator(), [frame], run.folder)
     assert is_compiled(steady.network)
-    expected = steadied(load(run.folder, "cpu").translator(), [frame], run.folder).translate(frame)
+    expected = with_fixed_norms(load(run.folder, "cpu").translator(), [frame], run.folder).translate(frame)
     assert torch.allclose(steady.translate(frame), expected, atol=1e-4)
     assert not is_compiled(steady.network)
     assert "compile   is not possible here (BackendCompilerFailed)" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from building import build
 from photos import noise
 from PIL import Image
 
@@ -17,10 +18,9 @@ from cyclegan import load
 from cyclegan.cli import main
 from cyclegan.config import dump
 from cyclegan.errors import UserError
-from cyclegan.images import from_bytes
-from cyclegan.inference.export import export
-from cyclegan.methods import build
-from cyclegan.methods.settings import AdaINConfig
+from cyclegan.export.graph_files import export
+from cyclegan.images.tensors import from_bytes
+from cyclegan.methods.adain import AdaINConfig
 from cyclegan.training.checkpoint import read_release, write_tensors
 
 
@@ -130,7 +130,7 @@ def test_what_paints_after_an_example_is_refused(tmp_path, only_line):
     about = {"format": 1, "library": "0", "method": dump(AdaINConfig(encoder="random")), "step": 1, "x": "c", "y": "s"}
     networks = torch.nn.ModuleDict(build(AdaINConfig(encoder="random")).networks())
     write_tensors(tmp_path / "adain.safetensors", networks.state_dict(), {"about": about})
-    for checkpoint, said in ((tmp_path / "adain.safetensors", "paints after an example"), ("a.yaml", "no network")):
+    for checkpoint, said in ((tmp_path / "adain.safetensors", "needs a style image"), ("a.yaml", "no network")):
         assert main(["export", str(checkpoint), "--out", str(tmp_path / "a.onnx")]) == 2
         assert said in only_line()
 

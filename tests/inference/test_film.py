@@ -11,14 +11,14 @@ from films import Pixels, Same, add_sound, av, decoded, entering_object, film, i
 from little import write_adain, write_gatys
 
 from cyclegan.cli import main
-from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.images import read
-from cyclegan.inference.film import evenly, steadied, translate_all
-from cyclegan.inference.options import Options
-from cyclegan.inference.video import read_frames
-from cyclegan.inference.video_writer import VideoWriter, film_like
-from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.pictures import write_picture
+from cyclegan.errors import ResourceError, UserError
+from cyclegan.images.rgb8 import write_picture
+from cyclegan.images.tensors import read
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.translate.options import Options
+from cyclegan.translate.video import evenly, translate_all, with_fixed_norms
+from cyclegan.translate.video_files import read_frames
+from cyclegan.translate.video_writer import VideoWriter, film_like
 
 
 def broken(path: Path) -> str:
@@ -84,7 +84,7 @@ def test_no_half_film_stays_under_the_final_name(painter, source, out, monkeypat
 def test_a_full_disk_is_said(painter, source, out):
     target = out / "film.mp4"
     like = next(read_frames(source))
-    with pytest.raises(NoSpaceError, match=r"film\.mp4: cannot be written"), film_like(source, target, like, ""):
+    with pytest.raises(ResourceError, match=r"film\.mp4: cannot be written"), film_like(source, target, like, ""):
         raise OSError(28, "No space left on device")
     assert list(out.iterdir()) == []
 
@@ -133,9 +133,9 @@ def test_memory_does_not_grow_with_the_length_of_a_film(painter, tmp_path, out, 
         on_the_way -= 1
 
     monkeypatch.setattr(VideoWriter, "write", writing)
-    monkeypatch.setattr("cyclegan.inference.film.steadied", lambda *arguments: Same())
-    monkeypatch.setattr("cyclegan.inference.film.evenly", lambda frames: [next(frames)])
-    monkeypatch.setattr("cyclegan.inference.film.read_frames", counted)
+    monkeypatch.setattr("cyclegan.translate.video.with_fixed_norms", lambda *arguments: Same())
+    monkeypatch.setattr("cyclegan.translate.video.evenly", lambda frames: [next(frames)])
+    monkeypatch.setattr("cyclegan.translate.video.read_frames", counted)
     translate_all(painter, [source], out)
     assert most <= 6
     assert len(decoded(out / "long.mp4")) == 40
@@ -159,7 +159,7 @@ def test_a_folder_of_frames_is_a_film_in_the_order_of_its_numbers(painter, tmp_p
     folder = save(tmp_path / "frames", frames)  # frame10.png would come before frame2.png by its letters
     report = translate_all(painter, [folder], out, frames=True)
     assert [path.name for path in report.done] == [f"frame{i}.png" for i in range(12)]
-    fixed = steadied(painter.translator(), evenly(images(frames)), folder)
+    fixed = with_fixed_norms(painter.translator(), evenly(images(frames)), folder)
     for i in (0, 11):
         made = read(out / f"frame{i}.png")
         assert (made - fixed.translate(images(frames)[i])).abs().max() < 2 / 255
@@ -202,7 +202,7 @@ def test_tiles_and_batches_give_the_same_film(painter, source, out, how, monkeyp
     ("options", "said"),
     [
         ({"how": Options(bits=16)}, "--bits: .*8 bits a channel"),
-        ({"how": Options(every=2)}, "--every: this model paints in one go"),
+        ({"how": Options(every=2)}, "--every: this model translates in one pass"),
         ({"frames": True}, "--frames: .* is no folder"),
     ],
     ids=str,

@@ -8,19 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from cyclegan.inference.export import export
-from cyclegan.inference.tiles import TiledTranslator
-from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.networks.frozen import frozen
+from cyclegan.export.graph_files import export
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.networks.inference_copy import inference_copy
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.networks.unet import UnetGenerator
+from cyclegan.translate.tiles import TiledTranslator
 
 exporting = sys.modules[export.__module__]  # the function hides its module
 LEVEL = 2 / 255
 KINDS = [
     {},
-    {"ends": "shuffle"},
-    {"start": "identity", "upsampling": "resize"},
+    {"stem": "shuffle"},
+    {"residual_output": True, "upsampling": "resize"},
     {"upsampling": "shuffle", "norm": "group"},
     {"upsampling": "blur", "downsampling": "blur"},
     {"unet": True},
@@ -53,7 +53,7 @@ def test_whole_in_tiles_in_batches_and_frozen_they_are_the_same(kind, color, hei
     others = {
         "tiles": TiledTranslator(whole, 24).translate(image),
         "a batch": whole.translate(batch)[1:],
-        "frozen": NetworkTranslator(frozen(whole.network, torch.float32), whole.stride).translate(image),
+        "frozen": NetworkTranslator(inference_copy(whole.network, torch.float32), whole.stride).translate(image),
     }
     for name, found in others.items():
         assert (found - expected).abs().max() < LEVEL / 2, name
@@ -87,7 +87,9 @@ def test_statistics_of_black_frames_leave_later_frames_what_they_show():
 
 
 def test_bfloat16_gives_one_color_as_well():
-    drawn = NetworkTranslator(frozen(translator().network, torch.bfloat16), 4).translate(flat((0, 0, 0), 50, 70))
+    drawn = NetworkTranslator(inference_copy(translator().network, torch.bfloat16), 4).translate(
+        flat((0, 0, 0), 50, 70)
+    )
     assert (drawn - drawn[..., :1, :1]).abs().max() < LEVEL / 2
 
 

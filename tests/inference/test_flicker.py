@@ -9,14 +9,14 @@ from films import Pixels, Same, entering_object, images, moving_square
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyclegan.images import from_bytes
-from cyclegan.inference import memory
-from cyclegan.inference.film import evenly, steadied
-from cyclegan.inference.flicker import Flicker
-from cyclegan.inference.room import needed
-from cyclegan.inference.tiles import TiledTranslator
-from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.images.tensors import from_bytes
+from cyclegan.methods.translator import NetworkTranslator
 from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.translate import fit_memory as memory
+from cyclegan.translate.flicker import Flicker
+from cyclegan.translate.memory_estimate import needed
+from cyclegan.translate.tiles import TiledTranslator
+from cyclegan.translate.video import evenly, with_fixed_norms
 
 
 @given(count=st.integers(0, 300), most=st.integers(1, 9))
@@ -54,7 +54,7 @@ def getting_brighter(count: int = 12) -> Pixels:
 
 def test_fixed_statistics_flicker_less_when_an_object_enters():
     frames, translator = entering_object(), generator()
-    fixed = steadied(translator, evenly(images(frames)), Path("film"))
+    fixed = with_fixed_norms(translator, evenly(images(frames)), Path("film"))
     by_frame, steady = flicker_of(translator, frames), flicker_of(fixed, frames)
     assert by_frame > 1
     assert steady < 0.5 * by_frame
@@ -62,7 +62,7 @@ def test_fixed_statistics_flicker_less_when_an_object_enters():
 
 def test_what_is_far_from_the_object_does_not_move_at_all():
     frames, translator = entering_object(), generator()
-    fixed = steadied(translator, evenly(images(frames)), Path("film"))
+    fixed = with_fixed_norms(translator, evenly(images(frames)), Path("film"))
     for one, moves in ((fixed, False), (translator, True)):
         lefts = [one.translate(image)[..., :40] for image in (images(frames)[0], images(frames)[-1])]
         assert torch.allclose(*lefts, atol=1e-6) != moves
@@ -70,14 +70,14 @@ def test_what_is_far_from_the_object_does_not_move_at_all():
 
 def test_a_frame_is_translated_by_its_pixels_alone():
     frames = images(moving_square())
-    fixed = steadied(generator(), evenly(frames), Path("film"))
+    fixed = with_fixed_norms(generator(), evenly(frames), Path("film"))
     together = fixed.translate(torch.cat(frames))
     assert torch.allclose(together[4:5], fixed.translate(frames[4]), atol=1e-5)
 
 
 def test_the_statistics_of_a_still_film_are_those_of_its_picture():
     image, translator = images(moving_square(1))[0], generator()
-    fixed = steadied(translator, [image] * 5, Path("film"))
+    fixed = with_fixed_norms(translator, [image] * 5, Path("film"))
     assert torch.allclose(fixed.translate(image), translator.translate(image), atol=1e-4)
 
 
@@ -87,14 +87,14 @@ def test_the_variance_over_frames_has_the_part_between_them():
     with torch.no_grad():
         layer[0].weight.copy_(torch.eye(3)[..., None, None])
     dark, bright = torch.full((1, 3, 16, 16), -0.5), torch.full((1, 3, 16, 16), 0.7)
-    fixed = steadied(NetworkTranslator(layer, 1), [dark, bright], Path("film"))
+    fixed = with_fixed_norms(NetworkTranslator(layer, 1), [dark, bright], Path("film"))
     assert torch.allclose(fixed.translate(dark), torch.full_like(dark, -1.0), atol=1e-3)
     assert torch.allclose(fixed.translate(bright), torch.full_like(dark, 1.0), atol=1e-3)
 
 
 def test_statistics_are_gathered_in_tiles_where_memory_is_full(monkeypatch):
     frames, translator = images(moving_square(3, 160, 240)), generator()
-    expected = steadied(translator, frames, Path("film")).translate(frames[0])
+    expected = with_fixed_norms(translator, frames, Path("film")).translate(frames[0])
     in_tiles, tried = TiledTranslator.fixed, []
 
     def small_tiles_only(self, sample):
@@ -104,25 +104,27 @@ def test_statistics_are_gathered_in_tiles_where_memory_is_full(monkeypatch):
         return in_tiles(self, sample)
 
     monkeypatch.setattr(TiledTranslator, "fixed", small_tiles_only)
-    assert torch.allclose(steadied(translator, frames, Path("film")).translate(frames[0]), expected, atol=1e-4)
+    assert torch.allclose(with_fixed_norms(translator, frames, Path("film")).translate(frames[0]), expected, atol=1e-4)
     assert tried == [240, 120]
 
 
 @pytest.mark.parametrize("tile", [None, 300])
 def test_statistics_are_gathered_in_tiles_that_fit_into_free_memory(monkeypatch, tile):
     frames, translator = images(moving_square(2, 300, 400)), generator()
-    expected = steadied(translator, frames, Path("film")).translate(frames[0])
+    expected = with_fixed_norms(translator, frames, Path("film")).translate(frames[0])
     in_tiles, tried = TiledTranslator.fixed, []
     monkeypatch.setattr(TiledTranslator, "fixed", lambda self, sample: tried.append(self) or in_tiles(self, sample))
     there = 2 * needed(TiledTranslator(translator, 120), frames[0])
     monkeypatch.setattr(memory, "free", lambda device: there)
-    assert torch.allclose(steadied(translator, frames, Path("film"), tile).translate(frames[0]), expected, atol=1e-4)
+    assert torch.allclose(
+        with_fixed_norms(translator, frames, Path("film"), tile).translate(frames[0]), expected, atol=1e-4
+    )
     assert [tiled.side for tiled in tried] == [120]
 
 
 def test_networks_without_norms_have_nothing_to_be_fixed():
     translator = generator(norm="none")
-    assert steadied(translator, images(moving_square()), Path("film")) is translator
+    assert with_fixed_norms(translator, images(moving_square()), Path("film")) is translator
 
 
 def test_a_copy_of_a_still_film_does_not_flicker():

@@ -16,13 +16,13 @@ from PIL import Image
 
 from cyclegan import load
 from cyclegan.cli import main
-from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.images import to_bytes
-from cyclegan.inference.export import TOLERANCE, export
-from cyclegan.inference.translate import translate
-from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.methods.players import build_generator
-from cyclegan.networks.settings import GeneratorConfig, UnetConfig
+from cyclegan.errors import ResourceError, UserError
+from cyclegan.export.graph_files import TOLERANCE, export
+from cyclegan.images.tensors import to_bytes
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.networks.build import build_generator
+from cyclegan.networks.network_config import GeneratorConfig, UnetConfig
+from cyclegan.translate.image_files import translate
 
 exporting = sys.modules[export.__module__]  # the function hides its module
 
@@ -79,9 +79,8 @@ def test_a_graph_is_of_the_oldest_format_that_its_operators_allow(graph):
 
 def test_a_graph_describes_itself_and_names_no_file_of_ours(graph):
     about = json.loads(onnxruntime.InferenceSession(graph).get_modelmeta().custom_metadata_map["about"])
-    assert {key: about[key] for key in ("x", "y", "to", "pixels", "step")} == {
-        "x": "photo",
-        "y": "painting",
+    assert about["targets"]["painting"]["from"] == "photo"
+    assert {key: about[key] for key in ("to", "pixels", "step")} == {
         "to": "painting",
         "pixels": "uint8",
         "step": 20,
@@ -94,7 +93,7 @@ def test_a_graph_describes_itself_and_names_no_file_of_ours(graph):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"downsamplings": 1, "norm": "none", "ends": "shuffle", "start": "identity"},
+        {"downsamplings": 1, "norm": "none", "stem": "shuffle", "residual_output": True},
         {"downsamplings": 3, "upsampling": "resize"},
         {"base_channels": 64, "blocks": 9},
         {"norm": "batch", "downsampling": "blur", "upsampling": "shuffle"},
@@ -126,7 +125,7 @@ def test_pytorch_runs_a_pt2_without_this_library(run, method, tmp_path):
 
 def test_a_graph_that_differs_is_not_left_behind(run, tmp_path, monkeypatch, only_line):
     to_graph = exporting.to_pixels
-    monkeypatch.setattr("cyclegan.inference.graph.to_pixels", lambda images, kind: to_graph(images + 0.01, kind))
+    monkeypatch.setattr("cyclegan.model.graph.to_pixels", lambda images, kind: to_graph(images + 0.01, kind))
     assert main(["export", str(run.folder), "--out", str(tmp_path / "new" / "a.onnx")]) == 2
     assert "a.onnx: not written, as it differs from the network by 0.01, more than 0.0001;" in only_line()
     assert not list((tmp_path / "new").iterdir())
@@ -140,7 +139,7 @@ def test_a_result_that_is_no_number_is_a_difference(method):
 def test_a_graph_is_loaded_like_a_run(graph, run, tmp_path):
     painter, network = load(graph), load(run.folder, device="cpu")
     picture = Image.fromarray(noise(30, 45, 3))
-    assert (painter.x, painter.y, painter.step) == ("photo", "painting", 20)
+    assert (painter.source(), painter.to, painter.step) == ("photo", "painting", 20)
     assert painter.signature == network.signature
     off = np.abs(np.asarray(painter(picture), int) - np.asarray(network(picture)))
     assert off.max() <= 1
@@ -174,7 +173,7 @@ def test_a_graph_without_memory_enough_says_so(graph, tmp_path):
         raise MemoryError("Failed to allocate memory for requested buffer of size 1")
 
     object.__setattr__(painter.translators["painting"], "run", run)
-    with pytest.raises(NoSpaceError, match=r"a\.png: 8×8 pixels need more memory"):
+    with pytest.raises(ResourceError, match=r"a\.png: 8×8 pixels need more memory"):
         translate(painter, [tmp_path / "a.png"], tmp_path / "out")
 
 

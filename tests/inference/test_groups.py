@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from photos import draw
 
-from cyclegan.inference.film import translate_frames
-from cyclegan.inference.flicker import Flicker
-from cyclegan.inference.options import Options
-from cyclegan.inference.translate import groups, translate
-from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.translate.flicker import Flicker
+from cyclegan.translate.image_files import groups, translate
+from cyclegan.translate.options import Options
+from cyclegan.translate.video import translate_frames
 
 
 class Job(NamedTuple):

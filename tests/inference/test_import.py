@@ -16,10 +16,10 @@ from torch import nn
 
 from cyclegan import load
 from cyclegan.cli import main
-from cyclegan.inference.official import convert, read_generator
-from cyclegan.pictures import read_picture
-from cyclegan.provenance import commit
+from cyclegan.export.import_junyanz import convert, read_generator
+from cyclegan.images.rgb8 import read_picture
 from cyclegan.training.checkpoint import read_release
+from cyclegan.training.provenance import commit
 
 DESCRIPTION = 0x010E  # the EXIF tag
 NORMS = [nn.InstanceNorm2d, nn.BatchNorm2d, nn.Identity]
@@ -147,7 +147,8 @@ def test_an_import_says_where_it_comes_from(tmp_path):
     file = save(published(), tmp_path / "horse2zebra.pth")
     convert(file, tmp_path / "a.safetensors")
     about = read_release(tmp_path / "a.safetensors")[1]
-    assert (about["x"], about["y"], about["networks"], about["commit"]) == ("horse", "zebra", ["G"], commit())
+    assert {target: each["from"] for target, each in about["targets"].items()} == {"zebra": "horse"}
+    assert (about["networks"], about["commit"]) == (["G"], commit())
     assert about["imported"]["file"] == "horse2zebra.pth"
     assert len(about["imported"]["sha256"]) == 64
     loaded = load(tmp_path / "a.safetensors", "cpu")
@@ -155,7 +156,7 @@ def test_an_import_says_where_it_comes_from(tmp_path):
     convert(file, tmp_path / "hub", x="zebra", y="horse")
     card = (tmp_path / "hub" / "README.md").read_text(encoding="utf-8")
     assert "converted from `horse2zebra.pth`" in card
-    assert "Licence of the training pictures" not in card  # they may be any pictures of horses
+    assert "License of the training pictures" not in card  # they may be any pictures of horses
     assert load(tmp_path / "hub", "cpu").to == "horse"
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from building import build
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from photos import LAB, SRGB
@@ -12,16 +13,15 @@ from safetensors.torch import save_file
 from cyclegan import load
 from cyclegan.config import dump
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.images import from_bytes, to_bytes
-from cyclegan.methods import build
-from cyclegan.methods.settings import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
-from cyclegan.pictures import write_picture
-from cyclegan.training.checkpoint import Checkpoint, DamagedError, read_release, write_release
+from cyclegan.errors import ResourceError, UserError
+from cyclegan.images.rgb8 import write_picture
+from cyclegan.images.tensors import from_bytes, to_bytes
+from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.training.checkpoint import Checkpoint, CorruptCheckpointError, read_release, write_release
 from cyclegan.training.ema import EMA
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 ORIENTATION = 0x0112  # the EXIF tag
 
@@ -38,7 +38,7 @@ def damage(checkpoint):
 
 
 def test_it_describes_itself(painter):
-    assert (painter.x, painter.y, painter.step) == ("photo", "painting", 20)
+    assert (painter.source(), painter.to, painter.step) == ("photo", "painting", 20)
     assert painter.about["library"] == "0.1.0"
     assert painter.damages == ()
 
@@ -68,7 +68,7 @@ def test_a_device_or_precision_that_is_not_here_is_said_before_the_file_is_looke
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(UserError, match=f"^{said}") as refused:
         load(path, **asked)
-    assert not isinstance(refused.value, DamagedError)
+    assert not isinstance(refused.value, CorruptCheckpointError)
 
 
 def test_a_device_without_room_is_not_a_damaged_file(run, monkeypatch):
@@ -76,7 +76,7 @@ def test_a_device_without_room_is_not_a_damaged_file(run, monkeypatch):
         raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 MiB.")
 
     monkeypatch.setattr(torch.Tensor, "to", full)
-    with pytest.raises(NoSpaceError, match=r"release\.safetensors: cpu has no memory for it; make room there, or use"):
+    with pytest.raises(ResourceError, match=r"release\.safetensors: cpu has no memory for it; make room there, or use"):
         load(run.folder, device="cpu")
 
 
@@ -96,7 +96,7 @@ def test_each_side_is_reached_by_its_name_and_y_by_default(painter, method, nois
 def test_a_wrong_side_is_answered_with_both_names(painter, side, hint):
     with pytest.raises(UserError) as caught:
         painter.translator(side)
-    assert str(caught.value) == f"'{side}': this model translates to 'photo' or 'painting'{hint}"
+    assert str(caught.value) == f"'{side}': this model translates to 'painting' or 'photo'{hint}"
 
 
 def test_path_picture_and_tensor_give_the_same(painter, tmp_path, noise):
@@ -196,20 +196,20 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_named(run):
 def test_a_run_without_a_whole_checkpoint_is_refused(run):
     damage(run.newer)
     damage(run.older)
-    with pytest.raises(DamagedError, match=r"checkpoints: no checkpoint is whole \(.*step-00000020"):
+    with pytest.raises(CorruptCheckpointError, match=r"checkpoints: no checkpoint is whole \(.*step-00000020"):
         load(run.folder)
 
 
 @pytest.mark.parametrize("lost", ["manifest.json", "release.safetensors", "state.safetensors"])
 def test_a_checkpoint_that_lacks_a_file_is_refused(run, lost):
     (run.newer / lost).unlink()
-    with pytest.raises(DamagedError, match="step-00000020"):
+    with pytest.raises(CorruptCheckpointError, match="step-00000020"):
         load(run.newer)
 
 
 def test_a_damaged_checkpoint_asked_for_by_name_is_refused(run):
     damage(run.newer)
-    with pytest.raises(DamagedError, match=r"release\.safetensors: not the bytes that were saved"):
+    with pytest.raises(CorruptCheckpointError, match=r"release\.safetensors: not the bytes that were saved"):
         load(run.newer)
 
 
@@ -238,8 +238,8 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path):
 
 
 def test_a_newer_format_asks_for_a_newer_library(tmp_path, save_run):
-    with pytest.raises(UserError, match=r"written by cyclegan 9\.0 in format 2, newer than this library; update"):
-        load(save_run(tmp_path / "future", format=2, library="9.0"))
+    with pytest.raises(UserError, match=r"written by cyclegan 9\.0 in format 3, newer than this library; update"):
+        load(save_run(tmp_path / "future", format=3, library="9.0"))
 
 
 @pytest.mark.parametrize("change", ["missing", "extra", "shape"])
@@ -251,7 +251,7 @@ def test_weights_that_do_not_fit_the_description_are_refused(run, tmp_path, chan
     else:
         tensors[name if change == "shape" else "H.weight"] = torch.zeros(5)
     write_release(tmp_path / "odd.safetensors", tensors, about)
-    with pytest.raises(DamagedError, match=r"odd\.safetensors: its weights do not fit the method"):
+    with pytest.raises(CorruptCheckpointError, match=r"odd\.safetensors: its weights do not fit the method"):
         load(tmp_path / "odd.safetensors")
 
 
@@ -268,14 +268,14 @@ def test_a_released_network_of_any_kind_translates_as_it_did_in_training(tmp_pat
     config = CycleGANConfig(discriminator=DiscriminatorConfig(base_channels=2, layers=1, scales=2), **networks)
     torch.manual_seed(0)
     method = build(config)
-    optimizers, ema = Optimizers(method.players(), OptimizerConfig(lr=0.01)), EMA(method.networks(), 0.5)
+    optimizers, ema = Optimizers(method.parameter_groups(), OptimizerConfig(lr=0.01)), EMA(method.networks(), 0.5)
     for _ in range(3):
         method.training_step(UnpairedBatch(*(torch.rand(2, 3, 16, 16) * 2 - 1 for _ in "xy")), optimizers.minimize)
         ema.update()
     about = {"format": 1, "library": "0.1.0", "method": dump(config), "x": "photo", "y": "painting"}
     Checkpoint(tmp_path, 2, ema.average, about, method=method, ema=ema).save(3)
     images = from_bytes(noise)
-    with ema.in_place():
+    with ema.applied():
         expected = method.x_to_y.translate(images)
     assert torch.equal(load(tmp_path, device="cpu")(images), expected)
     assert not torch.equal(method.x_to_y.translate(images), expected)

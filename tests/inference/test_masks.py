@@ -11,8 +11,8 @@ from little import write_adain, write_gatys
 from PIL import Image
 
 from cyclegan.errors import UserError
-from cyclegan.inference.load import load
-from cyclegan.inference.masks import read_mask, read_masks
+from cyclegan.model.load import load
+from cyclegan.model.masks import read_mask, read_masks
 
 GREY = (np.arange(6 * 8).reshape(6, 8) * 5).astype(np.uint8)
 ALPHA = np.flipud(GREY).copy()

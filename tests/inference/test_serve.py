@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from little import write_adain, write_gatys
 from PIL import Image
-from serving import PHOTO, pixels, png, served, studio
+from serving import PHOTO, pixels, png, served, service
 
 from cyclegan.cli import main
-from cyclegan.inference import server
-from cyclegan.inference.load import load
-from cyclegan.pictures import write_picture
+from cyclegan.images.rgb8 import write_picture
+from cyclegan.model.load import load
+from cyclegan.serve import server
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_without_its_packages_it_says_how_to_get_them(monkeypatch, capsys, run):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    monkeypatch.delitem(sys.modules, "cyclegan.inference.server")
-    monkeypatch.delattr("cyclegan.inference.server")
+    monkeypatch.delitem(sys.modules, "cyclegan.serve.server")
+    monkeypatch.delattr("cyclegan.serve.server")
     assert main(["serve", str(run.folder)]) == 2
     listed = re.findall(r"^[a-z-]+", (ROOT / "requirements-demo.txt").read_text(), re.MULTILINE)
     assert capsys.readouterr().err == f"error: uvicorn: is not installed; pip install {' '.join(listed)}\n"
@@ -160,7 +160,7 @@ def test_in_a_browser_a_picture_is_chosen_translated_compared_mixed_and_kept(ope
 def test_in_a_browser_examples_and_tiffs_are_shown_and_bad_files_are_said(opened, tmp_path):
     write_picture(tmp_path / "scan.tif", PHOTO[:, :20])
     (tmp_path / "text.png").write_text("hello")
-    with served(studio()) as address:
+    with served(service()) as address:
         page = opened(address)
         shown, file = page.shown, page.shown.locator("[data-field=picture] input[type=file]")
         shown.click(".strip button[title='noise']")
@@ -179,7 +179,7 @@ def test_in_a_browser_a_model_that_wants_a_style_is_given_one(opened, tmp_path):
     write_picture(boat, PHOTO)
     write_picture(wave, np.full_like(PHOTO, 230))
     gatys = write_gatys(tmp_path, steps=4)
-    with served(studio(load(gatys, device="cpu"))) as address:
+    with served(service(load(gatys, device="cpu"))) as address:
         page = opened(address)
         shown, style = page.shown, page.shown.locator("[data-field=style]")
         shown.set_input_files("[data-field=picture] input[type=file]", boat)
@@ -200,7 +200,7 @@ def test_in_a_browser_a_model_that_wants_a_style_is_given_one(opened, tmp_path):
 
 def test_in_a_browser_the_direction_that_is_chosen_is_taken(opened, tmp_path):
     write_picture(tmp_path / "boat.png", PHOTO)
-    with served(studio()) as address:
+    with served(service()) as address:
         page = opened(address)
         shown = page.shown
         shown.set_input_files("[data-field=picture] input[type=file]", tmp_path / "boat.png")
@@ -222,7 +222,7 @@ def test_in_a_browser_the_direction_that_is_chosen_is_taken(opened, tmp_path):
     ids=["dropped", "pasted"],
 )
 def test_in_a_browser_a_picture_is_dropped_or_pasted(opened, given, name):
-    with served(studio()) as address:
+    with served(service()) as address:
         page = opened(address)
         shown = page.shown
         shown.locator("[data-field=picture] .drop").evaluate(
@@ -241,7 +241,7 @@ def test_in_a_browser_a_picture_is_dropped_or_pasted(opened, given, name):
 
 
 def test_in_a_browser_the_camera_takes_the_picture(opened):
-    with served(studio()) as address:
+    with served(service()) as address:
         page = opened(address)
         shown = page.shown
         shown.click("[data-field=picture] .camera")
@@ -259,7 +259,7 @@ def test_in_a_browser_the_camera_takes_the_picture(opened):
 def test_in_a_browser_what_is_half_strong_keeps_its_alpha(opened, tmp_path):
     alpha = np.resize(np.array([0, 64, 128, 255], np.uint8), PHOTO.shape[:2])
     (tmp_path / "clear.png").write_bytes(png(np.dstack([PHOTO, alpha])))
-    with served(studio()) as address:
+    with served(service()) as address:
         page = opened(address)
         shown = page.shown
         shown.set_input_files("[data-field=picture] input[type=file]", tmp_path / "clear.png")
@@ -288,7 +288,7 @@ SCREENS = {
 def test_in_a_browser_the_button_is_in_view_before_and_after(opened, screen, tmp_path):
     adain = load(write_adain(tmp_path), device="cpu")
     adain = replace(adain, pretrained={"name": "normalised", "sha256": 32 * "0f", "decoder": "ours"})
-    with served(studio(adain)) as address:
+    with served(service(adain)) as address:
         page = opened(address, **SCREENS[screen])
         shown = page.shown
         _require_in_view(shown)
@@ -330,7 +330,7 @@ def test_in_a_browser_animations_are_still_and_what_is_left_out_is_said(opened, 
             path, save_all=True, append_images=frames[1:], **({"lossless": True} if path == moving[1] else {})
         )
     write_picture(tmp_path / "long.png", np.resize(PHOTO, (400, 3, 3)))
-    with served(studio(size=64)) as address:
+    with served(service(size=64)) as address:
         page = opened(address)
         shown, file = page.shown, page.shown.locator("[data-field=picture] input[type=file]")
         for path in moving:

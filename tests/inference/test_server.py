@@ -10,17 +10,18 @@ from threading import Event
 import httpx
 import numpy as np
 import pytest
-from serving import PHOTO, model, pixels, png, served, studio
+from serving import PHOTO, model, pixels, png, served, service
 
 from cyclegan.errors import UserError
-from cyclegan.inference import guard, server
-from cyclegan.inference.forms import name_files
-from cyclegan.inference.guard import Hosts, allowed_host
+from cyclegan.serve import middleware as guard
+from cyclegan.serve import server
+from cyclegan.serve.forms import name_files
+from cyclegan.serve.middleware import Hosts, allowed_host
 
 
 @pytest.fixture(scope="module")
 def address():
-    with served(studio()) as address:
+    with served(service()) as address:
         yield address
 
 
@@ -66,7 +67,7 @@ def test_a_picture_is_translated_as_it_is_asked_for(address):
     ("status", "said", "picture", "fields"),
     [
         (404, "model: there is none of this name; take one of tiny/inverts, tiny/other", None, {"model": "other"}),
-        (400, "'paintin': this model translates to 'photo' or 'painting'; did you mean", None, {"to": "paintin"}),
+        (400, "'paintin': this model translates to 'painting' or 'photo'; did you mean", None, {"to": "paintin"}),
         (400, "picture: not a readable picture (its content is none of BMP, ", b"hello", {}),
         (400, "picture: not a readable picture (", png(PHOTO)[:700], {}),
         (422, "strength: '1.1' is not a number from 0 to 1", None, {"strength": "1.1"}),
@@ -174,7 +175,7 @@ def test_head_answers_as_get_does_without_the_body(address):
 
 
 def test_what_is_left_out_of_an_upload_is_said():
-    with served(studio(size=22)) as address:
+    with served(service(size=22)) as address:
         for strength in ("0", "1"):
             answer = send(address, strength=strength)
             assert answer.headers["x-note"] == "reduced from 44x30 to 22x15"
@@ -200,12 +201,12 @@ def test_hosts_that_are_bound_to_all_addresses_are_named_by_any_address_but_by_n
     assert "[fe80::1]:7860" in Hosts("::")
     assert "evil.example" not in Hosts("0.0.0.0")
     assert "192.168.1.7" not in Hosts("127.0.0.1")
-    assert "studio.example" in Hosts("studio.example")
+    assert "service.example" in Hosts("service.example")
 
 
 @pytest.mark.parametrize("allowed", ["demo.example.org", "https://Demo.Example.org:8443/", "*.example.org", "*"])
 def test_allowed_hosts_are_answered_behind_a_proxy(allowed):
-    with served(studio(), allowed=(allowed_host(allowed),)) as address:
+    with served(service(), allowed=(allowed_host(allowed),)) as address:
         for host in ("demo.example.org", "demo.example.org:8443", "DEMO.example.org.", "localhost:7860"):
             assert httpx.get(address, headers={"Host": host}).status_code == 200
             for origin in ("https://demo.example.org", "http://demo.example.org:8080"):
@@ -260,7 +261,7 @@ def test_a_bug_of_ours_is_not_told_to_the_client(caplog):
     def broken(_):
         raise KeyError("/home/somebody/secret")
 
-    with served(studio(model(broken))) as address:
+    with served(service(model(broken))) as address:
         answer = send(address)
         assert (answer.status_code, answer.json()) == (500, {"error": "the server made a mistake; its log says which"})
         assert send(address, to="photo").status_code == 200
@@ -270,7 +271,7 @@ def test_too_little_memory_is_said_with_its_remedy():
     def too_large(_):
         raise MemoryError
 
-    with served(studio(model(too_large))) as address:
+    with served(service(model(too_large))) as address:
         answer = send(address)
     assert answer.status_code == 503
     assert "serve with a smaller --size" in answer.json()["error"]
@@ -287,7 +288,7 @@ def test_one_picture_is_computed_at_a_time_and_a_long_line_is_refused():
         active.pop()
         return images
 
-    with served(studio(model(slow)), places=3) as address, ThreadPoolExecutor(8) as clients:
+    with served(service(model(slow)), places=3) as address, ThreadPoolExecutor(8) as clients:
         answers = [clients.submit(send, address) for _ in range(8)]
         assert enter.acquire(timeout=30)
         while sum(answer.done() for answer in answers) < 5:
@@ -310,7 +311,7 @@ def test_pictures_that_nobody_waits_for_are_not_painted(monkeypatch):
         assert leave.wait(30)
         return images
 
-    with served(studio(model(slow))) as address, ThreadPoolExecutor(1) as clients:
+    with served(service(model(slow))) as address, ThreadPoolExecutor(1) as clients:
         first = clients.submit(send, address)
         assert entered.wait(30)
         request = httpx.Request("POST", address, files={"picture": png(PHOTO)})
@@ -331,7 +332,7 @@ def test_pictures_that_nobody_waits_for_are_not_painted(monkeypatch):
 def test_more_than_the_allowed_bytes_are_not_read(monkeypatch, announced):
     request = httpx.Request("POST", "http://x", files={"picture": png(PHOTO)})
     body, kind = request.read(), {"Content-Type": request.headers["Content-Type"]}
-    with served(studio()) as address:
+    with served(service()) as address:
         for allowed, expected in ((len(body), 200), (len(body) - 1, 413)):
             monkeypatch.setattr(guard, "MAX_BODY", allowed)
             content = body if announced else iter([body[:100], body[100:]])
@@ -346,7 +347,7 @@ def test_whoever_stops_sending_loses_the_place(monkeypatch):
         yield b"--x\r\n"
         time.sleep(1)
 
-    with served(studio(), places=1) as address:
+    with served(service(), places=1) as address:
         answer = httpx.post(
             f"{address}/api/translate", content=stuck(), headers={"Content-Type": "multipart/form-data; boundary=x"}
         )

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from building import build
 from hypothesis import given
 from hypothesis import strategies as st
 from little import write_gatys
 
 from cyclegan.cli import main
 from cyclegan.errors import UserError
-from cyclegan.images import read
-from cyclegan.inference.load import load
-from cyclegan.inference.strength import at_strength
-from cyclegan.methods import build
-from cyclegan.methods.settings import AdaINConfig
-from cyclegan.pictures import read_picture, write_picture
+from cyclegan.images.rgb8 import read_picture, write_picture
+from cyclegan.images.tensors import read
+from cyclegan.methods.adain import AdaINConfig
+from cyclegan.model.load import load
+from cyclegan.model.strength import at_strength
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (40, 24)) -> torch.Tensor:

@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 from torch import nn
 
 from cyclegan.errors import UserError
-from cyclegan.inference.tiles import TiledTranslator, reach
-from cyclegan.methods.bind import NetworkTranslator
-from cyclegan.networks.frozen import frozen
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.networks.inference_copy import inference_copy
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.networks.unet import UnetGenerator
+from cyclegan.translate.tiles import TiledTranslator, receptive_radius
 
 KINDS = [
     {},
     {"norm": "none"},
-    {"ends": "shuffle", "downsamplings": 1},
-    {"ends": "shuffle", "downsamplings": 2, "norm": "none"},
-    {"start": "identity"},
+    {"stem": "shuffle", "downsamplings": 1},
+    {"stem": "shuffle", "downsamplings": 2, "norm": "none"},
+    {"residual_output": True},
     {"upsampling": "resize"},
     {"upsampling": "blur_zeros"},
     {"upsampling": "shuffle", "norm": "layer"},
@@ -65,7 +65,7 @@ def test_every_picture_of_a_batch_has_its_own_statistics():
 
 
 def test_frozen_networks_are_tiled_as_well():
-    whole = NetworkTranslator(frozen(network(), torch.float32), 4)
+    whole = NetworkTranslator(inference_copy(network(), torch.float32), 4)
     assert torch.allclose(
         TiledTranslator(whole, 16).translate(picture(70, 50)), whole.translate(picture(70, 50)), atol=1e-4
     )
@@ -80,7 +80,10 @@ def test_norms_compute_in_float32_whatever_the_precision_of_the_network():
 
 def test_tiles_in_bfloat16_are_as_far_from_float32_as_the_whole_picture():
     built, image = network(blocks=3), picture(120, 100)
-    expected, half = NetworkTranslator(built, 4).translate(image), NetworkTranslator(frozen(built, torch.bfloat16), 4)
+    expected, half = (
+        NetworkTranslator(built, 4).translate(image),
+        NetworkTranslator(inference_copy(built, torch.bfloat16), 4),
+    )
     whole, tiled = half.translate(image), TiledTranslator(half, 40).translate(image)
     assert (tiled - whole).abs().mean() < 0.9 * (whole - expected).abs().mean()
     assert (tiled - expected).abs().mean() < 1.05 * (whole - expected).abs().mean()
@@ -94,11 +97,11 @@ def test_no_pixel_sees_farther_than_the_reach(kind):
     built(image)[..., 64, 64].sum().backward()
     rows, columns = image.grad.abs().sum(dim=(0, 1)).nonzero().T
     seen = max((rows - 64).abs().max(), (columns - 64).abs().max())
-    assert 0.5 * reach(built) < seen <= reach(built)
+    assert 0.5 * receptive_radius(built) < seen <= receptive_radius(built)
 
 
 def test_the_generator_of_the_paper_sees_about_ninety_pixels_far():
-    assert 80 < reach(ResnetGenerator()) < 110
+    assert 80 < receptive_radius(ResnetGenerator()) < 110
 
 
 def test_tiles_that_are_too_small_are_refused():

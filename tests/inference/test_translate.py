@@ -10,13 +10,13 @@ from PIL import Image
 from tifffile import imread
 
 from cyclegan import __version__
-from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.images import read, to_bytes
-from cyclegan.inference.options import Options
-from cyclegan.inference.translate import translate
-from cyclegan.pictures import read_picture
-from cyclegan.pixels.files import write_raster
-from cyclegan.pixels.raster import Raster
+from cyclegan.errors import ResourceError, UserError
+from cyclegan.images.files import write_raster
+from cyclegan.images.raster import Raster
+from cyclegan.images.rgb8 import read_picture
+from cyclegan.images.tensors import read, to_bytes
+from cyclegan.translate.image_files import translate
+from cyclegan.translate.options import Options
 
 ORIENTATION = 0x0112  # the EXIF tag
 DESCRIPTION = 0x010E
@@ -180,7 +180,7 @@ def test_a_full_disk_is_said(painter, photos, out):
     draw(photos / "photo.png")
     out.mkdir()
     (out / "photo.png").symlink_to("/dev/full")
-    with pytest.raises(NoSpaceError, match=r"photo\.png: cannot be written \(No space left on device\)"):
+    with pytest.raises(ResourceError, match=r"photo\.png: cannot be written \(No space left on device\)"):
         translate(painter, [photos], out)
 
 

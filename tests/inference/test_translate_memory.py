@@ -9,18 +9,18 @@ import pytest
 import torch
 from photos import difference, draw
 
-from cyclegan.errors import NoSpaceError, UserError
-from cyclegan.images import read, to_bytes
-from cyclegan.inference import memory
-from cyclegan.inference.load import load
-from cyclegan.inference.memory import translate_in_memory
-from cyclegan.inference.options import Options
-from cyclegan.inference.original import read_original, write_like
-from cyclegan.inference.tiles import TiledTranslator
-from cyclegan.inference.translate import translate
-from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.errors import ResourceError, UserError
+from cyclegan.images.rgb8 import read_picture
+from cyclegan.images.tensors import read, to_bytes
+from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.model.load import load
+from cyclegan.model.source_image import read_source, write_translation
 from cyclegan.networks.unet import UnetGenerator
-from cyclegan.pictures import read_picture
+from cyclegan.translate import fit_memory as memory
+from cyclegan.translate.fit_memory import translate_in_memory
+from cyclegan.translate.image_files import translate
+from cyclegan.translate.options import Options
+from cyclegan.translate.tiles import TiledTranslator
 
 translating = sys.modules[translate.__module__]  # the function hides its module
 
@@ -40,7 +40,9 @@ def test_a_picture_too_large_for_the_memory_is_named_with_its_size(painter, phot
     draw(photos / "huge.png", (24, 18))
     monkeypatch.setattr(NetworkTranslator, "translate", fail)
     monkeypatch.setattr(TiledTranslator, "translate", fail)
-    with pytest.raises(NoSpaceError, match=r"huge\.png: 24×18 pixels need more memory than there is; make the picture"):
+    with pytest.raises(
+        ResourceError, match=r"huge\.png: 24×18 pixels need more memory than there is; make the picture"
+    ):
         translate(painter, [photos], out)
 
 
@@ -115,7 +117,7 @@ def test_what_looks_at_the_whole_picture_is_never_cut_into_tiles(photos, out, tm
         raise RuntimeError("CUDA out of memory")
 
     monkeypatch.setattr(NetworkTranslator, "translate", full)
-    with pytest.raises(NoSpaceError, match=r"photo\.png: 90×70 pixels need more memory than there is"):
+    with pytest.raises(ResourceError, match=r"photo\.png: 90×70 pixels need more memory than there is"):
         translate(adain, [source], out)
 
 
@@ -143,12 +145,12 @@ def test_the_next_picture_is_read_and_the_last_one_written_while_one_is_translat
     has_read, has_written = [threading.Event() for _ in range(3)], threading.Event()
 
     def reading(path, kind):
-        original = read_original(path, kind)
+        original = read_source(path, kind)
         has_read[int(path.stem)].set()
         return original
 
     def writing(*arguments):
-        lost = write_like(*arguments)
+        lost = write_translation(*arguments)
         has_written.set()
         return lost
 
@@ -159,8 +161,8 @@ def test_the_next_picture_is_read_and_the_last_one_written_while_one_is_translat
         waited.append(has_read[min(turn + 1, 2)].wait(20) and (turn == 0 or has_written.wait(20)))
         return paint(self, images)
 
-    monkeypatch.setattr(translating, "read_original", reading)
-    monkeypatch.setattr(translating, "write_like", writing)
+    monkeypatch.setattr(translating, "read_source", reading)
+    monkeypatch.setattr(translating, "write_translation", writing)
     monkeypatch.setattr(NetworkTranslator, "translate", painting)
     translate(painter, [photos], out)
     assert waited == [True, True, True]
@@ -251,6 +253,6 @@ def test_tiles_never_become_smaller_than_the_stride_of_the_network(photos, monke
 
     monkeypatch.setattr(NetworkTranslator, "translate", lambda self, images: full(TiledTranslator(self, 300), images))
     monkeypatch.setattr(TiledTranslator, "translate", full)
-    with pytest.raises(NoSpaceError, match="make the picture smaller"):
+    with pytest.raises(ResourceError, match="make the picture smaller"):
         translate_in_memory(deep, torch.zeros(1, 3, 300, 300), [photos / "large.png"])
     assert sides == [300, 256]

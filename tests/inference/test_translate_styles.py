@@ -12,15 +12,15 @@ from PIL import Image
 from cyclegan import __version__
 from cyclegan.cli import main
 from cyclegan.errors import UserError
-from cyclegan.images import read
-from cyclegan.inference.load import load
-from cyclegan.inference.options import Options
-from cyclegan.inference.translate import translate
-from cyclegan.pictures import read_picture, write_picture
-from cyclegan.pixels.files import read_raster, write_raster
-from cyclegan.pixels.kind import RGB
-from cyclegan.pixels.pillow import flattened
-from cyclegan.pixels.raster import Raster
+from cyclegan.images.files import read_raster, write_raster
+from cyclegan.images.pillow import flattened
+from cyclegan.images.pixel_format import RGB
+from cyclegan.images.raster import Raster
+from cyclegan.images.rgb8 import read_picture, write_picture
+from cyclegan.images.tensors import read
+from cyclegan.model.load import load
+from cyclegan.translate.image_files import translate
+from cyclegan.translate.options import Options
 
 DESCRIPTION = 0x010E
 
@@ -79,7 +79,7 @@ def test_snapshots_keep_alpha_and_bits(gatys, photos, out):
 
 def test_a_network_has_no_pictures_on_the_way(painter, photos, out):
     draw(photos / "photo.png")
-    with pytest.raises(UserError, match="--every: this model paints in one go"):
+    with pytest.raises(UserError, match="--every: this model translates in one pass"):
         translate(painter, [photos], out, how=Options(every=2))
 
 
@@ -140,4 +140,4 @@ def test_tiny_contents_and_styles_keep_their_size(photos, tmp_path, write):
         tiny = draw(photos / "tiny.png", size)
         for content, style in ((tiny, usual), (usual, tiny), (tiny, tiny)):
             with Image.open(content) as picture:
-                assert method.after(read(style))(content).size == picture.size
+                assert method.with_style(read(style))(content).size == picture.size

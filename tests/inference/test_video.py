@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from films import av, copied, decoded, difference, film, moving_square, times
 
-from cyclegan.inference.film import translate_all
-from cyclegan.inference.options import Options
-from cyclegan.inference.video import Frame, read_frames
+from cyclegan.translate.options import Options
+from cyclegan.translate.video import translate_all
+from cyclegan.translate.video_files import Frame, read_frames
 
 
 def sound_of(path: Path) -> list[tuple[float, bytes]]:

@@ -7,8 +7,8 @@ import pytest
 from films import Pixels, av, copied, film, moving_square, times
 
 from cyclegan.cli import main
-from cyclegan.inference.video import read_frames
-from cyclegan.inference.video_writer import VideoWriter
+from cyclegan.translate.video_files import read_frames
+from cyclegan.translate.video_writer import VideoWriter
 
 
 def noise(count: int = 40) -> Pixels:

@@ -27,7 +27,7 @@ def test_every_sound_is_kept_with_its_language_and_the_titles(tmp_path, name):
 
 
 def test_a_comment_says_how_a_film_was_made_and_what_the_source_said(painter, tmp_path):
-    from cyclegan.inference.film import translate_all
+    from cyclegan.translate.video import translate_all
 
     source = film(tmp_path / "film.mkv", moving_square(3), about={"comment": "sunny"})
     translate_all(painter, [source], tmp_path / "out")

@@ -9,7 +9,7 @@ from films import av, copied, duration, film, moving_square, times
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyclegan.inference.video_writer import Clock
+from cyclegan.translate.video_writer import Clock
 
 STARTS = [0, 33, 66, 100, 1500, 6000]
 

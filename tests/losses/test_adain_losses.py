@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cyclegan.losses.adain import LAMBDA_STYLE, adain_content_loss, adain_style_loss
+from cyclegan.losses.adain_losses import LAMBDA_STYLE, adain_content_loss, adain_style_loss
 
 CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512}
 PRESETS = ["original", "port"]

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from cyclegan.losses.adversarial import (
-    GAMES,
-    critic_discriminator,
-    critic_generator,
+    GAN_LOSSES,
     hinge_discriminator,
     logistic_discriminator,
     lsgan_discriminator,
     lsgan_generator,
     minimax_generator,
     nonsaturating_generator,
+    wgan_discriminator,
+    wgan_generator,
 )
 
 
@@ -68,9 +68,9 @@ def test_a_hinge_is_zero_beyond_its_margins_and_by_hand():
 
 def test_a_critics_loss_is_the_difference_of_its_means_and_no_level_counts():
     real, fake = scores(3, 1), scores(-1, 2)
-    assert critic_discriminator(real, fake) == critic_discriminator(real + 5, fake + 5) == -1.5
-    assert critic_generator(fake) == -0.5
-    assert critic_discriminator(real, real) == 0
+    assert wgan_discriminator(real, fake) == wgan_discriminator(real + 5, fake + 5) == -1.5
+    assert wgan_generator(fake) == -0.5
+    assert wgan_discriminator(real, real) == 0
 
 
 def test_binary_cross_entropy_by_hand_and_at_its_zero():
@@ -95,7 +95,7 @@ def test_minimax_is_flat_where_the_discriminator_is_sure_of_its_fakes_and_nonsat
         assert torch.autograd.grad(loss(fake), fake)[0].item() == pytest.approx(slope, abs=1e-9)
 
 
-@pytest.mark.parametrize("game", GAMES.values(), ids=GAMES)
+@pytest.mark.parametrize("game", GAN_LOSSES.values(), ids=GAN_LOSSES)
 @settings(deadline=None, max_examples=25)
 @given(values=st.lists(st.floats(-0.75, 0.75, width=32), min_size=1, max_size=6))
 def test_in_every_game_the_generator_lifts_its_fakes_and_the_discriminator_sinks_them_and_lifts_the_reals(game, values):
@@ -107,9 +107,9 @@ def test_in_every_game_the_generator_lifts_its_fakes_and_the_discriminator_sinks
     assert (of_fake > 0).all()
 
 
-@pytest.mark.parametrize("name", [name for name, game in GAMES.items() if game.realness])
+@pytest.mark.parametrize("name", [name for name, game in GAN_LOSSES.items() if game.probability_real])
 def test_realness_rises_from_fake_to_real_and_is_one_half_where_neither_side_wins(name):
     undecided = scores(0.5 if name == "lsgan" else 0.0)
-    found = [float(GAMES[name].realness(undecided + step)) for step in (-0.4, 0, 0.4)]
+    found = [float(GAN_LOSSES[name].probability_real(undecided + step)) for step in (-0.4, 0, 0.4)]
     assert found[1] == 0.5
     assert 0 < found[0] < found[1] < found[2] < 1

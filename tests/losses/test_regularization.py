@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cyclegan.losses.regularization import between, r1_penalty, slope_penalty, total_variation
+from cyclegan.losses.regularization import gradient_penalty, interpolate, r1_penalty, total_variation
 
 STEP = 1e-6
 
@@ -83,7 +83,7 @@ def test_it_leaves_no_gradient_behind(curved, images):
     assert all(parameter.grad is None for parameter in curved.parameters())
 
 
-@pytest.mark.parametrize("penalty", [r1_penalty, slope_penalty])
+@pytest.mark.parametrize("penalty", [r1_penalty, gradient_penalty])
 def test_a_penalty_is_computed_in_float32_also_under_autocast(curved, images, penalty):
     D, y = curved.float(), images.float()
 
@@ -99,39 +99,43 @@ def test_a_penalty_is_computed_in_float32_also_under_autocast(curved, images, pe
 
 
 @pytest.mark.parametrize(("length", "penalty"), [(1.0, 0.0), (0.0, 1.0), (3.0, 4.0)])
-def test_the_slope_penalty_of_a_linear_critic_is_the_squared_distance_of_its_length_from_one(images, length, penalty):
+def test_the_gradient_penalty_of_a_linear_critic_is_the_squared_distance_of_its_length_from_one(
+    images, length, penalty
+):
     weights = torch.randn(3, 6, 6, dtype=torch.float64)
-    assert slope_penalty(linear(weights * (length / weights.norm())), images).item() == pytest.approx(penalty, abs=1e-7)
+    assert gradient_penalty(linear(weights * (length / weights.norm())), images).item() == pytest.approx(
+        penalty, abs=1e-7
+    )
 
 
 def test_slopes_are_compared_with_one_image_by_image(images):
     weights = torch.tensor([0.0, 2.0]).view(2, 1, 1, 1) / images[0].numel() ** 0.5
-    assert slope_penalty(linear(weights), images).item() == pytest.approx(1)  # their mean has length 1
+    assert gradient_penalty(linear(weights), images).item() == pytest.approx(1)  # their mean has length 1
 
 
-def test_descent_on_the_slope_penalty_shortens_long_slopes_and_lengthens_short_ones(images):
+def test_descent_on_the_gradient_penalty_shortens_long_slopes_and_lengthens_short_ones(images):
     for length in (0.5, 2.0):
         scale = torch.tensor(length, dtype=torch.float64, requires_grad=True)
-        penalty = slope_penalty(linear(scale / images[0].numel() ** 0.5), images)
+        penalty = gradient_penalty(linear(scale / images[0].numel() ** 0.5), images)
         (slope,) = torch.autograd.grad(penalty, scale)
         assert slope.item() == pytest.approx(2 * (length - 1))
 
 
 def test_a_critic_without_slope_still_has_a_gradient_that_is_finite(images):
     scale = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.grad(slope_penalty(linear(scale), images), scale)[0].isfinite()
+    assert torch.autograd.grad(gradient_penalty(linear(scale), images), scale)[0].isfinite()
 
 
 def test_between_lies_on_the_line_of_each_pair_at_a_place_of_its_own():
     torch.manual_seed(0)
     real, fake = torch.full((50, 3, 2, 2), 0.5), torch.full((50, 3, 2, 2), -0.5)
-    places = between(real, fake).flatten(1)
+    places = interpolate(real, fake).flatten(1)
     assert (places == places[:, :1]).all()
     assert -0.5 <= places.min() < -0.4
     assert 0.4 < places.max() <= 0.5
     assert len(places[:, 0].unique()) == 50
     real, fake = torch.rand(2, 3, 2, 2), torch.rand(2, 3, 2, 2)
-    share = (between(real, fake) - fake) / (real - fake)
+    share = (interpolate(real, fake) - fake) / (real - fake)
     assert torch.allclose(share, share[:, :1, :1, :1].expand_as(share), atol=1e-4)
 
 

@@ -4,9 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from cyclegan.data.batches import StyledBatch
-from cyclegan.methods.adain import TARGET, AdaIN
-from cyclegan.methods.settings import AdaINConfig
+from cyclegan.data.batches import UnpairedBatch
+from cyclegan.methods.adain import TARGET, AdaIN, AdaINConfig
 
 
 def random_adain() -> AdaIN:
@@ -26,5 +25,5 @@ def features(method: AdaIN, images: Tensor) -> Tensor:
         return method.encode(images)[TARGET]
 
 
-def batch(count: int = 1, side: int = 16) -> StyledBatch:
-    return StyledBatch(picture(count, 3, side, side, seed=1), picture(count, 3, side, side, seed=2))
+def batch(count: int = 1, side: int = 16) -> UnpairedBatch:
+    return UnpairedBatch(picture(count, 3, side, side, seed=1), picture(count, 3, side, side, seed=2))

@@ -4,15 +4,15 @@ import copy
 
 import pytest
 import torch
+from building import spec_of
 from random_adain import batch, features, picture, random_adain
 from torch import Tensor, nn
 
-from cyclegan.data.batches import StyledBatch
-from cyclegan.methods.adain import TARGET, AdaIN
-from cyclegan.methods.settings import AdaINConfig
-from cyclegan.protocols import Losses, Stylizer, Trainable, Translator
+from cyclegan.data.batches import UnpairedBatch
+from cyclegan.methods.adain import TARGET, AdaIN, AdaINConfig
+from cyclegan.protocols import Losses, Stylizes, Trainable, Translator
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def textbook(content: Tensor, style: Tensor) -> Tensor:
 
 def test_is_trainable_and_a_stylizer(method):
     assert isinstance(method, Trainable)
-    assert isinstance(method, Stylizer)
+    assert isinstance(method, Stylizes)
     assert isinstance(method.bind(picture(1, 3, 16, 16)), Translator)
 
 
@@ -65,23 +65,23 @@ def test_the_weight_of_the_style_is_that_of_the_preset_unless_given(monkeypatch)
 
 
 def test_gradients_reach_all_of_the_decoder_and_nothing_else(learner):
-    (decoder,) = learner.players().values()
+    (decoder,) = learner.parameter_groups().values()
     owned = list(decoder)
 
     def differentiate(player: str, losses: Losses) -> None:
         assert player == "decoder"
         sum(losses.values()).backward()
 
-    seen = StyledBatch(*(images.requires_grad_() for images in batch()))
+    seen = UnpairedBatch(*(images.requires_grad_() for images in batch()))
     learner.training_step(seen, differentiate)
     assert len(owned) == 18
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in owned)
     assert all(p.grad is None for p in learner.encoder.parameters())
-    assert seen.content.grad is seen.style.grad is None
+    assert seen.x.grad is seen.y.grad is None
 
 
 def test_a_few_steps_lower_the_loss(learner):
-    optimizers = Optimizers(learner.players(), OptimizerConfig(lr=3e-5))
+    optimizers = Optimizers(learner.parameter_groups(), OptimizerConfig(lr=3e-5))
     first, *_, last = (sum(learner.training_step(batch(2, 32), optimizers.minimize).values()) for _ in range(24))
     assert last < 0.6 * first
 
@@ -101,21 +101,22 @@ def test_a_checkpoint_holds_the_decoder_and_not_the_encoder(method, learner):
 @pytest.mark.parametrize("decoder", ["untrained", "public"])
 def test_a_method_built_without_weights_takes_a_released_decoder_and_works(method, decoder):
     with torch.device("meta"):
-        bare = AdaIN(AdaINConfig(encoder="random", decoder=decoder, precision="float32"))  # reads no decoder
+        bare = AdaINConfig(encoder="random", decoder=decoder, precision="float32").build(spec_of(), train=False)
     nn.ModuleDict(bare.networks()).load_state_dict(nn.ModuleDict(method.networks()).state_dict(), assign=True)
     assert torch.equal(bare.stylize(*batch()), method.stylize(*batch()))
 
 
 def test_a_preview_shows_all_pictures_and_healthy_numbers_and_changes_nothing(method):
     before = copy.deepcopy(method.state_dict())
-    pictures, health, _ = method.preview(batch(2))
+    preview = method.preview(batch(2))
+    pictures, numbers = preview.pictures, preview.numbers
     assert {title: tuple(images.shape) for title, images in pictures["stylized"].items()} == dict.fromkeys(
         ("c", "s", "T(c, s)", "g(f(c))"), (2, 3, 16, 16)
     )
     losses = method.training_step(batch(2), lambda player, losses: None)
-    assert health["content, held out"] == pytest.approx(losses["content"].item())
-    assert health["style, held out"] == pytest.approx(losses["style"].item())
-    assert -10 < health["PSNR c, g(f(c))"] < 20
+    assert numbers["content, held out"] == pytest.approx(losses["content"].item())
+    assert numbers["style, held out"] == pytest.approx(losses["style"].item())
+    assert -10 < numbers["PSNR c, g(f(c))"] < 20
     assert all(torch.equal(before["decoder"][key], value) for key, value in method.state_dict()["decoder"].items())
 
 

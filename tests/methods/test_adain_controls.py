@@ -14,8 +14,7 @@ from torch.nn.functional import interpolate
 from cyclegan.errors import UserError
 from cyclegan.functional.color import match_colors
 from cyclegan.functional.statistics import mean_std
-from cyclegan.methods.adain import AdaIN, enlarged
-from cyclegan.methods.settings import AdaINConfig
+from cyclegan.methods.adain import AdaIN, AdaINConfig, enlarged
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from cyclegan.methods.bind import SMALLEST, NetworkTranslator
+from cyclegan.methods.translator import SMALLEST, NetworkTranslator
 from cyclegan.networks.resnet import ResnetGenerator
 
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from building import build
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods import build
-from cyclegan.methods.settings import CUTConfig, CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.cut import CUTConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 
 SMALL = {
     "generator": GeneratorConfig(base_channels=2, blocks=1),

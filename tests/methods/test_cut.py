@@ -7,18 +7,17 @@ from functools import partial
 import pytest
 import rounds
 import torch
+from building import build
 from rounds import batch, changed, losses_of, play, snapshot
 from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods import build
-from cyclegan.methods.cut import CUT
-from cyclegan.methods.settings import CUTConfig
+from cyclegan.methods.cut import CUT, CUTConfig
 from cyclegan.networks.layers import ResnetBlock
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.protocols import Directed, Losses
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
+from cyclegan.protocols import Losses, Translates
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 tiny = partial(rounds.tiny, config=CUTConfig, blocks=3, head_width=8)
 
@@ -49,7 +48,7 @@ def test_losses_and_gradients_are_those_of_the_textbook():
     ours = [*method.G.parameters(), *method.H.parameters()]
     slopes = torch.autograd.grad(expected["gan"] + expected["nce_x"] + expected["nce_y"], ours, retain_graph=True)
     of_judge = torch.autograd.grad(expected["D"], list(D.parameters()))
-    owned = {player: list(parameters) for player, parameters in method.players().items()}
+    owned = {player: list(parameters) for player, parameters in method.parameter_groups().items()}
 
     def differentiate(player: str, losses: Losses) -> None:
         sum(losses.values()).backward(inputs=owned[player])
@@ -150,14 +149,14 @@ def test_half_of_the_rounds_are_mirrored():
 
 def test_every_parameter_belongs_to_exactly_one_player_and_the_generator_is_kept():
     method = tiny("spectral")
-    owned = {player: [id(p) for p in parameters] for player, parameters in method.players().items()}
+    owned = {player: [id(p) for p in parameters] for player, parameters in method.parameter_groups().items()}
     assert sorted(owned["generator"] + owned["discriminator"]) == sorted(map(id, method.parameters()))
     assert method.networks() == {"G": method.G}
 
 
 def test_the_discriminator_moves_first_and_each_move_leaves_the_other_players_weights_alone():
     method, moves = tiny(), []
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
 
     def watch(player: str, losses: Losses) -> None:
         before = snapshot(method)
@@ -171,7 +170,7 @@ def test_the_discriminator_moves_first_and_each_move_leaves_the_other_players_we
 @pytest.mark.parametrize("norm", ["instance", "spectral"])
 def test_a_restored_game_continues_as_if_it_had_not_been_interrupted(norm):
     method, restored = tiny(norm, flip=True), tiny(norm, seed=1, flip=True)
-    optimizers, others = (Optimizers(each.players(), OptimizerConfig()) for each in (method, restored))
+    optimizers, others = (Optimizers(each.parameter_groups(), OptimizerConfig()) for each in (method, restored))
     play(method, range(5), optimizers)
     restored.load_state_dict(snapshot(method))
     others.load_state_dict(copy.deepcopy(optimizers.state_dict()))
@@ -186,10 +185,10 @@ def test_a_preview_shows_translation_and_identity_and_changes_no_state():
     method, seen = tiny("spectral"), batch(3)
     before = snapshot(method)
     preview = method.preview(seen)
-    G = method.translators["y"].translate
+    G = method.translators["painting"].translate
     assert torch.equal(preview.pictures["x_to_y"]["G(x)"], G(seen.x))
     assert torch.equal(preview.pictures["identity"]["G(y)"], G(seen.y))
-    assert set(preview.health) == {"D real", "D fake"}
+    assert set(preview.scores) == {"D"}
     source, translation = preview.translations["G(x)"]
     assert torch.equal(source, seen.x)
     assert torch.equal(translation, G(seen.x))
@@ -197,23 +196,23 @@ def test_a_preview_shows_translation_and_identity_and_changes_no_state():
 
 
 def test_it_translates_to_one_side():
-    assert isinstance(tiny(), Directed)
-    assert list(tiny().translators) == ["y"]
+    assert isinstance(tiny(), Translates)
+    assert list(tiny().translators) == ["painting"]
 
 
-@pytest.mark.parametrize("seen", [{"blocks": 1}, {"blocks": 9}, {"downsamplings": 1, "ends": "shuffle", "blocks": 2}])
+@pytest.mark.parametrize("seen", [{"blocks": 1}, {"blocks": 9}, {"downsamplings": 1, "stem": "shuffle", "blocks": 2}])
 def test_every_layer_that_is_seen_has_a_head_of_its_width(seen):
     generator = GeneratorConfig(base_channels=2, **seen)
     method = build(CUTConfig(generator=generator, discriminator=DiscriminatorConfig(base_channels=2, layers=1)))
     features = method.G.encode(batch().x)
-    assert len(features) == len(method.H) == len(method.G.channels_seen)
-    assert [f.shape[1] for f in features] == list(method.G.channels_seen)
+    assert len(features) == len(method.H) == len(method.G.feature_channels)
+    assert [f.shape[1] for f in features] == list(method.G.feature_channels)
     assert torch.equal(features[0], batch().x)
 
 
 def test_at_the_papers_size_five_layers_are_seen():
     G = build(CUTConfig(generator=GeneratorConfig(base_channels=2))).G
-    assert G.channels_seen == (3, 4, 8, 8, 8)
+    assert G.feature_channels == (3, 4, 8, 8, 8)
     ran = []
     for k, block in enumerate(layer for layer in G.layers if isinstance(layer, ResnetBlock)):
         block.register_forward_hook(lambda block, given, found, k=k: ran.append((k, found)))

@@ -5,18 +5,17 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from building import build
 from rounds import batch, changed, losses_of, play, snapshot, tiny
 from torch import Tensor, nn
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import NotFiniteError
-from cyclegan.methods import build
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
 from cyclegan.protocols import Losses
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 GAN, CYCLE, IDENTITY = {"gan_G", "gan_F"}, {"cycle_x", "cycle_y"}, {"identity_x", "identity_y"}
 JUDGING = {"D_X", "D_Y"}
@@ -79,7 +78,7 @@ def textbook(method: CycleGAN, x: Tensor, y: Tensor) -> tuple[dict[str, Tensor],
 def test_losses_and_gradients_are_those_of_the_textbook():
     method, seen = tiny().double(), UnpairedBatch(*(images.double() for images in batch(2)))
     expected, slopes = textbook(method, *seen)
-    owned = {player: list(parameters) for player, parameters in method.players().items()}
+    owned = {player: list(parameters) for player, parameters in method.parameter_groups().items()}
 
     def differentiate(player: str, losses: Losses) -> None:
         sum(losses.values()).backward(inputs=owned[player])
@@ -113,7 +112,7 @@ def test_without_identity_loss_there_are_no_such_terms():
 
 
 def test_weights_change_with_the_rounds_played_and_a_term_of_no_weight_is_gone():
-    method = tiny(lambda_cycle_final=5.0, lambda_identity_final=0.0, ramp=(0, 2))
+    method = tiny(lambda_cycle_final=5.0, lambda_identity_final=0.0, anneal=(0, 2))
     constant = losses_of(tiny(), batch())
     found = [losses_of(method, batch()) for _ in range(4)]
     for name in CYCLE:
@@ -128,7 +127,7 @@ def test_weights_change_with_the_rounds_played_and_a_term_of_no_weight_is_gone()
 
 def test_every_parameter_belongs_to_exactly_one_player():
     method = tiny("spectral")
-    owned = {player: [id(p) for p in parameters] for player, parameters in method.players().items()}
+    owned = {player: [id(p) for p in parameters] for player, parameters in method.parameter_groups().items()}
     assert sorted(owned["generators"] + owned["discriminators"]) == sorted(map(id, method.parameters()))
     kept = method.networks()
     assert list(kept) == ["G", "F"]
@@ -137,7 +136,7 @@ def test_every_parameter_belongs_to_exactly_one_player():
 
 def observed(method: CycleGAN, watch: Callable[[str, dict[str, Tensor], list[Tensor | None]], None]) -> None:
     """A round with real moves; `watch` is told the weights and gradients from before each."""
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
 
     def minimize(player: str, losses: Losses) -> None:
         before, gradients = snapshot(method), [p.grad for p in method.parameters()]
@@ -159,7 +158,7 @@ def test_the_generators_move_first_and_each_move_leaves_the_other_players_weight
 
 def test_each_move_leaves_the_other_players_gradients_alone():
     method = tiny()
-    owned = {player: {id(p) for p in parameters} for player, parameters in method.players().items()}
+    owned = {player: {id(p) for p in parameters} for player, parameters in method.parameter_groups().items()}
     moved = []
 
     def watch(player: str, before: dict[str, Tensor], gradients: list[Tensor | None]) -> None:
@@ -176,7 +175,7 @@ def test_each_move_leaves_the_other_players_gradients_alone():
 
 def test_a_generators_move_gives_the_discriminators_no_gradient_at_all():
     method = tiny()
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
 
     def only_generators(player: str, losses: Losses) -> None:
         if player == "generators":
@@ -188,7 +187,7 @@ def test_a_generators_move_gives_the_discriminators_no_gradient_at_all():
 
 def test_a_loss_that_is_not_finite_stops_the_round_before_anyone_moves():
     method = tiny()
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     seen = batch()
     seen.x[0, 0, 0, 0] = torch.nan
     before = snapshot(method)
@@ -204,15 +203,15 @@ def test_the_fakes_of_each_side_are_kept_in_its_own_buffer():
     method = tiny()
     losses_of(method, batch())
     with torch.no_grad():
-        assert torch.allclose(method.past_x.images, method.F(batch().y), atol=1e-6)
-        assert torch.allclose(method.past_y.images, method.G(batch().x), atol=1e-6)
+        assert torch.allclose(method.fake_pool_x.images, method.F(batch().y), atol=1e-6)
+        assert torch.allclose(method.fake_pool_y.images, method.G(batch().x), atol=1e-6)
 
 
 def test_the_discriminators_judge_past_fakes_and_the_generators_present_ones():
     method = tiny()
     present = losses_of(copy.deepcopy(method), batch())
     past = -torch.ones(1, 3, 16, 16)
-    method.past_x.forward = method.past_y.forward = lambda fakes: past
+    method.fake_pool_x.forward = method.fake_pool_y.forward = lambda fakes: past
     losses = losses_of(method, batch())
     assert {name: losses[name] for name in GAN} == {name: present[name] for name in GAN}
     with torch.no_grad():
@@ -226,7 +225,7 @@ def test_buffers_and_rounds_are_part_of_the_state_and_are_restored():
     method, restored = tiny(buffer_size=4), tiny(buffer_size=4, seed=1)
     play(method, range(3))
     state = method.state_dict()
-    assert (len(state["past_x.images"]), len(state["past_y.images"]), int(state["round"])) == (3, 3, 3)
+    assert (len(state["fake_pool_x.images"]), len(state["fake_pool_y.images"]), int(state["iteration"])) == (3, 3, 3)
     restored.load_state_dict(snapshot(method))
     assert changed(restored, snapshot(method)) == set()
 
@@ -235,9 +234,9 @@ def test_buffers_and_rounds_are_part_of_the_state_and_are_restored():
 def test_a_restored_game_continues_as_if_it_had_not_been_interrupted(norm):
     settings = {"buffer_size": 2, "lambda_r1": 1.0, "r1_every": 2}
     method, restored = tiny(norm, **settings), tiny(norm, seed=1, **settings)
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     play(method, range(5), optimizers)
-    others = Optimizers(restored.players(), OptimizerConfig())
+    others = Optimizers(restored.parameter_groups(), OptimizerConfig())
     restored.load_state_dict(snapshot(method))
     others.load_state_dict(copy.deepcopy(optimizers.state_dict()))
     assert play(restored, range(5, 9), others) == play(method, range(5, 9), optimizers)
@@ -248,11 +247,11 @@ def test_a_restored_game_continues_as_if_it_had_not_been_interrupted(norm):
 
 
 def test_the_settings_reach_the_networks():
-    generator = GeneratorConfig(base_channels=3, blocks=2, downsamplings=1, ends="shuffle", norm="none")
+    generator = GeneratorConfig(base_channels=3, blocks=2, downsamplings=1, stem="shuffle", norm="none")
     discriminator = DiscriminatorConfig(base_channels=5, layers=1, norm="spectral")
     method = build(CycleGANConfig(generator=generator, discriminator=discriminator, buffer_size=7))
     assert (method.G.stride, method.F.stride, method.x_to_y.stride, method.y_to_x.stride) == (2, 2, 2, 2)
-    assert (method.past_x.size, method.past_y.size) == (7, 7)
+    assert (method.fake_pool_x.size, method.fake_pool_y.size) == (7, 7)
     assert all(judge.layers[0].out_channels == 5 for judge in (method.D_X, method.D_Y))
     assert not any(isinstance(module, nn.InstanceNorm2d) for module in method.modules())
 
@@ -284,7 +283,7 @@ def test_two_steps_of_images_with_other_numbers_of_channels(channels):
         augment=("translation", "cutout"),
     )
     method = build(config, channels)
-    optimizers = Optimizers(method.players(), OptimizerConfig())
+    optimizers = Optimizers(method.parameter_groups(), OptimizerConfig())
     before = [parameter.clone() for parameter in method.parameters()]
     batch = UnpairedBatch(*(torch.rand(2, count, 16, 16) * 2 - 1 for count in channels))
     for _ in range(2):

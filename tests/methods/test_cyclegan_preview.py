@@ -18,7 +18,7 @@ def test_a_preview_changes_no_state(norm, training):
     assert [module.training for module in method.modules()] == modes
     assert all(p.grad is gradient for p, gradient in zip(method.parameters(), gradients, strict=True))
     assert torch.equal(torch.get_rng_state(), random)
-    assert first.health == second.health
+    assert first.scores == second.scores
 
 
 def test_a_preview_shows_both_cycles_and_both_identities():
@@ -39,12 +39,13 @@ def test_a_preview_shows_both_cycles_and_both_identities():
 
 def test_health_says_how_the_discriminators_score():
     method, seen = tiny(), batch(2)
-    health = method.preview(seen).health
+    preview = method.preview(seen)
+    scores = preview.scores
     with torch.no_grad():
-        assert health["D_X real"] == pytest.approx(method.D_X(seen.x).mean().item())
-        assert health["D_Y real"] == pytest.approx(method.D_Y(seen.y).mean().item())
-        assert health["D_X fake"] == pytest.approx(method.D_X(method.F(seen.y)).mean().item(), rel=1e-4)
-        assert health["D_Y fake"] == pytest.approx(method.D_Y(method.G(seen.x)).mean().item(), rel=1e-4)
+        assert scores["D_X"][0] == pytest.approx(method.D_X(seen.x).mean().item())
+        assert scores["D_Y"][0] == pytest.approx(method.D_Y(seen.y).mean().item())
+        assert scores["D_X"][1] == pytest.approx(method.D_X(method.F(seen.y)).mean().item(), rel=1e-4)
+        assert scores["D_Y"][1] == pytest.approx(method.D_Y(method.G(seen.x)).mean().item(), rel=1e-4)
 
 
 @pytest.mark.parametrize(("gan", "middle"), [("vanilla", torch.sigmoid), ("hinge", lambda score: (score + 1) / 2)])
@@ -52,15 +53,17 @@ def test_health_is_between_fake_and_real_whatever_the_scale_of_the_game(gan, mid
     method, seen = tiny(gan=gan), batch(2)
     with torch.no_grad():
         expected = middle(method.D_X(seen.x)).clamp(0, 1).mean().item()
-    assert method.preview(seen).health["D_X real"] == pytest.approx(expected)
+    assert method.preview(seen).scores["D_X"][0] == pytest.approx(expected)
 
 
 def test_the_scores_of_a_critic_are_told_and_not_taken_for_probabilities():
     method, seen = tiny(gan="wgan-gp"), batch(2)
-    health = method.preview(seen).health
-    assert set(health) == {f"D_{side} {kind}, score" for side in "XY" for kind in ("real", "fake")}
+    preview = method.preview(seen)
+    numbers = preview.numbers
+    assert not preview.scores
+    assert set(numbers) == {f"D_{side} {kind}, score" for side in "XY" for kind in ("real", "fake")}
     with torch.no_grad():
-        assert health["D_Y real, score"] == pytest.approx(method.D_Y(seen.y).mean().item())
+        assert numbers["D_Y real, score"] == pytest.approx(method.D_Y(seen.y).mean().item())
 
 
 def test_a_preview_says_what_was_translated_to_what():

@@ -12,11 +12,11 @@ from torch.nn.functional import interpolate
 from cyclegan.config import load
 from cyclegan.errors import UserError
 from cyclegan.functional.color import luma
-from cyclegan.images import read
+from cyclegan.images.tensors import read
 from cyclegan.losses.perceptual import mean_form
-from cyclegan.methods.gatys import Example, Gatys
-from cyclegan.methods.settings import GatysConfig, MethodConfig
-from cyclegan.protocols import Stylizer, Translator
+from cyclegan.methods import METHODS
+from cyclegan.methods.gatys import Example, Gatys, GatysConfig
+from cyclegan.protocols import Stylizes, Translator
 
 WEIGHTS, DATA = os.environ.get("CYCLEGAN_WEIGHTS"), os.environ.get("CYCLEGAN_DATA")
 PAPER = Path(__file__).parents[2] / "experiments" / "gatys" / "paper.yaml"
@@ -45,7 +45,7 @@ def psnr(image: torch.Tensor, other: torch.Tensor) -> float:
     return (10 * torch.log10(4 / (image - other).square().mean())).item()
 
 
-def watched(method: Gatys, content: torch.Tensor, styles: list[Example]) -> tuple[torch.Tensor, list[float]]:
+def with_callback(method: Gatys, content: torch.Tensor, styles: list[Example]) -> tuple[torch.Tensor, list[float]]:
     """The image, and the loss after every step."""
     totals: list[float] = []
     image = method.paint(content, styles, watch=lambda seen: totals.append(sum(seen.losses.values())), every=1)
@@ -55,7 +55,7 @@ def watched(method: Gatys, content: torch.Tensor, styles: list[Example]) -> tupl
 def test_it_is_a_stylizer_whose_result_keeps_the_size_and_range_of_the_content():
     method = gatys(steps=3)
     image = method.stylize(picture(33, 21), picture(16, 50, seed=1))
-    assert isinstance(method, Stylizer)
+    assert isinstance(method, Stylizes)
     assert image.shape == (1, 3, 33, 21)
     assert image.abs().max() <= 1
     assert not image.requires_grad
@@ -65,7 +65,7 @@ def test_it_is_a_stylizer_whose_result_keeps_the_size_and_range_of_the_content()
 @pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
 def test_from_noise_the_loss_falls_far(optimizer, style_loss):
     method = gatys(init="noise", optimizer=optimizer, style_loss=style_loss, steps=150, learning_rate=0.05)
-    _, totals = watched(method, picture(), [Example(picture(seed=1))])
+    _, totals = with_callback(method, picture(), [Example(picture(seed=1))])
     assert totals[-1] < totals[0] / 10
 
 
@@ -86,14 +86,14 @@ ALIKE = {
 @pytest.fixture(scope="module")
 def fast() -> Gatys:
     """The recipe of that name, of few steps with random weights."""
-    return Gatys(load(PAPER.with_name("fast.yaml"), MethodConfig, ["weights=random", "steps=6", "coarsest=null"]))
+    return Gatys(load(PAPER.with_name("fast.yaml"), METHODS, ["weights=random", "steps=6", "coarsest=null"]))
 
 
 @pytest.mark.parametrize("alike", ALIKE)
 def test_a_style_like_the_content_gives_the_content_back_and_no_loss_below_0(fast, alike):
     content = 0.8 * picture()
     content = ALIKE["grey"](content) if alike == "grey" else content
-    image, totals = watched(fast, content, [Example(ALIKE[alike](content))])
+    image, totals = with_callback(fast, content, [Example(ALIKE[alike](content))])
     assert min(totals) >= 0
     assert psnr(image, content) >= 30
 
@@ -111,7 +111,7 @@ def test_the_content_as_style_keeps_its_detail_through_all_sizes(style_loss, col
 @pytest.mark.parametrize("content", [-1.0, 0.3, "blobs"])
 def test_flat_contents_and_styles_are_painted_with_finite_losses_that_are_not_negative(content, style):
     content = picture() if content == "blobs" else torch.full((1, 3, 32, 40), content)
-    _, totals = watched(gatys(steps=4), content, [Example(torch.full((1, 3, 32, 40), style))])
+    _, totals = with_callback(gatys(steps=4), content, [Example(torch.full((1, 3, 32, 40), style))])
     assert min(totals) >= 0
     assert math.isfinite(max(totals))
 
@@ -120,7 +120,7 @@ def test_flat_contents_and_styles_are_painted_with_finite_losses_that_are_not_ne
 def test_the_style_loss_falls_from_a_start_that_is_nearly_the_style(optimizer):
     content = picture()
     style = content + 0.02 * torch.randn(content.shape, generator=torch.Generator().manual_seed(0))
-    _, totals = watched(gatys(optimizer=optimizer, learning_rate=0.002), content, [Example(style)])
+    _, totals = with_callback(gatys(optimizer=optimizer, learning_rate=0.002), content, [Example(style)])
     assert 0 <= totals[-1] <= totals[0]
 
 
@@ -238,7 +238,7 @@ def of_the_paper() -> dict[str, tuple[torch.Tensor, list[float]]]:
     pictures = (Path(DATA) / "style_transfer" / name for name in ("content/chicago.jpg", "style/la_muse.jpg"))
     content, style = (interpolate(read(path), (64, 96), mode="area") for path in pictures)
     config = replace(
-        load(PAPER, MethodConfig),
+        load(PAPER, GatysConfig),
         content_layers={"relu4_1": 1.0},
         style_layers=dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1"), 0.25),
         steps=40,
@@ -246,7 +246,8 @@ def of_the_paper() -> dict[str, tuple[torch.Tensor, list[float]]]:
     alpha, beta = mean_form(1.0, 1.0, channels=512, positions=8 * 12)  # where those of the sum are 1
     weights = {"content_weight": config.content_weight / alpha, "style_weight": config.style_weight / beta}
     return {
-        c.form: watched(Gatys(c), content, [Example(style)]) for c in (config, replace(config, form="sum", **weights))
+        c.form: with_callback(Gatys(c), content, [Example(style)])
+        for c in (config, replace(config, form="sum", **weights))
     }
 
 

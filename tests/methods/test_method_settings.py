@@ -1,11 +1,16 @@
 """The settings of a method refuse what no network can be made of, and name the field."""
 
 import pytest
+from building import spec_of
 
 from cyclegan.config import dump, parse
 from cyclegan.errors import ConfigError
-from cyclegan.methods.settings import CycleGANConfig, MethodConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.methods import METHODS
+from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.training.training_config import TrainingConfig
+
+TRAINING = TrainingConfig(steps=1)
 
 
 @pytest.mark.parametrize(
@@ -49,9 +54,9 @@ def test_a_dropout_that_is_no_share_is_refused(dropout):
 @pytest.mark.parametrize("option", [{"upsampling": "resize"}, {"downsampling": "blur"}], ids=str)
 def test_resampling_that_nothing_would_do_is_refused(option):
     (name,) = option
-    with pytest.raises(ValueError, match=f"{name}: is done by ends shuffle alone"):
-        GeneratorConfig(ends="shuffle", downsamplings=1, **option)
-    assert GeneratorConfig(ends="shuffle", downsamplings=2, **option)
+    with pytest.raises(ValueError, match=f"{name}: is done by stem shuffle alone"):
+        GeneratorConfig(stem="shuffle", downsamplings=1, **option)
+    assert GeneratorConfig(stem="shuffle", downsamplings=2, **option)
 
 
 SMALL = DiscriminatorConfig(layers=0)
@@ -71,25 +76,25 @@ SMALL = DiscriminatorConfig(layers=0)
 )
 def test_crops_must_fit_both_networks(generator, discriminator, stride, smallest):
     config = CycleGANConfig(generator=generator, discriminator=discriminator)
-    config.require_fitting(smallest)
+    config.check(spec_of(crop_size=smallest), TRAINING)
     for crop in (smallest - stride, smallest + 1):
         with pytest.raises(ValueError, match=f"make it a multiple of {stride} and at least {smallest}"):
-            config.require_fitting(crop)
+            config.check(spec_of(crop_size=crop), TRAINING)
 
 
 @pytest.mark.parametrize("text", ["{base_channels: 8}", "{}", "{name: resnet, base_channels: 8}"])
 def test_a_generator_without_a_name_is_a_resnet(text):
-    config = parse(f"{{name: cyclegan, generator: {text}}}", MethodConfig, "old.yaml")
+    config = parse(f"{{name: cyclegan, generator: {text}}}", METHODS, "old.yaml")
     assert isinstance(config.generator, GeneratorConfig)
-    assert parse(dump(config), MethodConfig, "new.yaml") == config
+    assert parse(dump(config), METHODS, "new.yaml") == config
 
 
 def test_a_unet_takes_its_own_settings_and_no_others():
-    config = parse("{name: cyclegan, generator: {name: unet, downsamplings: 7}}", MethodConfig, "unet.yaml")
+    config = parse("{name: cyclegan, generator: {name: unet, downsamplings: 7}}", METHODS, "unet.yaml")
     assert config.generator == UnetConfig(downsamplings=7)
-    assert parse(dump(config), MethodConfig, "new.yaml") == config
+    assert parse(dump(config), METHODS, "new.yaml") == config
     with pytest.raises(ConfigError, match=r"generator\.blocks: unknown key"):
-        parse("{name: cyclegan, generator: {name: unet, blocks: 7}}", MethodConfig, "unet.yaml")
+        parse("{name: cyclegan, generator: {name: unet, blocks: 7}}", METHODS, "unet.yaml")
 
 
 def test_wgan_gp_comes_with_the_penalty_of_its_paper_and_not_without_any():
@@ -101,8 +106,8 @@ def test_wgan_gp_comes_with_the_penalty_of_its_paper_and_not_without_any():
 
 
 def test_weights_move_on_a_straight_line_between_the_rounds_of_the_ramp_and_stay():
-    config = CycleGANConfig(lambda_cycle=10.0, lambda_cycle_final=2.0, lambda_identity=0.5, ramp=(100, 300))
-    assert [config.weights_in(played) for played in (0, 100, 150, 200, 300, 9999)] == [
+    config = CycleGANConfig(lambda_cycle=10.0, lambda_cycle_final=2.0, lambda_identity=0.5, anneal=(100, 300))
+    assert [config.loss_weights(played) for played in (0, 100, 150, 200, 300, 9999)] == [
         (10.0, 5.0),
         (10.0, 5.0),
         (8.0, 4.0),
@@ -113,12 +118,12 @@ def test_weights_move_on_a_straight_line_between_the_rounds_of_the_ramp_and_stay
 
 
 def test_the_identity_loss_can_end_with_a_round():
-    config = CycleGANConfig(lambda_identity_final=0.0, ramp=(7, 7))
-    assert [config.weights_in(played) for played in (0, 6, 7, 8)] == [(10.0, 5.0)] * 2 + [(10.0, 0.0)] * 2
+    config = CycleGANConfig(lambda_identity_final=0.0, anneal=(7, 7))
+    assert [config.loss_weights(played) for played in (0, 6, 7, 8)] == [(10.0, 5.0)] * 2 + [(10.0, 0.0)] * 2
 
 
 def test_without_a_ramp_weights_never_change():
-    assert CycleGANConfig().weights_in(0) == CycleGANConfig().weights_in(10**9) == (10.0, 5.0)
+    assert CycleGANConfig().loss_weights(0) == CycleGANConfig().loss_weights(10**9) == (10.0, 5.0)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +131,10 @@ def test_without_a_ramp_weights_never_change():
     [
         ({"lambda_cycle_final": 1.0}, "lambda_cycle_final: is never reached"),
         ({"lambda_identity_final": 0.0}, "lambda_identity_final: is never reached"),
-        ({"ramp": (0, 10)}, "ramp: changes nothing"),
-        ({"ramp": (10, 5), "lambda_cycle_final": 1.0}, "ramp: must be two numbers"),
-        ({"ramp": (-1, 5), "lambda_cycle_final": 1.0}, "ramp: must be two numbers"),
-        ({"ramp": (0, 5), "lambda_cycle_final": -1.0}, "lambda_cycle_final: must be at least 0"),
+        ({"anneal": (0, 10)}, "anneal: changes nothing"),
+        ({"anneal": (10, 5), "lambda_cycle_final": 1.0}, "anneal: must be two numbers"),
+        ({"anneal": (-1, 5), "lambda_cycle_final": 1.0}, "anneal: must be two numbers"),
+        ({"anneal": (0, 5), "lambda_cycle_final": -1.0}, "lambda_cycle_final: must be at least 0"),
     ],
 )
 def test_half_a_ramp_is_refused(settings, said):
@@ -141,6 +146,6 @@ def test_half_a_ramp_is_refused(settings, said):
 def test_crops_are_large_enough_for_the_distance_of_the_cycle(cycle, smallest):
     small = {"generator": GeneratorConfig(downsamplings=1), "discriminator": DiscriminatorConfig(layers=1)}
     config = CycleGANConfig(cycle=cycle, **small)
-    config.require_fitting(smallest + smallest % 2)
+    config.check(spec_of(crop_size=smallest + smallest % 2), TRAINING)
     with pytest.raises(ValueError, match=f"make it a multiple of 2 and at least {smallest}"):
-        config.require_fitting(smallest - 1 - (smallest - 1) % 2)
+        config.check(spec_of(crop_size=smallest - 1 - (smallest - 1) % 2), TRAINING)

@@ -1,19 +1,22 @@
 """Every option has an effect: two steps of training with it end elsewhere than two without."""
 
 from dataclasses import dataclass, fields
+from typing import Annotated, Any
 
 import pytest
 import torch
+from building import build
 
 from cyclegan.config import parse
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods import build
-from cyclegan.methods.settings import CUTConfig, CycleGANConfig, MethodConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.methods import METHODS
+from cyclegan.methods.cut import CUTConfig
+from cyclegan.methods.cyclegan import CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.training.ema import EMA
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.schedules import Schedule
-from cyclegan.training.settings import OptimizerConfig, TrainingConfig
+from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
 BASE = """
 method:
@@ -21,7 +24,7 @@ method:
   generator: {base_channels: 4, blocks: 1}
   discriminator: {base_channels: 4, layers: 1}
   buffer_size: 1
-training: {steps: 4, constant_share: 0.1}
+training: {steps: 4, constant_fraction: 0.1}
 """
 RESNET: tuple[str, ...] = ()
 UNET = ("method.generator={name: unet, base_channels: 4, downsamplings: 4}",)
@@ -42,8 +45,8 @@ ROWS = [  # an option, and what both runs have set beside it
     *((f"method.generator.norm={kind}", RESNET) for kind in ("batch", "layer", "group", "none")),
     *((f"method.generator.init={law}", RESNET) for law in ("xavier", "kaiming", "orthogonal")),
     *((f"method.generator.init={law}", NO_NORM) for law in ("xavier", "kaiming", "orthogonal")),
-    ("method.generator.ends=shuffle", RESNET),
-    ("method.generator.start=identity", RESNET),
+    ("method.generator.stem=shuffle", RESNET),
+    ("method.generator.residual_output=true", RESNET),
     ("method.generator.base_channels=5", UNET),
     ("method.generator.downsamplings=3", UNET),
     ("method.generator.downsampling=blur", UNET),
@@ -51,17 +54,19 @@ ROWS = [  # an option, and what both runs have set beside it
     *((f"method.generator.norm={kind}", UNET) for kind in ("batch", "layer", "group", "none")),
     *((f"method.generator.init={law}", UNET) for law in ("xavier", "kaiming", "orthogonal")),
     ("method.generator.dropout=0.5", UNET),
+    ("method.generator.bias=always", (*UNET, "method.generator.norm=batch")),
     ("method.discriminator.base_channels=5", RESNET),
     ("method.discriminator.layers=0", RESNET),
     ("method.discriminator.layers=2", RESNET),
     ("method.discriminator.scales=2", RESNET),
+    ("method.discriminator.bias=always", ("method.discriminator.layers=2", "method.discriminator.norm=batch")),
     *((f"method.discriminator.norm={kind}", RESNET) for kind in ("batch", "layer", "group", "spectral", "none")),
     *((f"method.discriminator.init={law}", RESNET) for law in ("xavier", "kaiming", "orthogonal")),
     # schedules
     ("training.steps=8", RESNET),
     *((f"training.schedule={kind}", RESNET) for kind in ("cosine", "step", "plateau", "inverse", "constant")),
-    ("training.constant_share=0.5", RESNET),
-    ("training.constant_share=0.5", STEPWISE),
+    ("training.constant_fraction=0.5", RESNET),
+    ("training.constant_fraction=0.5", STEPWISE),
     ("training.decay=0.5", STEPWISE),
     ("training.decay=0.5", IMPATIENT),
     ("training.patience=1", PLATEAU),
@@ -75,9 +80,9 @@ ROWS = [  # an option, and what both runs have set beside it
     *((f"method.cycle={distance}", RESNET) for distance in ("ms-ssim", "lpips")),
     ("method.lambda_cycle=3.0", RESNET),
     ("method.lambda_identity=0.0", RESNET),
-    ("method.lambda_cycle_final=5.0", ("method.ramp=[0, 2]", "method.lambda_identity_final=0.5")),
-    ("method.lambda_identity_final=0.0", ("method.ramp=[1, 1]", "method.lambda_cycle_final=10.0")),
-    ("method.ramp=[0, 1]", ("method.ramp=[0, 2]", "method.lambda_cycle_final=5.0")),
+    ("method.lambda_cycle_final=5.0", ("method.anneal=[0, 2]", "method.lambda_identity_final=0.5")),
+    ("method.lambda_identity_final=0.0", ("method.anneal=[1, 1]", "method.lambda_cycle_final=10.0")),
+    ("method.anneal=[0, 1]", ("method.anneal=[0, 2]", "method.lambda_cycle_final=5.0")),
     ("method.lambda_gp=1.0", RESNET),
     ("method.lambda_gp=1.0", ("method.gan=wgan-gp",)),
     ("method.lambda_r1=1.0", RESNET),
@@ -85,8 +90,8 @@ ROWS = [  # an option, and what both runs have set beside it
     ("method.buffer_size=0", RESNET),
     *((f"method.augment=[{kind}]", RESNET) for kind in ("color", "translation", "cutout")),
     ("training.optimizer.lr_factors={discriminators: 2.0}", RESNET),
-    ("training.optimizer.every={discriminators: 2}", RESNET),
-    ("training.optimizer.every={generators: 2}", RESNET),
+    ("training.optimizer.update_every={discriminators: 2}", RESNET),
+    ("training.optimizer.update_every={generators: 2}", RESNET),
     # CUT
     *((f"method.gan={game}", CUT) for game in ("vanilla", "nonsaturating", "minimax", "hinge")),
     ("method.lambda_nce=10.0", CUT),
@@ -100,7 +105,7 @@ ROWS = [  # an option, and what both runs have set beside it
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    method: MethodConfig
+    method: Annotated[Any, METHODS]
     training: TrainingConfig
 
 
@@ -109,16 +114,16 @@ def after_two_steps(*overrides: str) -> dict[str, torch.Tensor]:
     settings = parse(BASE, Settings, "base.yaml", overrides)
     torch.manual_seed(0)
     method = build(settings.method)
-    optimizers = Optimizers(method.players(), settings.training.optimizer)
+    optimizers = Optimizers(method.parameter_groups(), settings.training.optimizer)
     ema = EMA(method.networks(), settings.training.ema)
     schedule = Schedule(settings.training, torch.device("cpu"))
     for step in range(2):
         torch.manual_seed(step)
-        optimizers.begin(step, schedule.factor(step))
+        optimizers.set_learning_rates(step, schedule.factor(step))
         batch = UnpairedBatch(*(torch.rand(2, 3, 32, 32) * 2 - 1 for _ in "xy"))
         losses = method.training_step(batch, optimizers.minimize)
         ema.update()
-        schedule.hear({"distance": 1.0}, better=False)
+        schedule.update({"distance": 1.0}, better=False)
     found = (*losses.items(), *method.named_parameters(), *ema.average.items())
     return {f"{place} {name}": tensor.detach() for place, (name, tensor) in enumerate(found)}
 
@@ -146,8 +151,8 @@ def test_vanilla_and_nonsaturating_are_two_names_of_one_game():
 
 
 OPERATIONAL = {  # of training: how it is carried out, which must not change the result
-    *("precision", "compile", "cuda_graphs", "accumulate", "recompute", "device"),
-    *("log_every", "sample_every", "save_every", "keep", "optimizer", "schedule"),
+    *("precision", "compile", "cuda_graphs", "accumulate", "activation_checkpointing", "device"),
+    *("log_every", "sample_every", "save_every", "keep_checkpoints", "optimizer", "schedule"),
 }
 
 

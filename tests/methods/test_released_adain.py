@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, max_pool2d, pad
 
 from cyclegan.functional.statistics import mean_std
-from cyclegan.images import read
-from cyclegan.methods.adain import AdaIN
-from cyclegan.methods.settings import AdaINConfig
+from cyclegan.images.tensors import read
+from cyclegan.methods.adain import AdaIN, AdaINConfig
 
 WEIGHTS, DATA = os.environ.get("CYCLEGAN_WEIGHTS"), os.environ.get("CYCLEGAN_DATA")
 needs_the_released_networks = pytest.mark.skipif(

@@ -5,8 +5,8 @@ import pytest
 import torch
 from skimage import data
 
-from cyclegan.images import from_bytes, to_bytes
-from cyclegan.metrics.cycle import WAYS, cycle
+from cyclegan.images.tensors import from_bytes, to_bytes
+from cyclegan.metrics.cycle import PERTURBATIONS, cycle
 from cyclegan.protocols import Images
 
 CPU = torch.device("cpu")
@@ -55,7 +55,7 @@ def test_a_cycle_with_an_error_of_its_own_is_honest_if_noise_adds_nothing():
             return torch.nn.functional.avg_pool2d(images, 9, stride=1, padding=4)
 
     found = cycle(Blur(), Blur(), PHOTO, CPU)
-    assert found.honesty > 0.95
+    assert found.perturbation_ratio > 0.95
 
 
 def test_a_hidden_message_is_lost_on_the_way():
@@ -64,7 +64,7 @@ def test_a_hidden_message_is_lost_on_the_way():
     for way in ("8-bit", "JPEG-90", "noise"):
         assert found.error[way] > 30
         assert found.psnr[way] < 16
-    assert found.honesty < 0.01
+    assert found.perturbation_ratio < 0.01
 
 
 def test_errors_are_in_levels_and_of_the_source_in_eight_bits():
@@ -80,7 +80,7 @@ def test_errors_are_in_levels_and_of_the_source_in_eight_bits():
     found = cycle(Identity(), Lift(), dark, CPU)
     assert found.error["clean"] == pytest.approx(5, abs=1e-3)
     assert found.error["8-bit"] == pytest.approx(5, abs=1e-3)
-    assert set(found.error) == set(found.psnr) == set(WAYS)
+    assert set(found.error) == set(found.psnr) == set(PERTURBATIONS)
     assert np.array_equal(to_bytes(from_bytes(dark))[0].numpy(), dark)
 
 

@@ -12,16 +12,16 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from cyclegan.errors import UserError
-from cyclegan.images import from_bytes
+from cyclegan.images.find import find_images
+from cyclegan.images.rgb8 import read_picture
+from cyclegan.images.tensors import from_bytes
 from cyclegan.metrics.distribution import fid, kid, kid_interval, precision_recall
 from cyclegan.metrics.extractors import Extractor, load_extractor
-from cyclegan.metrics.lpips import Lpips
+from cyclegan.metrics.lpips_distance import LpipsDistance
 from cyclegan.metrics.patches import patch_swd
 from cyclegan.metrics.structure import edge_f1, ms_ssim, structure_distance
 from cyclegan.networks.vgg import load_vgg
-from cyclegan.networks.weights import WeightsMissingError, only_what_is_here
-from cyclegan.pictures import read_picture
-from cyclegan.pixels.find import find_images
+from cyclegan.networks.weights import WeightsMissingError, offline
 
 needs_weights = pytest.mark.skipif("CYCLEGAN_WEIGHTS" not in os.environ, reason="CYCLEGAN_WEIGHTS names no folder")
 needs_data = pytest.mark.skipif("CYCLEGAN_DATA" not in os.environ, reason="CYCLEGAN_DATA names no folder")
@@ -80,6 +80,7 @@ def assert_distances_rise(extractor: Extractor, worse: dict[str, list[list[np.nd
             assert list(recall) == sorted(recall, reverse=True), way
 
 
+@pytest.mark.slow
 @needs_data
 @needs_weights
 def test_distances_in_squeezenet_rise_with_blur_jpeg_and_strange_pictures(worse):
@@ -99,10 +100,11 @@ def test_patch_swd_rises_with_blur_jpeg_and_strange_pictures(monets, worse):
         assert rising([patch_swd(pictures, monets) for pictures in series]), way
 
 
+@pytest.mark.slow
 @needs_data
 @needs_weights
 def test_what_is_kept_of_a_source_falls_with_blur_and_jpeg(monets, worse):
-    lpips, vgg = Lpips(), load_vgg("normalised", ["relu4_1"], padding="reflect", ceil=True)
+    lpips, vgg = LpipsDistance(), load_vgg("normalised", ["relu4_1"], padding="reflect", ceil=True)
     few = slice(0, 8)
     distances = {
         "edge-F1": lambda p, s: -edge_f1(p, s),
@@ -146,7 +148,7 @@ def test_an_extractor_says_which_weights_it_has_and_resizes_alike():
 @needs_weights
 def test_lpips_is_zero_for_equals_symmetric_and_larger_for_what_looks_different(monets_or_noise):
     picture, other = monets_or_noise
-    lpips = Lpips()
+    lpips = LpipsDistance()
     assert lpips(picture, picture) == 0
     assert lpips(picture, other) == pytest.approx(lpips(other, picture), rel=1e-5)
     assert 0.05 < lpips(picture, blurred(picture, 2)) < lpips(picture, other)
@@ -172,7 +174,7 @@ def test_inception_takes_our_tensors_and_sees_eight_bit_pictures(tmp_path, monke
         patch.setattr(torch, "load", lambda *_, **__: {})
         patch.setattr(torch.nn.Module, "load_state_dict", lambda *_, **__: None)
         reference.__init__("inception-v3-compat", ["2048"], feature_extractor_weights_path="none")
-    given = Weights(file="f", sha256="ab" * 32, known=0, licence="", tensors=reference.state_dict())
+    given = Weights(file="f", sha256="ab" * 32, known=0, license="", tensors=reference.state_dict())
     monkeypatch.setattr(extractors, "load_weights", lambda name: given)
     extractor = load_extractor("inception", CPU)
     picture = np.random.default_rng(0).integers(0, 256, (299, 299, 3), dtype=np.uint8)
@@ -222,7 +224,7 @@ def test_nothing_is_fetched_where_only_what_is_here_may_be_used(tmp_path, monkey
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("went to the network"))
     with (
-        only_what_is_here(),
+        offline(),
         pytest.raises(WeightsMissingError, match="the weights 'squeezenet' are not on this machine"),
     ):
         load_extractor("squeezenet", CPU)

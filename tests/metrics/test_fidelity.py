@@ -1,9 +1,9 @@
-"""PSNR and SSIM against values computed by hand."""
+"""PSNR, SSIM, L1 and RMSE against values computed by hand."""
 
 import numpy as np
 import pytest
 
-from cyclegan.metrics.fidelity import psnr, ssim
+from cyclegan.metrics.fidelity import l1, psnr, rmse, ssim
 
 
 def noise(seed: int = 0) -> np.ndarray:
@@ -52,3 +52,16 @@ def test_ssim_at_a_pixel_is_the_published_formula():
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     expected = (2 * mean_a * mean_b + c1) * (2 * cov + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
     assert ssim(picture, truth) == pytest.approx(expected.mean(), rel=1e-6)
+
+
+def test_l1_and_rmse_are_on_values_scaled_to_one():
+    assert l1(flat(51), flat(0)) == pytest.approx(0.2)
+    assert rmse(flat(0), flat(51)) == pytest.approx(0.2)
+    assert l1(noise(), noise()) == rmse(noise(), noise()) == 0
+
+
+def test_rmse_weighs_large_errors_more_than_l1_does():
+    picture = flat(0)
+    picture[..., 1] = 255
+    assert l1(picture, flat(0)) == pytest.approx(1 / 3)
+    assert rmse(picture, flat(0)) == pytest.approx(1 / np.sqrt(3))

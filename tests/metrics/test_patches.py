@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import wasserstein_distance
 from skimage import data
 
+from cyclegan.errors import UserError
 from cyclegan.metrics.patches import SMALLEST, patch_swd, project, swd, swd_interval
 
 
@@ -86,3 +87,9 @@ def test_two_halves_of_one_set_are_nearer_than_another_set(one, other):
 def test_the_smallest_picture_has_room_for_a_patch_on_every_level():
     picture = np.random.default_rng(0).integers(0, 256, (SMALLEST, SMALLEST, 3), dtype=np.uint8)
     assert patch_swd([picture], [picture]) == 0
+
+
+def test_images_too_small_for_the_patches_are_refused_with_their_size():
+    small = np.zeros((40, 27, 3), np.uint8)
+    with pytest.raises(UserError, match="a side of 27 pixels, of which it needs 28; take larger images"):
+        patch_swd([small], [small])

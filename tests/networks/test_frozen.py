@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan.networks.frozen import frozen
+from cyclegan.networks.inference_copy import inference_copy
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.networks.unet import UnetGenerator
 
@@ -16,7 +16,7 @@ def images(n: int = 1, side: int = 32) -> torch.Tensor:
 @pytest.fixture(
     params=[
         *({}, {"norm": "none"}, {"norm": "batch"}, {"norm": "layer"}, {"norm": "group"}),
-        *({"ends": "shuffle"}, {"start": "identity"}),
+        *({"stem": "shuffle"}, {"residual_output": True}),
         *({"upsampling": "resize"}, {"upsampling": "shuffle"}, {"upsampling": "blur", "downsampling": "blur"}),
         *({"unet": True}, {"unet": True, "norm": "batch", "downsampling": "blur"}),
     ],
@@ -40,18 +40,18 @@ def network(request) -> nn.Module:
 
 @torch.no_grad()
 def test_in_float32_it_draws_the_same(network):
-    assert torch.allclose(frozen(network, torch.float32)(images(2)), network(images(2)), atol=2e-5)
+    assert torch.allclose(inference_copy(network, torch.float32)(images(2)), network(images(2)), atol=2e-5)
 
 
 @torch.no_grad()
 def test_in_bfloat16_it_is_off_by_a_level_or_two_and_gives_float32(network):
-    drawn = frozen(network, torch.bfloat16)(images(2))
+    drawn = inference_copy(network, torch.bfloat16)(images(2))
     assert drawn.dtype == torch.float32
     assert (drawn - network(images(2))).abs().mean() < 2 / 127.5
 
 
 def test_it_is_a_copy_that_learns_nothing(network):
-    copied = frozen(network, torch.bfloat16)
+    copied = inference_copy(network, torch.bfloat16)
     assert not any(parameter.requires_grad for parameter in copied.parameters())
     assert all(parameter.dtype == torch.float32 and parameter.requires_grad for parameter in network.parameters())
     assert not any(isinstance(module, nn.InstanceNorm2d) for module in copied.modules())

@@ -8,8 +8,8 @@ from torch import nn
 
 from cyclegan.losses.adversarial import lsgan_discriminator, lsgan_generator
 from cyclegan.losses.regularization import r1_penalty
+from cyclegan.networks.network_config import DiscriminatorConfig
 from cyclegan.networks.patchgan import MultiscaleDiscriminator, PatchDiscriminator
-from cyclegan.networks.settings import DiscriminatorConfig
 
 
 def convolutions(network: nn.Module) -> list[nn.Conv2d]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchvision.transforms.functional import center_crop
 
 from cyclegan.errors import UserError
-from cyclegan.images import read
+from cyclegan.images.tensors import read
 from cyclegan.networks.vgg import load_vgg
 
 needs_weights = pytest.mark.skipif("CYCLEGAN_WEIGHTS" not in os.environ, reason="CYCLEGAN_WEIGHTS names no folder")

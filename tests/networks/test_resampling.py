@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import conv2d, interpolate, pad
 
 from cyclegan.networks.initialization import initialize_
-from cyclegan.networks.resampling import BlurPool, grow, upsample
+from cyclegan.networks.resampling import BlurPool, upsample, upsample_layers
 
 KINDS = ["transposed", "resize", "shuffle", "blur", "resize_zeros", "blur_zeros"]
 
@@ -31,20 +31,20 @@ def test_blur_pooling_keeps_the_mean_where_striding_picks_one_pixel_of_a_pattern
 @pytest.mark.parametrize("kernel", [3, 4])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 3), (5, 4)])
 def test_every_kind_doubles_every_size(kind, kernel, height, width):
-    larger = nn.Sequential(*grow(3, 2, kind, kernel=kernel))
+    larger = nn.Sequential(*upsample_layers(3, 2, kind, kernel=kernel))
     assert larger(torch.randn(1, 3, height, width)).shape == (1, 2, 2 * height, 2 * width)
 
 
 @pytest.mark.parametrize(("kind", "kernels"), [("transposed", 9), ("resize", 9), ("shuffle", 36), ("blur", 9)])
 def test_every_kind_has_its_number_of_parameters(kind, kernels):
-    larger = nn.Sequential(*grow(3, 2, kind))
+    larger = nn.Sequential(*upsample_layers(3, 2, kind))
     biases = 8 if kind == "shuffle" else 2
     assert sum(parameter.numel() for parameter in larger.parameters()) == kernels * 3 * 2 + biases
 
 
 @pytest.mark.parametrize("kind", ["resize", "blur"])
 def test_padding_with_zeros_changes_the_borders_alone(kind):
-    reflected, zeros = (nn.Sequential(*grow(3, 2, each)) for each in (kind, f"{kind}_zeros"))
+    reflected, zeros = (nn.Sequential(*upsample_layers(3, 2, each)) for each in (kind, f"{kind}_zeros"))
     reflected[-1].load_state_dict(zeros[-1].state_dict())
     features = torch.randn(1, 3, 5, 6)
     off = (reflected(features) - zeros(features)).abs().amax((0, 1)) > 1e-6
@@ -67,7 +67,7 @@ def test_only_transposed_convolutions_start_with_a_checkerboard(kind, flat):
 
 
 def test_shuffled_pixels_start_as_neighbors_alike_and_can_part():
-    larger = nn.Sequential(*grow(3, 2, "shuffle"))
+    larger = nn.Sequential(*upsample_layers(3, 2, "shuffle"))
     initialize_(larger, "instance")
     features = torch.randn(1, 3, 5, 5)
     start = larger(features)
@@ -80,7 +80,7 @@ def test_shuffled_pixels_start_as_neighbors_alike_and_can_part():
 def test_blur_is_resize_after_a_filter_and_resize_is_not():
     torch.manual_seed(0)
     features = torch.randn(1, 3, 6, 6)
-    blurred = grow(3, 3, "blur")[0](features)
+    blurred = upsample_layers(3, 3, "blur")[0](features)
     row = torch.tensor([1.0, 2.0, 1.0])
     kernel = (row[:, None] * row / 16).expand(3, 1, 3, 3)
     by_hand = conv2d(interpolate(features, scale_factor=2), kernel, groups=3)

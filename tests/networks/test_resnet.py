@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cyclegan.networks.layers import ResnetBlock
 from cyclegan.networks.resnet import ResnetGenerator
 
-OPTIONS = {"ends": ["conv7", "shuffle"], "upsampling": ["transposed", "resize"], "downsamplings": [1, 2, 3]}
+OPTIONS = {"stem": ["conv7", "shuffle"], "upsampling": ["transposed", "resize"], "downsamplings": [1, 2, 3]}
 OTHERS = {"downsampling": ["blur"], "upsampling": ["shuffle", "blur"], "downsamplings": [1, 3]}
 SHAPES = [
     dict(zip(options, values, strict=True))
@@ -111,8 +111,8 @@ def test_multiples_of_the_stride_keep_their_size_and_the_range(options, count, r
         *({"upsampling": kind} for kind in ("resize", "shuffle", "blur")),
         *({"norm": kind} for kind in NORMS[1:] if kind != "group"),
         *({"init": law} for law in ("xavier", "kaiming", "orthogonal")),
-        {"ends": "shuffle"},
-        {"start": "identity"},
+        {"stem": "shuffle"},
+        {"residual_output": True},
     ],
     ids=str,
 )
@@ -122,16 +122,16 @@ def test_every_option_changes_the_output(option):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("ends", ["conv7", "shuffle"])
-def test_a_start_at_identity_copies_all_but_the_extremes(ends, norm):
+@pytest.mark.parametrize("stem", ["conv7", "shuffle"])
+def test_a_start_at_identity_copies_all_but_the_extremes(stem, norm):
     image = noise(2, 3, 16, 24)
     image[0, 0, 0, :2] = torch.tensor([-1.0, 1.0])
-    copied = small(base_channels=16, ends=ends, norm=norm, start="identity")(image)
+    copied = small(base_channels=16, stem=stem, norm=norm, residual_output=True)(image)
     assert torch.allclose(copied, 0.98 * image, atol=1e-5)
 
 
 def test_a_start_at_identity_leaves_every_layer_able_to_learn():
-    generator, image = small(start="identity"), noise(2, 3, 16, 16)
+    generator, image = small(residual_output=True), noise(2, 3, 16, 16)
     before = [convolution.weight.detach().clone() for convolution in convolutions(generator)]
     adam = torch.optim.Adam(generator.parameters(), lr=1e-3)
     for _ in range(3):
@@ -150,16 +150,16 @@ def test_weights_start_from_a_normal_distribution_of_002_and_biases_from_zero():
 
 
 def test_without_norms_the_features_neither_fade_nor_explode():
-    generator = small(base_channels=16, blocks=9, norm="none", ends="shuffle", downsamplings=1)
+    generator = small(base_channels=16, blocks=9, norm="none", stem="shuffle", downsamplings=1)
     assert 0.3 < generator.layers[:-3](noise(2, 3, 32, 32)).std() < 1.5
     *inner, last = convolutions(generator)
     assert last.weight.std().item() == pytest.approx(0.02, rel=0.1)
     assert not any(convolution.bias.any() for convolution in (*inner, last))
 
 
-@pytest.mark.parametrize(("ends", "widest"), [("conv7", 32), ("shuffle", 16)])
-def test_shuffled_ends_spare_the_convolutions_at_full_size(ends, widest):
-    generator, sizes = small(ends=ends), []
+@pytest.mark.parametrize(("stem", "widest"), [("conv7", 32), ("shuffle", 16)])
+def test_shuffled_ends_spare_the_convolutions_at_full_size(stem, widest):
+    generator, sizes = small(stem=stem), []
     for convolution in convolutions(generator):
         convolution.register_forward_hook(lambda layer, inputs, output: sizes.append(output.shape[-1]))
     generator(noise(1, 3, 32, 32))
@@ -217,13 +217,13 @@ def test_an_image_below_the_smallest_is_refused():
         small()(noise(1, 3, 8, 4))
 
 
-@pytest.mark.parametrize("ends", ["conv7", "shuffle"])
+@pytest.mark.parametrize("stem", ["conv7", "shuffle"])
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 3), (4, 4), (5, 2)])
-def test_it_takes_and_gives_any_numbers_of_channels(ends, inputs, outputs):
-    network = ResnetGenerator(in_channels=inputs, out_channels=outputs, base_channels=2, blocks=1, ends=ends)
+def test_it_takes_and_gives_any_numbers_of_channels(stem, inputs, outputs):
+    network = ResnetGenerator(in_channels=inputs, out_channels=outputs, base_channels=2, blocks=1, stem=stem)
     assert network(torch.zeros(2, inputs, 16, 12)).shape == (2, outputs, 16, 12)
 
 
 def test_no_network_of_other_channels_starts_at_the_identity():
-    with pytest.raises(ValueError, match="nothing of 1 channels is identical to something of 3"):
-        ResnetGenerator(in_channels=1, start="identity")
+    with pytest.raises(ValueError, match="needs as many channels of output as of input, not 3 and 1"):
+        ResnetGenerator(in_channels=1, residual_output=True)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from cyclegan.methods.bind import NetworkTranslator
+from cyclegan.methods.translator import NetworkTranslator
 from cyclegan.networks.layers import InstanceNorm
 from cyclegan.networks.unet import UnetGenerator
 

@@ -10,7 +10,7 @@ from torchvision.models.vgg import make_layers
 from torchvision.transforms.functional import normalize
 
 from cyclegan.errors import UserError
-from cyclegan.networks.vgg import TAPS, VGGFeatures, load_vgg, normalise
+from cyclegan.networks.vgg import TAPS, VGGFeatures, load_vgg, normalize_activations
 from cyclegan.networks.vgg import _photographs as photographs_of_scikit_image
 from cyclegan.networks.weights import WrongWeightsError
 
@@ -93,7 +93,7 @@ def test_torchvisions_file_gives_torchvisions_features(provide, images):
         "file": "torchvision.pth",
         "sha256": sha256,
         "known": "64 of 64 digits",
-        "licence": "ours",
+        "license": "ours",
         "preprocessing": "torchvision",
     }
 
@@ -240,7 +240,7 @@ def means(network: VGGFeatures, batches: list[Tensor]) -> list[Tensor]:
 def test_normalised_filters_have_a_mean_activation_of_one_and_see_the_same(images, pooling):
     network = randomized(VGGFeatures(["relu1_1", "relu2_2", "relu3_1"], pooling=pooling))
     batches = [images, images[:1, :, :9, :11].flip(2)]
-    scaled = normalise(network, batches)
+    scaled = normalize_activations(network, batches)
     for before, after in zip(means(network, batches), means(scaled, batches), strict=True):
         assert torch.allclose(after, torch.ones_like(after), atol=1e-4)
         assert before.max() > 2 * before.min()  # that was different
@@ -252,14 +252,14 @@ def test_normalised_filters_have_a_mean_activation_of_one_and_see_the_same(image
 def test_normalising_leaves_the_network_as_it_was(images):
     network = randomized(VGGFeatures(["relu1_2"]))
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
-    normalise(network, [images])
+    normalize_activations(network, [images])
     assert all(torch.equal(before[key], tensor) for key, tensor in network.state_dict().items())
 
 
 def test_a_filter_that_never_fires_stays_finite_and_does_not_drown_the_others(images):
     network = randomized(VGGFeatures(["relu1_2"]))
     network.convolutions["conv1_1"].bias.data[7] = -1e6
-    scaled = normalise(network, [images])
+    scaled = normalize_activations(network, [images])
     first, second = scaled.convolutions["conv1_1"], scaled.convolutions["conv1_2"]
     assert first.weight.isfinite().all()
     assert second.weight.isfinite().all()
@@ -274,7 +274,7 @@ def test_torchvisions_weights_are_normalised_on_the_photographs_of_scikit_image(
     pictures = list(photographs_of_scikit_image())
     assert [min(picture.shape[2:]) for picture in pictures] == [256] * 9
     plain.padding, plain.convolutions["conv1_1"].padding = "zero", (1, 1)  # as trained
-    wanted = normalise(plain, pictures)
+    wanted = normalize_activations(plain, pictures)
     for key, weight in scaled.state_dict().items():
         assert torch.equal(weight, wanted.state_dict()[key])
     assert scaled.padding == "replicate"

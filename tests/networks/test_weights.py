@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from cyclegan.errors import UserError
 from cyclegan.networks import weights as module
-from cyclegan.networks.sources import SOURCES, Source
+from cyclegan.networks.pretrained import SOURCES, Source
 from cyclegan.networks.weights import (
     WeightsMissingError,
     WrongWeightsError,
@@ -72,7 +72,7 @@ def saved(path: Path, tensors: object = TENSORS) -> str:
 def register(monkeypatch: pytest.MonkeyPatch, **files: str) -> None:
     """Makes `ours` a source with files of these names and digits."""
     named = {f"{name}.pth": digits for name, digits in files.items()}
-    monkeypatch.setitem(SOURCES, "ours", Source(files=named, url=URL, licence="ours"))
+    monkeypatch.setitem(SOURCES, "ours", Source(files=named, url=URL, license="ours"))
 
 
 @pytest.mark.parametrize("place", ["chosen", "cache", "hub"])
@@ -200,9 +200,9 @@ def test_a_file_with_something_else_than_named_tensors_is_refused(tmp_path, cont
         read_tensors(tmp_path / "other.pth")
 
 
-def test_every_source_has_a_url_to_its_best_file_and_a_licence():
+def test_every_source_has_a_url_to_its_best_file_and_a_license():
     for source in SOURCES.values():
         assert source.url.startswith("https://")
         assert source.url.endswith(next(iter(source.files)))
-        assert source.licence
+        assert source.license
         assert all(re.fullmatch(r"([0-9a-f]{64}|[0-9a-f]{8}|)", digits) for digits in source.files.values())

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from cyclegan.errors import NoSpaceError, NotFiniteError
+from cyclegan.errors import NotFiniteError, ResourceError
 from cyclegan.training.checkpoint import Checkpoint
 
 # Writing
@@ -67,7 +67,7 @@ def test_a_full_disk_is_an_error_of_one_line_that_leaves_the_last_checkpoint_and
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
     try:
-        with pytest.raises(NoSpaceError, match=r"step-00000030: 0\.0 MB cannot be written .*make room") as caught:
+        with pytest.raises(ResourceError, match=r"step-00000030: 0\.0 MB cannot be written .*make room") as caught:
             checkpoint.save(30)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -6,16 +6,16 @@ import pytest
 import torch
 import torch._functorch.config
 import torch._inductor.compile_fx
+from building import build
 from functorch.compile import make_boxed_func
 from torch import nn
 
 from cyclegan.data.batches import UnpairedBatch
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig
-from cyclegan.training.compiling import compile_networks
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig
+from cyclegan.training.compile_networks import compile_networks
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 
 def method() -> CycleGAN:
@@ -24,14 +24,14 @@ def method() -> CycleGAN:
         generator=GeneratorConfig(base_channels=4, blocks=1),
         discriminator=DiscriminatorConfig(base_channels=4, layers=2),
     )
-    return CycleGAN(small)
+    return build(small)
 
 
 def step(built: CycleGAN) -> tuple[dict[str, float], torch.Tensor]:
     batch = UnpairedBatch(
         *(torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(i)) * 2 - 1 for i in (1, 2))
     )
-    losses = built.training_step(batch, Optimizers(built.players(), OptimizerConfig()).minimize)
+    losses = built.training_step(batch, Optimizers(built.parameter_groups(), OptimizerConfig()).minimize)
     gradients = torch.cat([parameter.grad.flatten() for parameter in built.G.parameters()])
     return {name: loss.item() for name, loss in losses.items()}, gradients
 

@@ -12,7 +12,7 @@ from box import FILES, Box, checkpoint_of, load, names, weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cyclegan.training.checkpoint import DamagedError, list_checkpoints, newest_checkpoint, verify
+from cyclegan.training.checkpoint import CorruptCheckpointError, list_checkpoints, newest_checkpoint, verify
 
 
 def flip(path: Path, position: float, bit: int = 0) -> None:
@@ -102,7 +102,7 @@ def test_no_flipped_bit_goes_unnoticed(pristine, data):
     content = path.read_bytes()
     flip(path, data.draw(st.floats(0, 1)), data.draw(st.integers(0, 7)))
     try:
-        with pytest.raises(DamagedError):
+        with pytest.raises(CorruptCheckpointError):
             verify(pristine)
     finally:
         path.write_bytes(content)
@@ -126,7 +126,7 @@ def test_files_of_two_checkpoints_do_not_make_one(folder):
 def test_where_none_is_whole_training_does_not_start_anew(folder):
     for path in list_checkpoints(folder):
         flip(path / "state.safetensors", 0.9)
-    with pytest.raises(DamagedError, match="no checkpoint is whole; move the folder away to start anew"):
+    with pytest.raises(CorruptCheckpointError, match="no checkpoint is whole; move the folder away to start anew"):
         load(folder)
     assert names(folder) == ["step-00000010", "step-00000020"]
 

@@ -103,7 +103,7 @@ def test_running_statistics_are_averaged_and_counts_copied():
         ema.update()
     assert ema.average["G.running_mean"].item() == pytest.approx(0.15 * 0.9 + 0.85 * 2)
     assert ema.average["G.num_batches_tracked"] == 2
-    with ema.in_place():
+    with ema.applied():
         assert norm.running_mean.item() == pytest.approx(0.15 * 0.9 + 0.85 * 2)
     assert norm.running_mean.item() == 2.0
 
@@ -121,7 +121,7 @@ def test_in_place_puts_the_averages_into_the_networks_and_takes_them_out_to_the_
     ema = EMA(nets, 0.9)
     walk(nets, ema, range(3))
     live, average = weights(nets), [value.clone() for value in ema.average.values()]
-    with ema.in_place():
+    with ema.applied():
         assert equal(weights(nets), average)
         assert not equal(weights(nets), live)
     assert equal(weights(nets), live)
@@ -135,7 +135,7 @@ def test_in_place_takes_the_averages_out_even_after_an_error():
     live = weights(nets)
 
     def fail() -> None:
-        with ema.in_place():
+        with ema.applied():
             raise ValueError("no sample today")
 
     with pytest.raises(ValueError, match="no sample today"):
@@ -150,7 +150,7 @@ def test_updates_after_in_place_reach_both_the_networks_and_whoever_holds_the_av
     for steps in (range(3), range(3, 6)):
         walk(nets, ema, steps)
         walk(others, undisturbed, steps)
-        with ema.in_place():
+        with ema.applied():
             pass
     assert equal(list(release.values()), list(undisturbed.average.values()))
     assert equal(weights(nets), weights(others))

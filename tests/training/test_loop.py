@@ -75,7 +75,7 @@ def test_a_finished_run_is_left_as_it_is(tmp_path):
 
 
 def test_how_often_it_logs_samples_and_saves_changes_nothing(tmp_path, whole, first_difference):
-    launch(tmp_path, log_every=5, sample_every=1, save_every=1, keep=3)
+    launch(tmp_path, log_every=5, sample_every=1, save_every=1, keep_checkpoints=3)
     assert first_difference(whole, newest(tmp_path)) is None
 
 
@@ -105,7 +105,7 @@ def only_the_painter(optimizers, state) -> None:
     optimizers.adam["painter"].load_state_dict(state["painter"])
 
 
-LOST = {
+DISK_ERRNOS = {
     "the method": (Toy, "load_state_dict", nothing),
     "the buffer": (ImageBuffer, "_load_from_state_dict", nothing),
     "the averages": (EMA, "load_state_dict", nothing),
@@ -115,7 +115,7 @@ LOST = {
 }
 
 
-@pytest.mark.parametrize(("part", "restore", "instead"), LOST.values(), ids=LOST)
+@pytest.mark.parametrize(("part", "restore", "instead"), DISK_ERRNOS.values(), ids=DISK_ERRNOS)
 def test_whatever_is_not_restored_is_noticed(tmp_path, monkeypatch, whole, first_difference, part, restore, instead):
     interrupt(launch, tmp_path, 7, "stop", Noise())
     monkeypatch.setattr(part, restore, instead)
@@ -147,7 +147,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_continued(tmp_path, 
     (newest(tmp_path) / "state.safetensors").write_bytes(b"")
     launch(tmp_path)
     said = capsys.readouterr().out
-    assert f"passed over: {tmp_path}/checkpoints/step-00000008/state.safetensors: not the bytes that were saved" in said
+    assert f"skipped: {tmp_path}/checkpoints/step-00000008/state.safetensors: not the bytes that were saved" in said
     assert "continuing after step 4" in said
     assert first_difference(whole, newest(tmp_path)) is None
 
@@ -212,7 +212,8 @@ def test_the_loop_fits_on_a_screen():
 
 
 def test_training_knows_no_method():
-    names = {name for _, name in METHODS.values()} | {kind.__name__ for kind in METHODS}
+    settings = {reference.partition(":")[2] for reference in METHODS.table.values()}
+    names = settings | {name.removesuffix("Config") for name in settings}
     for file, tree in trees().items():
         for node in ast.walk(tree):
             assert not (

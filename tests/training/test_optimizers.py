@@ -1,6 +1,7 @@
 """Optimizers: one Adam per player, a step on the sum of the losses, and no step on nonsense."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 
 from cyclegan.errors import NotFiniteError, UserError
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig
+from cyclegan.training.training_config import OptimizerConfig
 
 CONFIG = OptimizerConfig(lr=0.1)
 
@@ -87,8 +88,8 @@ def test_losses_that_overflow_only_together_are_refused_too():
 def test_the_learning_rate_is_a_share_of_the_configured_one_for_every_player():
     first, second = weight(0.0), weight(0.0)
     optimizers = Optimizers({"first": [first], "second": [second]}, CONFIG)
-    assert optimizers.begin(7, 0.5) == pytest.approx(0.05)
-    assert optimizers.begin(7, 0.25) == pytest.approx(0.025)  # of the configured, not of the last
+    assert optimizers.set_learning_rates(7, 0.5) == pytest.approx(0.05)
+    assert optimizers.set_learning_rates(7, 0.25) == pytest.approx(0.025)  # of the configured, not of the last
     for player, w in (("first", first), ("second", second)):
         optimizers.minimize(player, {"loss": w.sum()})
         assert w.item() == pytest.approx(-0.025)
@@ -99,7 +100,7 @@ def test_a_player_may_have_a_learning_rate_of_its_own_from_the_first_step_and_th
     optimizers = Optimizers({"slow": [slow], "fast": [fast]}, OptimizerConfig(lr=0.1, lr_factors={"fast": 3.0}))
     for scaled in (False, True):
         if scaled:
-            assert optimizers.begin(7, 0.5) == pytest.approx(0.05)
+            assert optimizers.set_learning_rates(7, 0.5) == pytest.approx(0.05)
         before = slow.item(), fast.item()
         for player, w in (("slow", slow), ("fast", fast)):
             optimizers.minimize(player, {"loss": w.sum()})
@@ -109,11 +110,11 @@ def test_a_player_may_have_a_learning_rate_of_its_own_from_the_first_step_and_th
 
 def test_a_player_may_watch_all_but_the_last_of_so_many_steps():
     critic, generator = weight(0.0), weight(0.0)
-    config = OptimizerConfig(lr=0.1, every={"generator": 3})
+    config = OptimizerConfig(lr=0.1, update_every={"generator": 3})
     optimizers = Optimizers({"critic": [critic], "generator": [generator]}, config)
     places = []
     for step in range(6):
-        optimizers.begin(step, 1.0)
+        optimizers.set_learning_rates(step, 1.0)
         for player, w in (("generator", generator), ("critic", critic)):
             optimizers.minimize(player, {"loss": w.sum()})
         places.append((critic.item(), generator.item()))
@@ -124,7 +125,7 @@ def test_a_player_may_watch_all_but_the_last_of_so_many_steps():
 
 def test_a_player_that_watches_keeps_no_gradient_and_its_losses_are_looked_at():
     w = weight(0.0)
-    optimizers = Optimizers({"only": [w]}, OptimizerConfig(every={"only": 2}))
+    optimizers = Optimizers({"only": [w]}, OptimizerConfig(update_every={"only": 2}))
     optimizers.minimize("only", {"a": w.sum()})
     assert w.grad is None
     assert optimizers.terms == {"only": ["a"]}
@@ -132,10 +133,11 @@ def test_a_player_that_watches_keeps_no_gradient_and_its_losses_are_looked_at():
         optimizers.minimize("only", {"b": torch.nan * w.sum()})
 
 
-@pytest.mark.parametrize(("name", "value"), [("lr_factors", 2.0), ("every", 2)])
+@pytest.mark.parametrize(("name", "value"), [("lr_factors", 2.0), ("update_every", 2)])
 def test_settings_for_nobody_are_refused_by_name(name, value):
     config = OptimizerConfig(**{name: {"critics": value}})
-    with pytest.raises(UserError, match=rf"{name}: there is no 'critics' in this game, only first and second"):
+    said = f"training.optimizer.{name}: no such parameter group: 'critics'; there are first and second"
+    with pytest.raises(UserError, match=re.escape(said)):
         Optimizers({"first": [weight(0.0)], "second": [weight(0.0)]}, config)
 
 

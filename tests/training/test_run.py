@@ -21,7 +21,7 @@ from toy import CPU, SETTINGS, Crash, Interrupted, Noise, crash, launch
 from cyclegan.config import dump
 from cyclegan.training.checkpoint import Checkpoint
 from cyclegan.training.run import Run, training_hours
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 LOGGED = [2, 4, 6, 8, 10, 12]
 
@@ -63,16 +63,17 @@ def without_speed(records) -> tuple[list, dict]:
 def test_each_logged_step_has_one_line_and_one_value_of_every_curve(whole):
     assert [line["step"] for line in whole.log] == LOGGED
     for tag, points in whole.scalars.items():
-        sampled = tag.startswith("health/")
+        sampled = tag.startswith("probability_real/")
         assert [step for step, _ in points] == ([6, 12] if sampled else LOGGED), tag
 
 
 def test_curves_are_grouped(whole):
     assert set(whole.scalars) == {
         *(f"loss/{name}" for name in ("fool", "near", "D")),
-        *(f"speed/{name}" for name in ("steps_per_second", "images_per_second", "waiting_for_data", "judging")),
+        *(f"speed/{name}" for name in ("steps_per_second", "images_per_second", "waiting_for_data", "validating")),
         "learning_rate",
-        "health/D_Y fake",
+        "probability_real/D_Y real",
+        "probability_real/D_Y fake",
     }
     assert set(whole.images) == {"samples/x_to_y: x | G(x)"}
 
@@ -131,7 +132,7 @@ def test_charts_of_the_custom_page_show_curves_that_exist(whole, crashed):
         assert charts == {
             "painter": {"loss/fool", "loss/near"},
             "critic": {"loss/D"},
-            "health": {"health/D_Y fake"},
+            "probability_real": {"probability_real/D_Y real", "probability_real/D_Y fake"},
         }
 
 
@@ -206,7 +207,7 @@ def test_it_says_what_happens(tmp_path, capsys):
 
 def test_scores_appear_on_the_page_of_hyperparameters(tmp_path, read_records):
     launch(tmp_path)
-    run = Run(tmp_path, dump(TrainingConfig(**SETTINGS)), {}, 4)
+    run = Run(tmp_path, dump(TrainingConfig(**SETTINGS)), {})
     for scored in (19.0, 21.5):  # the second time by the same command on the finished run
         run.add_hyperparameters({"lr": 2e-4, "name": "cyclegan"}, {"psnr": scored})
     records = read_records(tmp_path)
@@ -232,17 +233,17 @@ def test_a_run_of_fewer_steps_needs_no_correction(tmp_path, capsys):
 def test_a_look_at_the_run_counts_for_no_forecast_and_for_one_log(tmp_path, monkeypatch, capsys, log_every):
     clock = 0.0
     monkeypatch.setattr("cyclegan.training.run.time", SimpleNamespace(perf_counter=lambda: clock))
-    run = Run(tmp_path, "name: it\n", {}, 4)
+    run = Run(tmp_path, "name: it\n", {})
     with run.recording(0, 81, CPU):
         for step in range(1, 51):
             clock += 1.0
-            run.advance(step)
+            run.advance(step, images=2)
             if step % log_every == 0:
                 run.log(step, {"D": torch.zeros(())}, 2e-4, {})
             if step == 7:
-                with run.judging():
+                with run.validating():
                     clock += 100.0
     assert "measured  over 20 steps: about 60 s for the rest" in capsys.readouterr().out
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    judged = [record["speed"]["judging"] for record in records]
+    judged = [record["speed"]["validating"] for record in records]
     assert [share > 0 for share in judged] == [step - log_every < 7 <= step for step in range(log_every, 51, log_every)]

@@ -8,21 +8,22 @@ import pytest
 from toy import CPU, Crash
 
 from cyclegan.config import dump
-from cyclegan.data.settings import UnpairedConfig
+from cyclegan.data.data_config import UnpairedConfig
 from cyclegan.errors import UserError
-from cyclegan.experiment import Experiment, completed
+from cyclegan.experiment import Experiment, complete
+from cyclegan.methods.cyclegan import CycleGANConfig
 from cyclegan.training.run import OPERATIONAL, Run
-from cyclegan.training.settings import TrainingConfig
+from cyclegan.training.training_config import TrainingConfig
 
 SETTLED = dump(TrainingConfig(steps=100))
 
 
 def test_a_folder_of_other_settings_is_refused_with_what_differs_and_both_remedies(tmp_path):
     folder = tmp_path / "run"
-    Run(folder, SETTLED, {}, 4)
-    changed = dump(TrainingConfig(steps=200, ema=0.5, keep=3))
+    Run(folder, SETTLED, {})
+    changed = dump(TrainingConfig(steps=200, ema=0.5, keep_checkpoints=3))
     with pytest.raises(UserError) as refused:
-        Run(folder, changed, {}, 4)
+        Run(folder, changed, {})
     text = str(refused.value)
     assert text.startswith(f"{folder}: holds a run with other settings:\n")
     assert "  steps: 100 → 200\n" in text
@@ -34,7 +35,8 @@ def test_a_folder_of_other_settings_is_refused_with_what_differs_and_both_remedi
 
 def experiment(data: dict | None = None, training: dict | None = None) -> str:
     data, training = {"domain": "photo2monet"} | (data or {}), {"steps": 10} | (training or {})
-    return dump(Experiment(name="a", data=UnpairedConfig(**data), training=TrainingConfig(**training)))
+    settings = {"data": UnpairedConfig(**data), "training": TrainingConfig(**training)}
+    return dump(Experiment(name="a", method=CycleGANConfig(), **settings))
 
 
 CHANGES = {
@@ -43,11 +45,11 @@ CHANGES = {
     "data.cache_folder": Path("decoded"),
     "data.timeout": 60.0,
     "training.device": "cuda",
-    "training.recompute": True,
+    "training.activation_checkpointing": True,
     "training.log_every": 3,
     "training.sample_every": 3,
     "training.save_every": 3,
-    "training.keep": 3,
+    "training.keep_checkpoints": 3,
 }
 
 
@@ -60,8 +62,8 @@ def test_settings_of_no_consequence_may_change_and_are_noted(tmp_path, key, valu
     section, name = key.split(".")
     changed = experiment(**{section: {name: value}})
     assert changed != experiment()
-    Run(tmp_path, experiment(), {}, 4)
-    Run(tmp_path, changed, {}, 4)
+    Run(tmp_path, experiment(), {})
+    Run(tmp_path, changed, {})
     assert (tmp_path / "config.yaml").read_text() == changed
 
 
@@ -69,9 +71,9 @@ def test_how_often_a_plateau_is_looked_at_is_of_consequence(tmp_path):
     def looked_at(every: int) -> str:
         return experiment({"validation": 0.1}, {"schedule": "plateau", "sample_every": every})
 
-    Run(tmp_path, looked_at(10), {}, 4)
+    Run(tmp_path, looked_at(10), {})
     with pytest.raises(UserError, match=r"training\.sample_every: 10 → 20"):
-        Run(tmp_path, looked_at(20), {}, 4)
+        Run(tmp_path, looked_at(20), {})
 
 
 CONTINUING = "continuing after step 5\n"
@@ -82,9 +84,9 @@ def two_folders(x: str, y: str) -> str:
 
 
 def test_where_pictures_lie_is_noted_only_once_they_are_known_to_be_the_same(tmp_path, capsys):
-    Run(tmp_path, two_folders("d1/photos", "d1/paint"), {}, 4)
+    Run(tmp_path, two_folders("d1/photos", "d1/paint"), {})
     (tmp_path / "checkpoints" / "step-00000005").mkdir(parents=True)
-    moved = Run(tmp_path, two_folders("d2/photos", "d1/paint"), {}, 4)
+    moved = Run(tmp_path, two_folders("d2/photos", "d1/paint"), {})
     assert moved.moved == ["data.x: 'd1/photos' → 'd2/photos'"]
     assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == two_folders("d1/photos", "d1/paint")
     with moved.recording(5, 10, CPU):
@@ -95,62 +97,62 @@ def test_where_pictures_lie_is_noted_only_once_they_are_known_to_be_the_same(tmp
 
 
 def test_before_the_first_checkpoint_nothing_is_known_and_the_new_place_is_noted_at_once(tmp_path):
-    Run(tmp_path, two_folders("d1/photos", "d1/paint"), {}, 4)
-    assert not Run(tmp_path, two_folders("d2/photos", "d2/paint"), {}, 4).moved
+    Run(tmp_path, two_folders("d1/photos", "d1/paint"), {})
+    assert not Run(tmp_path, two_folders("d2/photos", "d2/paint"), {}).moved
     assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == two_folders("d2/photos", "d2/paint")
 
 
 def test_two_folders_instead_of_a_domain_are_a_change_of_consequence(tmp_path):
-    Run(tmp_path, experiment(), {}, 4)
+    Run(tmp_path, experiment(), {})
     with pytest.raises(UserError, match=r"data\.domain: 'photo2monet' → null"):
-        Run(tmp_path, two_folders("photo", "monet"), {}, 4)
+        Run(tmp_path, two_folders("photo", "monet"), {})
 
 
 def test_the_command_that_removes_a_run_removes_no_other_folder(tmp_path):
     folder = tmp_path / "runs" / "my photos2paintings" / "a"
-    Run(folder, SETTLED, {}, 4)
+    Run(folder, SETTLED, {})
     with pytest.raises(UserError) as refused:
-        Run(folder, dump(TrainingConfig(steps=200)), {}, 4)
+        Run(folder, dump(TrainingConfig(steps=200)), {})
     printed = str(refused.value).rpartition("(")[2].removesuffix(")")
     assert shlex.split(printed) == ["rm", "-r", str(folder)]
 
 
 def test_a_run_older_than_a_setting_continues_as_it_was_begun(tmp_path):
     younger = experiment()
-    assert younger.count("  on_bad_picture: error\n") == 1
-    (tmp_path / "config.yaml").write_text(younger.replace("  on_bad_picture: error\n", ""))
-    with pytest.raises(UserError, match=r"data\.on_bad_picture: absent → 'error'"):
-        Run(tmp_path, younger, {}, 4)
-    with pytest.raises(UserError, match=r"data\.on_bad_picture: 'error' → 'skip'"):
-        Run(tmp_path, experiment({"on_bad_picture": "skip"}), {}, 4, completed)
-    Run(tmp_path, younger, {}, 4, completed)
+    assert younger.count("  on_bad_image: error\n") == 1
+    (tmp_path / "config.yaml").write_text(younger.replace("  on_bad_image: error\n", ""))
+    with pytest.raises(UserError, match=r"data\.on_bad_image: absent → 'error'"):
+        Run(tmp_path, younger, {})
+    with pytest.raises(UserError, match=r"data\.on_bad_image: 'error' → 'skip'"):
+        Run(tmp_path, experiment({"on_bad_image": "skip"}), {}, complete)
+    Run(tmp_path, younger, {}, complete)
     assert (tmp_path / "config.yaml").read_text() == younger
 
 
 def test_settings_that_cannot_be_completed_are_told_as_they_are(tmp_path):
     (tmp_path / "config.yaml").write_text("name: nano\ncolor: blue\n")
     with pytest.raises(UserError, match="color: 'blue' → absent"):
-        Run(tmp_path, experiment(), {}, 4, completed)
+        Run(tmp_path, experiment(), {}, complete)
 
 
 def test_a_change_of_consequence_is_told_without_those_of_none(tmp_path):
-    Run(tmp_path, experiment(), {}, 4)
+    Run(tmp_path, experiment(), {})
     with pytest.raises(UserError) as refused:
-        Run(tmp_path, experiment({"workers": 9, "batch_size": 2}, {"keep": 4}), {}, 4)
+        Run(tmp_path, experiment({"workers": 9, "batch_size": 2}, {"keep_checkpoints": 4}), {})
     assert "  data.batch_size: 1 → 2\n" in str(refused.value)
     assert "workers" not in str(refused.value)
-    assert "keep" not in str(refused.value)
+    assert "keep_checkpoints" not in str(refused.value)
 
 
 def test_the_settings_are_replaced_at_once(tmp_path, monkeypatch):
-    Run(tmp_path, experiment(), {}, 4)
+    Run(tmp_path, experiment(), {})
 
     def cut_off(old: Path, new: Path) -> None:
         raise Crash
 
     monkeypatch.setattr("os.replace", cut_off)
     with pytest.raises(Crash):
-        Run(tmp_path, experiment({"workers": 9}), {}, 4)
+        Run(tmp_path, experiment({"workers": 9}), {})
     assert (tmp_path / "config.yaml").read_text() == experiment()
 
 
@@ -161,7 +163,7 @@ def launch_at(folder: Path, step: int, environment: dict) -> list[dict]:
     """What environment.json tells after a launch that continues from a step."""
     if step:
         (folder / "checkpoints" / f"step-{step:08d}").mkdir(parents=True)
-    Run(folder, SETTLED, environment, 4)
+    Run(folder, SETTLED, environment)
     return json.loads((folder / "environment.json").read_text())
 
 

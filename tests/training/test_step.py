@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from building import build
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -9,12 +10,11 @@ from cyclegan import distributed
 from cyclegan.cli import main
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.errors import UserError
-from cyclegan.methods.cyclegan import CycleGAN
-from cyclegan.methods.settings import CycleGANConfig
-from cyclegan.networks.settings import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.methods.cyclegan import CycleGAN, CycleGANConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.training.micro_batches import checkpoint_activations, in_micro_batches
 from cyclegan.training.optimizers import Optimizers
-from cyclegan.training.settings import OptimizerConfig, TrainingConfig
-from cyclegan.training.step import Parts, recompute_blocks
+from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 
 
 def method() -> CycleGAN:
@@ -25,7 +25,7 @@ def method() -> CycleGAN:
         lambda_r1=1.0,
         r1_every=1,
     )
-    return CycleGAN(small).double()
+    return build(small).double()
 
 
 def batch() -> UnpairedBatch:
@@ -35,11 +35,11 @@ def batch() -> UnpairedBatch:
 def after(steps: int, *, parts: int = 1, recompute: bool = False) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
     """The losses and gradients of the last step. (Weights drift by rounding: norms leave some biases no gradient.)"""
     built = method()
-    recompute_blocks(built, recompute)
-    optimizers = Optimizers(built.players(), OptimizerConfig(), parts)
+    checkpoint_activations(built, recompute)
+    optimizers = Optimizers(built.parameter_groups(), OptimizerConfig(), parts)
     for step in range(steps):
         torch.manual_seed(step)
-        losses = Parts(parts).step(built, batch(), optimizers.minimize)
+        losses = in_micro_batches(built, parts)(batch(), optimizers.minimize)
     gradients = {name: parameter.grad for name, parameter in built.named_parameters()}
     return {name: loss.item() for name, loss in losses.items()}, gradients
 
@@ -54,7 +54,7 @@ def test_losses_and_gradients_are_those_of_the_plain_step_to_ten_digits(change):
 
 def test_a_player_moves_once_it_has_heard_of_all_parts():
     w = nn.Parameter(torch.tensor([1.0]))
-    optimizers = Optimizers({"only": [w]}, OptimizerConfig(lr=0.1), parts=2)
+    optimizers = Optimizers({"only": [w]}, OptimizerConfig(lr=0.1), micro_batches=2)
     optimizers.minimize("only", {"loss": 3 * w.sum()})
     assert w.item() == 1.0
     optimizers.minimize("only", {"loss": 5 * w.sum()})
@@ -67,7 +67,7 @@ def test_a_player_moves_once_it_has_heard_of_all_parts():
 def kept(parts: int, recompute: bool) -> int:
     """Bytes of the most activations at a time."""
     built, most, now = method(), [0], {}
-    recompute_blocks(built, recompute)
+    checkpoint_activations(built, recompute)
     weights = {parameter.data_ptr() for parameter in built.parameters()}
 
     def pack(tensor):
@@ -81,7 +81,7 @@ def kept(parts: int, recompute: bool) -> int:
         now.clear()
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
-        Parts(parts).step(built, batch(), minimize)
+        in_micro_batches(built, parts)(batch(), minimize)
     return max(most)
 
 
@@ -103,18 +103,19 @@ def test_a_batch_that_cannot_be_parted_is_refused_with_one_line(tmp_path, monkey
 
 
 def test_the_share_of_a_process_that_cannot_be_parted_is_told_as_such(monkeypatch):
-    monkeypatch.setattr("cyclegan.distributed.size", lambda: 2)
-    assert distributed.share_in_parts(4, 2) == [0, 2]
+    monkeypatch.setattr("cyclegan.distributed.world_size", lambda: 2)
+    assert distributed.micro_batch_indices(4, 2) == [0, 2]
     said = "2 images for each of 2 processes do not make 4 equal parts; give a divisor of 2"
     with pytest.raises(UserError, match=f"training.accumulate: {said}$"):
-        distributed.share_in_parts(4, 4)
+        distributed.micro_batch_indices(4, 4)
     with pytest.raises(UserError, match=f"training.accumulate: {said}$"):
-        Parts(4).step(method(), UnpairedBatch(*torch.zeros(2, 2, 3, 32, 32)), lambda *_: None)
+        in_micro_batches(method(), 4)(UnpairedBatch(*torch.zeros(2, 2, 3, 32, 32)), lambda *_: None)
 
 
 REFUSED = {  # what is asked for -> what is said
     "training.accumulate=2": "training: accumulate changes what a batch norm sees; take norm instance, or 1",
-    "training.recompute=true": "training: recompute changes what a batch norm sees; take norm instance, or False",
+    "training.activation_checkpointing=true": "training: activation_checkpointing changes what a batch norm sees; "
+    "take norm instance, or False",
 }
 
 
@@ -130,7 +131,7 @@ def test_a_batch_norm_is_seen_in_one_piece_or_not_at_all(tmp_path, asked, norm, 
 def test_a_batch_norm_is_not_shared_out_among_processes(tmp_path, monkeypatch, capsys):
     (tmp_path / "it.yaml").write_text("name: it\ndata: {domain: photo2painting}\ntraining: {steps: 1, device: cpu}\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("cyclegan.distributed.size", lambda: 2)
+    monkeypatch.setattr("cyclegan.distributed.world_size", lambda: 2)
     assert main(["train", "it.yaml", "--set", "method.generator.norm=batch"]) == 2
     assert "method: a batch norm needs the whole batch in one process" in capsys.readouterr().err
 
@@ -142,19 +143,21 @@ def test_dropout_is_not_shared_out_among_processes(tmp_path, monkeypatch, capsys
         "training: {steps: 1, device: cpu}\n"
     )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("cyclegan.distributed.size", lambda: 2)
+    monkeypatch.setattr("cyclegan.distributed.world_size", lambda: 2)
     assert main(["train", "it.yaml"]) == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert said == (
-        "error: method.generator.dropout: is drawn for the whole batch in one process; take 0, or one process"
+        "error: method: dropout is drawn for the whole batch in one process; take generator.dropout 0, or one process"
     )
 
 
 def test_blocks_that_are_not_there_are_not_computed_twice():
-    built = CycleGAN(CycleGANConfig(generator=UnetConfig(base_channels=2, downsamplings=2)))
-    recompute_blocks(built, False)
-    with pytest.raises(UserError, match=r"training\.recompute: is for residual blocks, of which this method has none"):
-        recompute_blocks(built, True)
+    built = build(CycleGANConfig(generator=UnetConfig(base_channels=2, downsamplings=2)))
+    checkpoint_activations(built, False)
+    with pytest.raises(
+        UserError, match=r"training\.activation_checkpointing: is for residual blocks, of which this method"
+    ):
+        checkpoint_activations(built, True)
 
 
 def test_no_parts_at_all_are_refused():

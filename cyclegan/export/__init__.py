@@ -1,0 +1,1 @@
+"""Graphs and releases for other programs, and weights from other projects."""

@@ -1,0 +1,74 @@
+"""Checks, shared by the methods, that settings of networks, data and training fit each other.
+
+Each raises ValueError with a message that begins with the section and the key and includes the remedy.
+"""
+
+from cyclegan.data.spec import DataSpec
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.training.training_config import TrainingConfig
+
+LESS_MEMORY = (
+    "set training.activation_checkpointing to true, with which a run that was begun continues, or begin another "
+    "(--set name=...) with a training.accumulate that divides data.batch_size, or with a smaller data.crop_size"
+)
+
+VALIDATED = ("unpaired", "paired")  # kinds of data with images of the target to validate by
+
+NetworkConfig = GeneratorConfig | UnetConfig | DiscriminatorConfig
+
+
+def check_crop(spec: DataSpec, stride: int, smallest: int) -> None:
+    """Refuse crops that the networks cannot take."""
+    size = spec.crop_size
+    if size % stride or size < smallest:
+        needs = f"a multiple of {stride} and at least {smallest}"
+        raise ValueError(f"data: crop_size {size} does not fit these networks; make it {needs}")
+
+
+def check_rgb(spec: DataSpec, method: str) -> None:
+    """Refuse images other than 8-bit RGB for a method that computes features with VGG."""
+    channels = spec.channels()
+    if set(channels) != {3}:
+        counts = " and ".join(map(str, channels))
+        raise ValueError(f"data: {counts} channels are not RGB, which {method} needs, as it looks through VGG")
+
+
+def check_batches(training: TrainingConfig, processes: int, *networks: NetworkConfig) -> None:
+    """Refuse settings that are undefined where the images of a batch depend on each other.
+
+    They depend on each other by batch norms, and by the common random draws of dropout.
+    """
+    if any(network.norm == "batch" for network in networks):
+        for name, off in (("accumulate", 1), ("activation_checkpointing", False)):
+            if getattr(training, name) != off:
+                raise ValueError(
+                    f"training: {name} changes what a batch norm sees; take norm instance, or {str(off).lower()}"
+                )
+        if processes > 1:
+            raise ValueError(
+                "method: a batch norm needs the whole batch in one process; take norm instance, or one process"
+            )
+    if processes > 1 and any(getattr(network, "dropout", 0) for network in networks):
+        raise ValueError(
+            "method: dropout is drawn for the whole batch in one process; take generator.dropout 0, or one process"
+        )
+
+
+def check_checkpointing(training: TrainingConfig, generator: GeneratorConfig | UnetConfig | None) -> None:
+    """Refuse training.activation_checkpointing where there are no residual blocks to compute twice."""
+    if training.activation_checkpointing and not getattr(generator, "blocks", 0):
+        raise ValueError(
+            "training: activation_checkpointing is for residual blocks, of which this method has none; set it to false"
+        )
+
+
+def check_schedule(spec: DataSpec, training: TrainingConfig, validates: bool = True) -> None:
+    """Refuse a schedule that follows validation where nothing is validated; some methods never validate."""
+    if training.schedule != "plateau":
+        return
+    if not validates or spec.kind not in VALIDATED:
+        raise ValueError("training: schedule plateau follows validation, of which there is none here; take linear")
+    if not spec.validated:
+        raise ValueError(
+            "training: schedule plateau follows validation; give data.validation a share of the images, or take linear"
+        )

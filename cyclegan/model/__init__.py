@@ -1,0 +1,1 @@
+"""Loading of trained models, and translation with them."""

@@ -1,0 +1,27 @@
+"""Copies of a generator for inference: in lower precision where the device supports it, channels last.
+
+Instance norms become group norms with one channel per group. The results are the same, and the channels-last
+memory format is kept, which the native instance norm would undo at every layer. In training, channels last
+must not be combined with native instance norms: on the CPU their gradients are then silently wrong for a
+single image (see tests/networks/test_frozen.py).
+"""
+
+from copy import deepcopy
+
+import torch
+from torch import nn
+
+from cyclegan.networks.layers import GroupNorm
+
+
+def inference_copy(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Return a frozen copy of a network on its device, whose layers compute in `dtype`.
+
+    Images keep their own dtype at the input and the output.
+    """
+    copied = deepcopy(network).eval().requires_grad_(False)
+    for parent in list(copied.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.InstanceNorm2d):
+                setattr(parent, name, GroupNorm(child.num_features, child.num_features, child.eps, affine=False))
+    return copied.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -3,8 +3,10 @@
 Each raises ValueError with a message that begins with the section and the key and includes the remedy.
 """
 
+from typing import Protocol, runtime_checkable
+
 from cyclegan.data.spec import DataSpec
-from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.networks.network_config import GeneratorConfig, UnetConfig
 from cyclegan.training.training_config import TrainingConfig
 
 LESS_MEMORY = (
@@ -14,7 +16,15 @@ LESS_MEMORY = (
 
 VALIDATED = ("unpaired", "paired")  # kinds of data with images of the target to validate by
 
-NetworkConfig = GeneratorConfig | UnetConfig | DiscriminatorConfig
+
+@runtime_checkable
+class NormalizedConfig(Protocol):
+    """Settings of a network with a norm."""
+
+    @property
+    def norm(self) -> str:
+        """Kind of the norm."""
+        ...
 
 
 def check_crop(spec: DataSpec, stride: int, smallest: int) -> None:
@@ -33,7 +43,7 @@ def check_rgb(spec: DataSpec, method: str) -> None:
         raise ValueError(f"data: {counts} channels are not RGB, which {method} needs, as it looks through VGG")
 
 
-def check_batches(training: TrainingConfig, processes: int, *networks: NetworkConfig) -> None:
+def check_batches(training: TrainingConfig, processes: int, *networks: NormalizedConfig) -> None:
     """Refuse settings that are undefined where the images of a batch depend on each other.
 
     They depend on each other by batch norms, and by the common random draws of dropout.

@@ -27,6 +27,7 @@ NANO_METHODS: dict[str, dict[str, Any]] = {
         "discriminator": DISCRIMINATOR | {"norm": "instance"},
     },
     "adain": {"encoder": "random", "precision": "float32"},
+    "style_swap": {"encoder": "random", "steps": 1},
     "gatys": {"weights": "random", "precision": "float32", "steps": 1, "refine_steps": 1},
 }
 NANO_DATA: dict[str, dict[str, Any]] = {

@@ -20,6 +20,7 @@ METHODS = Variants(  # method.name -> its settings, which build it
         "gatys": "cyclegan.methods.gatys:GatysConfig",
         "pix2pix": "cyclegan.methods.pix2pix:Pix2PixConfig",
         "style_swap": "cyclegan.methods.style_swap:StyleSwapConfig",
+        "adaptive_style_transfer": "cyclegan.methods.adaptive_style_transfer:AdaptiveStyleTransferConfig",
     }
 )
 

@@ -108,7 +108,7 @@ def launch(
     held_out: Any = None,
     seed: int = 0,
     before: Callable[..., object] = lambda method: None,
-    judge: Validates | None = None,
+    validator: Validates | None = None,
     **settings: Any,
 ) -> None:
     """Start, or continue, the run of a folder; `before` is shown the untrained method."""
@@ -119,4 +119,4 @@ def launch(
     batches = batches or Noise()
     held_out = held_out or Noise().batch_at(1000)
     run = Run(folder, dump(config), {"python": "3"})
-    train(method, batches, held_out, config, run, seed=seed, device=CPU, about=ABOUT, validator=judge)
+    train(method, batches, held_out, config, run, seed=seed, device=CPU, about=ABOUT, validator=validator)

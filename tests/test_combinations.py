@@ -25,6 +25,7 @@ from cyclegan.data.data_config import DATA
 from cyclegan.evaluation.validation import Validator
 from cyclegan.experiment import Experiment
 from cyclegan.methods import METHODS, MethodConfig
+from cyclegan.methods.checks import VALIDATED
 from cyclegan.protocols import Prepares, Translates
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
@@ -73,7 +74,7 @@ class Built(NamedTuple):
     batch_norms: bool
     dropouts: bool
     blocks: bool
-    translates: bool
+    validated: bool
 
 
 @functools.cache
@@ -84,7 +85,7 @@ def built(name: str, kind: str, *norms: str) -> Built:
         any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers),
         any(isinstance(layer, nn.Dropout) and layer.p > 0 for layer in layers),
         any(hasattr(layer, "recompute") for layer in layers),
-        isinstance(method, Translates),
+        isinstance(method, Translates) and kind in VALIDATED,
     )
 
 
@@ -95,7 +96,7 @@ def has_to_be_refused(method: Built, way: Way) -> bool:
         (method.batch_norms and (in_parts or again or way.processes > 1))
         or (method.dropouts and way.processes > 1)
         or (again and not method.blocks)
-        or (way.training.get("schedule") == "plateau" and not (way.data and method.translates))
+        or (way.training.get("schedule") == "plateau" and not (way.data and method.validated))
     )
 
 

@@ -28,6 +28,10 @@ NANO_METHODS: dict[str, dict[str, Any]] = {
     },
     "adain": {"encoder": "random", "precision": "float32"},
     "style_swap": {"encoder": "random", "steps": 1},
+    "adaptive_style_transfer": {
+        **{"base_channels": 2, "blocks": 1, "downsamplings": 2},
+        **{"discriminator_channels": 2, "discriminator_layers": 2},
+    },
     "gatys": {"weights": "random", "precision": "float32", "steps": 1, "refine_steps": 1},
 }
 NANO_DATA: dict[str, dict[str, Any]] = {

@@ -196,7 +196,10 @@ class AdaptiveStyleTransfer(nn.Module):
         x, y = batch
         fake = self.G(x)
         scores = {"D": (probability_real(self.D(y)), probability_real(self.D(fake)))}
-        numbers = {"success of D": float(self.success), "transformed, held out": float(mse_loss(self.P(fake), self.P(x)))}
+        numbers = {
+            "success of D": float(self.success),
+            "transformed, held out": float(mse_loss(self.P(fake), self.P(x))),
+        }
         pictures = {"x_to_y": {"x": x, "G(x)": fake}}
         return Preview(pictures, scores, numbers, {"G(x)": (x, fake)})
 

@@ -140,7 +140,7 @@ class LearnedPooling(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels, 1, POOLED, POOLED))
 
-    def forward(self, images: AnyImages) -> AnyImages:
+    def forward(self, images: AnyImages) -> Float[Tensor, "n _ rows columns"]:
         """Pool with stride 1: (n, c, h, w) → (n, c, h − 9, w − 9)."""
         kernel = self.weight / self.weight.abs().sum(dim=(2, 3), keepdim=True)
         return conv2d(images, kernel.to(images.dtype), groups=len(kernel))
@@ -149,7 +149,7 @@ class LearnedPooling(nn.Module):
 class AveragePooling(nn.Module):
     """Average of 10×10 pixels of each channel."""
 
-    def forward(self, images: AnyImages) -> AnyImages:
+    def forward(self, images: AnyImages) -> Float[Tensor, "n _ rows columns"]:
         """Pool with stride 1: (n, c, h, w) → (n, c, h − 9, w − 9)."""
         return avg_pool2d(images, POOLED, stride=1)
 

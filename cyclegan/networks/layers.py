@@ -74,7 +74,7 @@ class InstanceNorm(nn.InstanceNorm2d):
     """nn.InstanceNorm2d with means and deviations in float32.
 
     On the CPU they would otherwise have the precision of the features. In evaluation, constant channels
-    become exactly 0, see `without_rounding`.
+    become exactly 0, or the offset of an affine norm, see `without_rounding`.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -83,8 +83,11 @@ class InstanceNorm(nn.InstanceNorm2d):
             features = without_rounding(features, self.num_features, self.eps)
         if features.dtype != torch.bfloat16 or features.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(features)
-        ones = features.new_ones(self.num_features, dtype=torch.float32)  # float32 weights make it compute in float32
-        return nn.functional.instance_norm(features, weight=ones, bias=torch.zeros_like(ones), eps=self.eps)
+        gain = features.new_ones(self.num_features, dtype=torch.float32)  # float32 weights make it compute in float32
+        offset = torch.zeros_like(gain)
+        if self.affine:
+            gain, offset = self.weight.float(), self.bias.float()
+        return nn.functional.instance_norm(features, weight=gain, bias=offset, eps=self.eps)
 
 
 class GroupNorm(nn.GroupNorm):

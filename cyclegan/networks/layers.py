@@ -49,6 +49,26 @@ class _Reflect(torch.autograd.Function):
         return torch.ops.aten.reflection_pad2d_backward(gradient, like_the_input, ctx.padding), None
 
 
+def contiguous_gradient(images: Tensor) -> Tensor:
+    """Return images whose gradient is contiguous, for networks that compute channels last.
+
+    An instance norm that drew the images would get a gradient of a single image that is channels last wrong
+    (see cyclegan.networks.inference_copy).
+    """
+    return images if torch.compiler.is_compiling() else _ContiguousGradient.apply(images)
+
+
+class _ContiguousGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor) -> Tensor:
+        return images.view_as(images)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.contiguous()
+
+
 class ResnetBlock(nn.Module):
     """Rk: x + IN(conv3(ReLU(IN(conv3(x))))), reflection padded; no ReLU after it (CycleGAN, Sec. 7.2)."""
 

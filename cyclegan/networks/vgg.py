@@ -34,6 +34,7 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
 from cyclegan.errors import UserError
 from cyclegan.images.tensors import read
+from cyclegan.networks.layers import contiguous_gradient
 from cyclegan.networks.weights import Weights, WrongWeightsError, download_hint, load_weights
 from cyclegan.protocols import Images
 
@@ -122,7 +123,7 @@ class VGGFeatures(nn.Module):
 
     def activations(self, images: Images) -> Iterator[tuple[str, Float[Tensor, "n _ _ _"]]]:
         """Yield the activations of one layer after the other, tapped or not."""
-        features = torch.addcmul(self.summand, images, self.factor)
+        features = torch.addcmul(self.summand, contiguous_gradient(images), self.factor)
         for name, convolution in self.layers():
             if name == "conv1_1":
                 features = features.to(convolution.weight.dtype, memory_format=torch.channels_last)

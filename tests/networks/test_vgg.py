@@ -322,3 +322,17 @@ def test_in_bfloat16_it_sees_nearly_the_same(images):
     exact, rounded = network(images)["relu2_1"], network.bfloat16()(images)["relu2_1"]
     assert rounded.dtype == torch.bfloat16
     assert (rounded.float() - exact).norm() < 0.03 * exact.norm()
+
+
+def test_instance_norms_before_it_get_the_gradient_of_a_single_image_right():
+    """PyTorch gets it wrong where the gradient is channels last: see test_frozen.py."""
+    vgg = load_vgg("random", ["relu2_1"]).double()
+    generator = torch.Generator().manual_seed(0)
+
+    def gradient(images: Tensor) -> Tensor:
+        leaf = images.clone().requires_grad_()
+        vgg(nn.functional.instance_norm(leaf))["relu2_1"].square().sum().backward()
+        return leaf.grad
+
+    both = torch.rand(2, 3, 12, 12, generator=generator, dtype=torch.float64)
+    assert torch.allclose(torch.cat([gradient(image) for image in both.split(1)]), gradient(both), atol=1e-12)

@@ -4,7 +4,7 @@ Each raises ValueError with a message that begins with the section and the key a
 """
 
 from cyclegan.data.spec import DataSpec
-from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, TransformNetConfig, UnetConfig
 from cyclegan.training.training_config import TrainingConfig
 
 LESS_MEMORY = (
@@ -14,7 +14,8 @@ LESS_MEMORY = (
 
 VALIDATED = ("unpaired", "paired")  # kinds of data with images of the target to validate by
 
-NetworkConfig = GeneratorConfig | UnetConfig | DiscriminatorConfig
+AnyGeneratorConfig = GeneratorConfig | UnetConfig | TransformNetConfig
+NetworkConfig = AnyGeneratorConfig | DiscriminatorConfig
 
 
 def check_crop(spec: DataSpec, stride: int, smallest: int) -> None:
@@ -54,7 +55,7 @@ def check_batches(training: TrainingConfig, processes: int, *networks: NetworkCo
         )
 
 
-def check_checkpointing(training: TrainingConfig, generator: GeneratorConfig | UnetConfig | None) -> None:
+def check_checkpointing(training: TrainingConfig, generator: AnyGeneratorConfig | None) -> None:
     """Refuse training.activation_checkpointing where there are no residual blocks to compute twice."""
     if training.activation_checkpointing and not getattr(generator, "blocks", 0):
         raise ValueError(

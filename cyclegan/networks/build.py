@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, TransformNetConfig, UnetConfig
 from cyclegan.networks.patchgan import MultiscaleDiscriminator, PatchDiscriminator
 from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.networks.transform_net import TransformNet
 from cyclegan.networks.unet import UnetGenerator
 
 
@@ -33,6 +34,11 @@ def build_discriminator(
     if config.scales == 1:
         return PatchDiscriminator(**options)
     return MultiscaleDiscriminator(scales=config.scales, **options)
+
+
+def build_transform_net(config: TransformNetConfig) -> TransformNet:
+    """Build an untrained network of fast style transfer."""
+    return TransformNet(**vars(config))
 
 
 def _options(config: GeneratorConfig | UnetConfig | DiscriminatorConfig, without: str) -> dict[str, Any]:

@@ -27,6 +27,10 @@ NANO_METHODS: dict[str, dict[str, Any]] = {
         "discriminator": DISCRIMINATOR | {"norm": "instance"},
     },
     "adain": {"encoder": "random", "precision": "float32"},
+    "texture_nets": {
+        "generator": {"name": "pyramid", "levels": 2, "norm": "instance"},
+        "loss": {"weights": "random", "content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 1.0}},
+    },
     "johnson": {
         "generator": {"base_channels": 2, "blocks": 1, "norm": "instance", "padding": "reflect"},
         "loss": {"weights": "random", "style_layers": {"relu1_2": 1.0, "relu2_2": 1.0}},
@@ -41,6 +45,7 @@ NANO_DATA: dict[str, dict[str, Any]] = {
 }
 NANO_DATA_OF: dict[str, dict[str, Any]] = {  # method -> what it asks of its data
     "johnson": {"styles": ["muse.png"]},
+    "texture_nets": {"styles": ["muse.png"]},
 }
 
 

@@ -19,6 +19,7 @@ METHODS = Variants(  # method.name -> its settings, which build it
         "adain": "cyclegan.methods.adain:AdaINConfig",
         "gatys": "cyclegan.methods.gatys:GatysConfig",
         "pix2pix": "cyclegan.methods.pix2pix:Pix2PixConfig",
+        "texture_nets": "cyclegan.methods.texture_nets:TextureNetsConfig",
         "johnson": "cyclegan.methods.johnson:JohnsonConfig",
     }
 )

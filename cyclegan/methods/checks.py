@@ -4,7 +4,13 @@ Each raises ValueError with a message that begins with the section and the key a
 """
 
 from cyclegan.data.spec import DataSpec
-from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, TransformNetConfig, UnetConfig
+from cyclegan.networks.network_config import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+    PyramidConfig,
+    TransformNetConfig,
+    UnetConfig,
+)
 from cyclegan.training.training_config import TrainingConfig
 
 LESS_MEMORY = (
@@ -14,7 +20,7 @@ LESS_MEMORY = (
 
 VALIDATED = ("unpaired", "paired")  # kinds of data with images of the target to validate by
 
-AnyGeneratorConfig = GeneratorConfig | UnetConfig | TransformNetConfig
+AnyGeneratorConfig = GeneratorConfig | UnetConfig | TransformNetConfig | PyramidConfig
 NetworkConfig = AnyGeneratorConfig | DiscriminatorConfig
 
 

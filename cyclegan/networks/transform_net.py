@@ -61,7 +61,7 @@ class TransformNet(nn.Module):
         a, b, c = base_channels, 2 * base_channels, 4 * base_channels
         self.stride = 4
         self.input, self.output = input, output
-        make = _Layers("zero" if padding == "start" else padding, norm, bias, eps)
+        make = LayerMaker("zero" if padding == "start" else padding, norm, bias, eps)
         self.layers = nn.Sequential(
             *[ReflectionPad(8 * blocks)] * (padding == "start" and blocks > 0),
             *make.convolution(3, a, 9),
@@ -79,7 +79,7 @@ class TransformNet(nn.Module):
         """Stylize images: (n, 3, h, w) in [−1, 1] → the same, clamped in evaluation."""
         factor, summands = INPUTS[self.input]
         weight = next(self.parameters())  # a frozen copy may compute in a lower precision than that of its images
-        drawn = self.layers(_shifted(factor * images, summands).to(weight.dtype)).to(images.dtype)
+        drawn = self.layers(add_to_channels(factor * images, summands).to(weight.dtype)).to(images.dtype)
         painted = _to_range(drawn, self.output)
         return painted if self.training else painted.clamp(-1, 1)
 
@@ -92,7 +92,7 @@ class ResidualBlock(nn.Module):
 
     recompute = False  # in training, keep only the input and compute the rest again for the gradient
 
-    def __init__(self, make: "_Layers", channels: int, valid: bool = False) -> None:
+    def __init__(self, make: "LayerMaker", channels: int, valid: bool = False) -> None:
         super().__init__()
         first = make.convolution(channels, channels, 3, valid=valid)
         second = make.convolution(channels, channels, 3, valid=valid, last=True)
@@ -108,18 +108,18 @@ class ResidualBlock(nn.Module):
         return self.body(features) + skip
 
 
-class _Layers:
-    """Maker of layers with common options."""
+class LayerMaker:
+    """Maker of layers with common options: padding, norm, bias, eps of instance norms, slope below 0."""
 
-    def __init__(self, padding: str, norm: str, bias: bool, eps: float) -> None:
-        self.padding, self.norm, self.bias, self.eps = padding, norm, bias, eps
+    def __init__(self, padding: str, norm: str, bias: bool = True, eps: float = 1e-5, slope: float = 0.0) -> None:
+        self.padding, self.norm, self.bias, self.eps, self.slope = padding, norm, bias, eps, slope
 
     def convolution(
         self, channels: int, out: int, kernel: int, *, stride: int = 1, valid: bool = False, last: bool = False
     ) -> list[nn.Module]:
         """Return padding, convolution, norm and ReLU; `last`: neither norm nor ReLU."""
         side, pads = kernel // 2, []
-        if not valid and self.padding in PADDINGS:
+        if not valid and side and self.padding in PADDINGS:
             pads = [PADDINGS[self.padding](side)]
         elif not valid:
             before = side - 1 if self.padding == "same" and stride == 2 else side
@@ -138,8 +138,9 @@ class _Layers:
         return [conv, *self.after(out)]
 
     def after(self, channels: int) -> list[nn.Module]:
-        """Return norm and ReLU."""
-        return [self.normalize(channels), nn.ReLU(inplace=True)]
+        """Return norm and ReLU, or leaky ReLU."""
+        relu = nn.LeakyReLU(self.slope, inplace=True) if self.slope else nn.ReLU(inplace=True)
+        return [self.normalize(channels), relu]
 
     def normalize(self, channels: int) -> nn.Module:
         """Return an affine norm."""
@@ -155,7 +156,7 @@ class _WithoutLast(nn.Module):
         return features[..., :-1, :-1]
 
 
-def _shifted(images: Images, summands: tuple[float, ...]) -> Images:
+def add_to_channels(images: Images, summands: tuple[float, ...]) -> Images:
     """Add a number to each channel; numbers instead of a buffer keep their precision in a copy in bfloat16."""
     if len(set(summands)) == 1:
         return images + summands[0]
@@ -174,7 +175,7 @@ def _to_range(drawn: Images, output: str) -> Images:
         case "levels":
             return drawn / HALF - 1
     levels = 150 * drawn.tanh() if output == "tanh150_mean" else drawn
-    return _shifted(levels, MEAN) / HALF - 1
+    return add_to_channels(levels, MEAN) / HALF - 1
 
 
 def _initialize(network: nn.Module) -> None:

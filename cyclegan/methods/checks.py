@@ -3,14 +3,9 @@
 Each raises ValueError with a message that begins with the section and the key and includes the remedy.
 """
 
+from typing import Protocol, runtime_checkable
+
 from cyclegan.data.spec import DataSpec
-from cyclegan.networks.network_config import (
-    DiscriminatorConfig,
-    GeneratorConfig,
-    PyramidConfig,
-    TransformNetConfig,
-    UnetConfig,
-)
 from cyclegan.training.training_config import TrainingConfig
 
 LESS_MEMORY = (
@@ -20,8 +15,15 @@ LESS_MEMORY = (
 
 VALIDATED = ("unpaired", "paired")  # kinds of data with images of the target to validate by
 
-AnyGeneratorConfig = GeneratorConfig | UnetConfig | TransformNetConfig | PyramidConfig
-NetworkConfig = AnyGeneratorConfig | DiscriminatorConfig
+
+@runtime_checkable
+class NormalizedConfig(Protocol):
+    """Settings of a network with a norm."""
+
+    @property
+    def norm(self) -> str:
+        """Kind of the norm."""
+        ...
 
 
 def check_crop(spec: DataSpec, stride: int, smallest: int) -> None:
@@ -40,7 +42,7 @@ def check_rgb(spec: DataSpec, method: str) -> None:
         raise ValueError(f"data: {counts} channels are not RGB, which {method} needs, as it looks through VGG")
 
 
-def check_batches(training: TrainingConfig, processes: int, *networks: NetworkConfig) -> None:
+def check_batches(training: TrainingConfig, processes: int, *networks: NormalizedConfig) -> None:
     """Refuse settings that are undefined where the images of a batch depend on each other.
 
     They depend on each other by batch norms, and by the common random draws of dropout.
@@ -61,7 +63,7 @@ def check_batches(training: TrainingConfig, processes: int, *networks: NetworkCo
         )
 
 
-def check_checkpointing(training: TrainingConfig, generator: AnyGeneratorConfig | None) -> None:
+def check_checkpointing(training: TrainingConfig, generator: object) -> None:
     """Refuse training.activation_checkpointing where there are no residual blocks to compute twice."""
     if training.activation_checkpointing and not getattr(generator, "blocks", 0):
         raise ValueError(

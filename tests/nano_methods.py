@@ -35,6 +35,7 @@ NANO_METHODS: dict[str, dict[str, Any]] = {
         "generator": {"base_channels": 2, "blocks": 1, "norm": "instance", "padding": "reflect"},
         "loss": {"weights": "random", "style_layers": {"relu1_2": 1.0, "relu2_2": 1.0}},
     },
+    "style_swap": {"encoder": "random", "steps": 1},
     "gatys": {"weights": "random", "precision": "float32", "steps": 1, "refine_steps": 1},
 }
 NANO_DATA: dict[str, dict[str, Any]] = {

@@ -21,6 +21,7 @@ METHODS = Variants(  # method.name -> its settings, which build it
         "pix2pix": "cyclegan.methods.pix2pix:Pix2PixConfig",
         "texture_nets": "cyclegan.methods.texture_nets:TextureNetsConfig",
         "johnson": "cyclegan.methods.johnson:JohnsonConfig",
+        "style_swap": "cyclegan.methods.style_swap:StyleSwapConfig",
     }
 )
 

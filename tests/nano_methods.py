@@ -36,6 +36,10 @@ NANO_METHODS: dict[str, dict[str, Any]] = {
         "loss": {"weights": "random", "style_layers": {"relu1_2": 1.0, "relu2_2": 1.0}},
     },
     "style_swap": {"encoder": "random", "steps": 1},
+    "adaptive_style_transfer": {
+        **{"base_channels": 2, "blocks": 1, "downsamplings": 2},
+        **{"discriminator_channels": 2, "discriminator_layers": 2},
+    },
     "gatys": {"weights": "random", "precision": "float32", "steps": 1, "refine_steps": 1},
 }
 NANO_DATA: dict[str, dict[str, Any]] = {

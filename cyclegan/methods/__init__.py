@@ -22,6 +22,7 @@ METHODS = Variants(  # method.name -> its settings, which build it
         "texture_nets": "cyclegan.methods.texture_nets:TextureNetsConfig",
         "johnson": "cyclegan.methods.johnson:JohnsonConfig",
         "style_swap": "cyclegan.methods.style_swap:StyleSwapConfig",
+        "adaptive_style_transfer": "cyclegan.methods.adaptive_style_transfer:AdaptiveStyleTransferConfig",
     }
 )
 

@@ -40,6 +40,13 @@ NANO_METHODS: dict[str, dict[str, Any]] = {
         **{"base_channels": 2, "blocks": 1, "downsamplings": 2},
         **{"discriminator_channels": 2, "discriminator_layers": 2},
     },
+    "cin": {
+        **{"base_channels": 2, "blocks": 1},
+        "loss": {
+            **{"architecture": "vgg19", "weights": "random"},
+            **{"content_layers": {"relu1_2": 1.0}, "style_layers": {"relu1_1": 1.0, "relu1_2": 1.0}},
+        },
+    },
     "gatys": {"weights": "random", "precision": "float32", "steps": 1, "refine_steps": 1},
 }
 NANO_DATA: dict[str, dict[str, Any]] = {

@@ -23,6 +23,7 @@ METHODS = Variants(  # method.name -> its settings, which build it
         "johnson": "cyclegan.methods.johnson:JohnsonConfig",
         "style_swap": "cyclegan.methods.style_swap:StyleSwapConfig",
         "adaptive_style_transfer": "cyclegan.methods.adaptive_style_transfer:AdaptiveStyleTransferConfig",
+        "cin": "cyclegan.methods.conditional_instance_norm:CINConfig",
     }
 )
 

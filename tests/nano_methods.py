@@ -47,6 +47,13 @@ NANO_METHODS: dict[str, dict[str, Any]] = {
             **{"content_layers": {"relu1_2": 1.0}, "style_layers": {"relu1_1": 1.0, "relu1_2": 1.0}},
         },
     },
+    "stylebank": {
+        **{"base_channels": 2, "stylizing_steps": 1},
+        "loss": {
+            **{"architecture": "vgg19", "weights": "random"},
+            **{"content_layers": {"relu1_2": 1.0}, "style_layers": {"relu1_1": 1.0, "relu1_2": 1.0}},
+        },
+    },
     "gatys": {"weights": "random", "precision": "float32", "steps": 1, "refine_steps": 1},
 }
 NANO_DATA: dict[str, dict[str, Any]] = {

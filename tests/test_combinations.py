@@ -73,6 +73,7 @@ class Built(NamedTuple):
     batch_norms: bool
     dropouts: bool
     blocks: bool
+    whole_steps: bool  # it compares gradients of whole batches
     has_truth: bool  # images of what it translates to, to validate by
 
 
@@ -84,6 +85,7 @@ def built(name: str, kind: str, *norms: str) -> Built:
         any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers),
         any(isinstance(layer, nn.Dropout) and layer.p > 0 for layer in layers),
         any(hasattr(layer, "recompute") for layer in layers),
+        getattr(method, "whole_steps", False),
         isinstance(method, Translates) and kind in ("unpaired", "paired"),
     )
 
@@ -94,6 +96,7 @@ def has_to_be_refused(method: Built, way: Way) -> bool:
     return (
         (method.batch_norms and (in_parts or again or way.processes > 1))
         or (method.dropouts and way.processes > 1)
+        or (method.whole_steps and in_parts)
         or (again and not method.blocks)
         or (way.training.get("schedule") == "plateau" and not (way.data and method.has_truth))
     )

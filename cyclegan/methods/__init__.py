@@ -24,6 +24,7 @@ METHODS = Variants(  # method.name -> its settings, which build it
         "style_swap": "cyclegan.methods.style_swap:StyleSwapConfig",
         "adaptive_style_transfer": "cyclegan.methods.adaptive_style_transfer:AdaptiveStyleTransferConfig",
         "cin": "cyclegan.methods.conditional_instance_norm:CINConfig",
+        "stylebank": "cyclegan.methods.stylebank:StyleBankConfig",
     }
 )
 

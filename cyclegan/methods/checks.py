@@ -70,6 +70,14 @@ def check_checkpointing(training: TrainingConfig, generator: object) -> None:
         )
 
 
+def check_whole_steps(training: TrainingConfig) -> None:
+    """Refuse settings that take steps apart, for a method that compares the gradients of successive steps."""
+    if training.accumulate > 1:
+        raise ValueError("training: accumulate splits a batch, whose whole gradient this method compares; set it to 1")
+    if training.optimizer.update_every:
+        raise ValueError("training: optimizer.update_every skips updates that this method compares; leave it empty")
+
+
 def check_schedule(spec: DataSpec, training: TrainingConfig, validates: bool = True) -> None:
     """Refuse a schedule that follows validation where nothing is validated; some methods never validate."""
     if training.schedule != "plateau":

@@ -30,7 +30,7 @@ from cyclegan.data.spec import DataSpec
 from cyclegan.methods.checks import check_checkpointing, check_crop, check_rgb, check_schedule
 from cyclegan.methods.loss_network import LossNetwork, LossNetworkConfig
 from cyclegan.methods.mixtures import mixture_translator, style_translators
-from cyclegan.methods.older_styles import load_older_styles
+from cyclegan.methods.older_styles import load_older_styles, replace_older
 from cyclegan.methods.translator import NetworkTranslator
 from cyclegan.networks.conditional_norm import ConditionalNormNet
 from cyclegan.networks.network_config import at_least, at_most
@@ -130,15 +130,10 @@ class CIN(nn.Module):
 
     def training_step(self, batch: IndexedBatch, minimize: Minimize) -> Losses:
         """Minimize content and style loss once; every content is stylized after the style of its index."""
-        style = self.learning(batch.style)
+        style = replace_older(batch.style, self.older, len(self.styles))
         losses = self.losses(self.stylize(batch.content, style), batch.content, style)
         minimize("network", losses)
         return losses
-
-    def learning(self, style: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
-        """Return indices (n,) with every older style replaced by a new one."""
-        new = len(self.styles) - self.older
-        return torch.where(style < self.older, self.older + style % new, style)
 
     def stylize(self, content: Images, style: Int64[Tensor, " n"]) -> Images:
         """Compute T(c, s): contents (n, 3, h, w) and the index (n,) of the style of each."""

@@ -34,8 +34,8 @@ class Mixture(nn.Module):
         self.network, self.among, self.weights, self.covered = network, tuple(among), weights, covered
 
     def forward(self, images: Images) -> Images:
-        """Stylize images: (n, 3, h, w) → (n, 3, h, w)."""
-        stylized: Images = self.network(images, self.weights[None].to(images), self.among)
+        """Stylize images: (n, 3, h, w) → (n, 3, h, w), clamped to [-1, 1]."""
+        stylized: Images = self.network(images, self.weights[None].to(images), self.among).clamp(-1, 1)
         if self.covered is None:
             return stylized
         return images.lerp(stylized, interpolate(self.covered[None, None].to(images), images.shape[2:], mode="area"))

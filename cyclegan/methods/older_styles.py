@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+from jaxtyping import Int64
 from torch import Tensor, nn
 
 from cyclegan.config import parse
@@ -38,6 +40,11 @@ def load_older_styles(network: nn.Module, name: str, extends: Path, method: str,
         )
     _fill(network, {key.removeprefix(f"{name}."): tensor for key, tensor in tensors.items()}, file)
     return len(older)
+
+
+def replace_older(style: Int64[Tensor, " n"], older: int, styles: int) -> Int64[Tensor, " n"]:
+    """Return indices (n,) with every older style replaced by one of the new ones, which alone learn."""
+    return torch.where(style < older, older + style % max(styles - older, 1), style)
 
 
 def _release_of(extends: Path) -> Path:

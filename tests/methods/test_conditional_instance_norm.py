@@ -5,38 +5,38 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from toy_runs import SIDE, experiment
+from style_runs import (
+    LOSS,
+    SPEC,
+    distances,
+    noise,
+    released,
+    toy_photos,
+    toy_styles,
+    trained,
+    translations,
+    write_pictures,
+)
+from torch import nn
+from toy_runs import SIDE
 
 from cyclegan.cli import main
-from cyclegan.commands.train import train
-from cyclegan.config import dump
 from cyclegan.data.batches import IndexedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.errors import UserError
-from cyclegan.images.pixel_format import RGB, PixelFormat
-from cyclegan.images.rgb8 import read_picture, write_picture
+from cyclegan.images.pixel_format import PixelFormat
+from cyclegan.images.rgb8 import read_picture
 from cyclegan.methods import METHODS, MethodConfig
 from cyclegan.methods.conditional_instance_norm import CIN, CINConfig
 from cyclegan.methods.loss_network import LossNetworkConfig
-from cyclegan.model.load import load
+from cyclegan.methods.older_styles import replace_older
 from cyclegan.networks.inference_copy import inference_copy
 from cyclegan.protocols import Losses, Mixes, Prepares, Trainable, Translates
-from cyclegan.release import describe
-from cyclegan.training.checkpoint import list_checkpoints, read_release, write_release
+from cyclegan.training.checkpoint import list_checkpoints, read_release
 from cyclegan.training.training_config import TrainingConfig
 from cyclegan.translate.tiles import TiledTranslator
-
-LOSS = {
-    **{"architecture": "vgg19", "weights": "random", "tv_weight": 0.0},
-    **{"content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 1.0, "relu2_1": 1.0}},
-}
-SPEC = DataSpec(
-    kind="styles", names={"content": "photo"}, formats={"content": RGB}, crop_size=SIDE, styles=("muse", "wave", "ink")
-)
 
 
 def small(spec: DataSpec = SPEC, **settings: Any) -> CIN:
@@ -47,10 +47,6 @@ def small(spec: DataSpec = SPEC, **settings: Any) -> CIN:
         nn.init.normal_(row, mean=0.5)
     method.prepare({style: noise(1, seed=10 + i) for i, style in enumerate(spec.styles)})
     return method
-
-
-def noise(count: int, side: int = SIDE, seed: int = 1) -> Tensor:
-    return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
 def batch(*styles: int) -> IndexedBatch:
@@ -171,39 +167,21 @@ METHOD = {"name": "cin", "base_channels": 2, "blocks": 1, "loss": LOSS}
 
 @pytest.fixture
 def place(tmp_path, monkeypatch) -> Path:
-    """Eight photos and three style images."""
     monkeypatch.chdir(tmp_path)
-    random = np.random.default_rng(0)
-    names = [*(f"photos/{i}" for i in range(8)), "muse", "wave", "ink"]
-    for name in names:
-        write_picture(tmp_path / f"{name}.png", random.integers(256, size=(32, 32, 3), dtype=np.uint8))
+    write_pictures(tmp_path)
     return tmp_path
 
 
-def trained(place: Path, *styles: str, **method: Any) -> Path:
-    """A finished run of four steps."""
-    data = {"name": "styles", "contents": "photos", "styles": [f"{style}.png" for style in styles]}
-    data |= {"load_size": None, "crop_size": SIDE, "batch_size": 2, "workers": 1}
-    name = "-".join(styles)
-    return train(experiment(place, METHOD | method, data), [f"name={name}"])
-
-
-def translations(run: Path) -> dict[str, Tensor]:
-    model = load(run, device="cpu")
-    image = noise(1)
-    return {style: model(image, to=style) for style in model.targets}
-
-
 def test_a_run_that_was_interrupted_ends_with_the_weights_of_one_that_was_not(place, first_difference):
-    run = trained(place, "muse", "wave")
+    run = trained(place, METHOD, "muse", "wave")
     whole = shutil.copytree(run, place / "whole") / "checkpoints" / "step-00000004"
     shutil.rmtree(run / "checkpoints" / "step-00000004")
-    trained(place, "muse", "wave")
+    trained(place, METHOD, "muse", "wave")
     assert first_difference(whole, list_checkpoints(run / "checkpoints")[-1]) is None
 
 
 def test_a_released_file_needs_no_style_image_and_no_loss_network(place, monkeypatch):
-    run = trained(place, "muse", "wave")
+    run = trained(place, METHOD, "muse", "wave")
     monkeypatch.delenv("CYCLEGAN_WEIGHTS", raising=False)
     for style in ("muse", "wave"):
         (place / f"{style}.png").unlink()
@@ -217,7 +195,7 @@ def test_a_released_file_needs_no_style_image_and_no_loss_network(place, monkeyp
 
 
 def test_an_export_of_one_style_is_of_that_style_alone(place):
-    run = trained(place, "muse", "wave")
+    run = trained(place, METHOD, "muse", "wave")
     for file in ("wave.onnx", "wave.safetensors"):
         assert main(["export", str(run), "--out", file, "--to", "wave"]) == 0
         (found,) = translations(place / file).items()
@@ -242,8 +220,8 @@ class TestNewStyles:
     """Only the row of a new style is learned."""
 
     def test_the_older_styles_stay_to_the_bit_and_the_new_row_moves(self, place):
-        older = translations(trained(place, "muse", "wave"))
-        run = trained(place, "muse", "wave", "ink", extends="runs/photos2style/muse-wave")
+        older = translations(trained(place, METHOD, "muse", "wave"))
+        run = trained(place, METHOD | {"extends": "runs/photos2style/muse-wave"}, "muse", "wave", "ink")
         newer = translations(run)
         assert list(newer) == ["muse", "wave", "ink"]
         assert all(torch.equal(newer[style], older[style]) for style in older)
@@ -254,19 +232,18 @@ class TestNewStyles:
         assert not torch.equal(after["network.rows.2"][0], torch.ones_like(after["network.rows.2"][0]))
 
     def test_they_are_resumed_and_then_translate_without_the_run_that_they_extend(self, place, first_difference):
-        base = trained(place, "muse", "wave")
-        run = trained(place, "muse", "wave", "ink", extends=str(base))
+        base = trained(place, METHOD, "muse", "wave")
+        run = trained(place, METHOD | {"extends": str(base)}, "muse", "wave", "ink")
         whole = shutil.copytree(run, place / "whole") / "checkpoints" / "step-00000004"
         shutil.rmtree(run / "checkpoints" / "step-00000004")
-        trained(place, "muse", "wave", "ink", extends=str(base))
+        trained(place, METHOD | {"extends": str(base)}, "muse", "wave", "ink")
         assert first_difference(whole, list_checkpoints(run / "checkpoints")[-1]) is None
         shutil.rmtree(base)
         assert list(translations(run)) == ["muse", "wave", "ink"]
 
     def test_draws_of_older_styles_count_for_new_ones(self):
-        method = small()
-        method.older = 1
-        assert method.learning(torch.tensor([0, 1, 2, 0])).tolist() == [1, 1, 2, 1]
+        assert replace_older(torch.tensor([0, 1, 2, 3]), older=2, styles=4).tolist() == [2, 3, 2, 3]
+        assert replace_older(torch.tensor([0, 1, 2, 3]), older=0, styles=4).tolist() == [0, 1, 2, 3]
 
     @pytest.mark.parametrize(
         ("styles", "settings", "said"),
@@ -278,38 +255,20 @@ class TestNewStyles:
         ],
     )
     def test_runs_that_cannot_be_extended_are_refused(self, tmp_path, styles, settings, said):
-        base = released(tmp_path / "base.safetensors", CINConfig(base_channels=2, blocks=1))
+        base = base_of(tmp_path, CINConfig(base_channels=2, blocks=1))
         with pytest.raises(UserError, match=said):
             small(replace(SPEC, styles=styles), **{"extends": base} | settings)
 
     def test_runs_of_other_methods_are_refused(self, tmp_path):
-        base = released(tmp_path / "base.safetensors", METHODS["cut"]())
+        base = base_of(tmp_path, METHODS["cut"]())
         with pytest.raises(UserError, match="was trained by cut; give a run of cin"):
             small(extends=base)
 
 
-def released(path: Path, config: MethodConfig) -> Path:
+def base_of(folder: Path, config: MethodConfig) -> Path:
     """A file of two styles that claims to be of some method."""
     spec = replace(SPEC, styles=("muse", "wave"))
-    tensors = {f"network.{name}": value for name, value in small(spec).network.state_dict().items()}
-    write_release(path, tensors, describe(spec, spec.styles, method=dump(config), step=4, domain="photo"))
-    return path
-
-
-def toy_photos(count: int, seed: int) -> Tensor:
-    """Noise of few frequencies."""
-    coarse = torch.rand(count, 3, 6, 6, generator=torch.Generator().manual_seed(seed)) * 2 - 1
-    return nn.functional.interpolate(coarse, (32, 32), mode="bicubic").clamp(-1, 1)
-
-
-def toy_styles() -> dict[str, Tensor]:
-    """Black hatching on white, and blocks of strong colors."""
-    lines = (torch.arange(32)[:, None] + torch.arange(32)) % 6 < 2
-    blocks = torch.randint(0, 2, (1, 3, 4, 4), generator=torch.Generator().manual_seed(5)) * 1.8 - 0.9
-    return {
-        "hatching": torch.where(lines, -0.8, 0.9).expand(1, 3, -1, -1),
-        "blocks": blocks.repeat_interleave(8, dim=2).repeat_interleave(8, dim=3),
-    }
+    return released(folder / "base.safetensors", small(spec).network, spec, config)
 
 
 def test_it_learns_two_styles_that_are_told_apart():
@@ -341,11 +300,3 @@ def test_it_learns_two_styles_that_are_told_apart():
     assert blocks[1] < 0.5 * photo[1]
     assert hatching[0] < 0.75 * blocks[0]
     assert blocks[1] < 0.6 * hatching[1]
-
-
-@torch.no_grad()
-def distances(method: CIN, images: Tensor) -> list[float]:
-    """Style losses of images to every style."""
-    found = method.loss.features(images)
-    every = range(len(method.styles))
-    return [method.loss.style_loss(found, torch.full((len(images),), style)).mean().item() for style in every]

@@ -18,7 +18,7 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cyclegan.networks.affine_norm import affine_instance_norm
+from cyclegan.networks.layers import InstanceNorm
 
 WIDTHS = (256, 128, 128, 64, 64)  # of the features and after each convolution but the last
 UPSAMPLED = (0, 2)  # convolutions that are followed by ×2
@@ -50,7 +50,7 @@ class FeatureInverter(nn.Sequential):
 def _norm(kind: str, channels: int) -> nn.Module:
     match kind:
         case "instance":
-            return affine_instance_norm(channels)
+            return InstanceNorm(channels, affine=True)
         case "batch":
             return nn.BatchNorm2d(channels)
     return nn.Identity()

@@ -23,8 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
-from cyclegan.networks.affine_norm import ChannelAffine, affine_instance_norm
-from cyclegan.networks.layers import ReflectionPad
+from cyclegan.networks.layers import InstanceNorm, ReflectionPad
 from cyclegan.protocols import AnyImages
 
 WIDTHS = (1, 1, 2, 4, 8)  # of the encoder, in units of g
@@ -79,9 +78,9 @@ class StyleBlock(nn.Module):
     def __init__(self, channels: int, relu: bool = True) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            *(ReflectionPad(1), nn.Conv2d(channels, channels, 3, bias=False), affine_instance_norm(channels)),
+            *(ReflectionPad(1), nn.Conv2d(channels, channels, 3, bias=False), InstanceNorm(channels, affine=True)),
             nn.ReLU() if relu else nn.Identity(),
-            *(ReflectionPad(1), nn.Conv2d(channels, channels, 3, bias=False), affine_instance_norm(channels)),
+            *(ReflectionPad(1), nn.Conv2d(channels, channels, 3, bias=False), InstanceNorm(channels, affine=True)),
         )
 
     def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -115,7 +114,7 @@ class ScaleDiscriminator(nn.Module):
         super().__init__()
         widths = [channels, *(base_channels * width for width in SCORED_WIDTHS[:layers])]
         self.layers = nn.ModuleList(
-            nn.Sequential(SameConv2d(widths[i], widths[i + 1], 5, 2), affine_instance_norm(widths[i + 1]))
+            nn.Sequential(SameConv2d(widths[i], widths[i + 1], 5, 2), InstanceNorm(widths[i + 1], affine=True))
             for i in range(layers)
         )
         self.heads = nn.ModuleDict(
@@ -165,18 +164,18 @@ def initialize_style_network_(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.trunc_normal_(module.weight, std=DEVIATION, a=-2 * DEVIATION, b=2 * DEVIATION)
-        elif isinstance(module, ChannelAffine):
+        elif isinstance(module, InstanceNorm):
             nn.init.normal_(module.weight, 1.0, DEVIATION)
 
 
 def _encoder(channels: int, base_channels: int, downsamplings: int, input_norm: bool) -> nn.Sequential:
     strides, padding = STRIDES[downsamplings]
     widths = [channels, *(base_channels * width for width in WIDTHS)]
-    layers: list[nn.Module] = [affine_instance_norm(channels)] if input_norm else []
+    layers: list[nn.Module] = [InstanceNorm(channels, affine=True)] if input_norm else []
     layers.append(ReflectionPad(padding))
     for i, stride in enumerate(strides):
         convolution = nn.Conv2d(widths[i], widths[i + 1], 3, stride, bias=False)
-        layers += [convolution, affine_instance_norm(widths[i + 1]), nn.ReLU()]
+        layers += [convolution, InstanceNorm(widths[i + 1], affine=True), nn.ReLU()]
     return nn.Sequential(*layers)
 
 
@@ -185,5 +184,5 @@ def _upsampling(widths: list[int], strides: tuple[int, ...]) -> list[nn.Module]:
     for i, stride in enumerate(strides):
         layers += [nn.Upsample(scale_factor=stride)] if stride > 1 else []
         convolution = nn.Conv2d(widths[i], widths[i + 1], 3, padding=1, bias=False)
-        layers += [convolution, affine_instance_norm(widths[i + 1]), nn.ReLU()]
+        layers += [convolution, InstanceNorm(widths[i + 1], affine=True), nn.ReLU()]
     return layers

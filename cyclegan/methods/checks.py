@@ -3,7 +3,7 @@
 Each raises ValueError with a message that begins with the section and the key and includes the remedy.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cyclegan.data.spec import DataSpec
 from cyclegan.training.training_config import TrainingConfig
@@ -16,6 +16,7 @@ LESS_MEMORY = (
 VALIDATED = ("unpaired", "paired")  # kinds of data with images of the target to validate by
 
 
+@runtime_checkable
 class NormalizedConfig(Protocol):
     """Settings of a network with a norm."""
 

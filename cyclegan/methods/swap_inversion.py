@@ -13,8 +13,9 @@ from typing import NamedTuple, TypeAlias
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import pad
 
+from cyclegan.functional.adain_regions import shares_of_styles
 from cyclegan.functional.patch_swap import swap_patches
 from cyclegan.losses.regularization import total_variation
 from cyclegan.methods.pixel_optimizer import Adam, Descent, IterationState, Watch, resize
@@ -75,7 +76,7 @@ class SwappedFeatures(nn.Module):
     def forward(self, images: Images) -> Features:
         """Compute (1 − s) Φ(C) + s Σ_k w_k Φ^ss(C, S_k): (n, 3, h, w) → (n, 256, h / 4, w / 4)."""
         content = self.encode(images)
-        shares = self.weights if self.masks is None else _shares(self.masks, content)
+        shares = self.weights if self.masks is None else shares_of_styles(self.masks, content)
         left = 0.0 if self.masks is None else 1 - shares.sum(dim=0)  # type: ignore[union-attr]
         mixed = content * left
         for style, share in zip(self.styles, shares, strict=True):
@@ -204,9 +205,3 @@ def fitting_style(style: Style, patches: PatchOptions) -> Style:
 def _scaled_by(images: Style, factor: float) -> Style:
     height, width = (max(1, round(side * factor)) for side in images.shape[-2:])
     return resize(images, (height, width))
-
-
-def _shares(masks: Float[Tensor, "k _ _"], features: Features) -> Float[Tensor, "k rows columns"]:
-    """Compute the share of each style at each position; the shares of a position sum to at most 1."""
-    at_features = interpolate(masks[None], features.shape[-2:], mode="area")[0]
-    return at_features / at_features.sum(dim=0).clamp(min=1)

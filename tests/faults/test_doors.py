@@ -30,7 +30,7 @@ LOCKED = {  # module -> the doors it has, and why they may be there
     "model/graph.py": ["importlib.import_module"],  # of packages by names of ours, which may be missing
     "model/load.py": ["compile"],  # a parameter of that name
     "distributed.py": ["importlib.import_module"],  # of a name of ours
-    "config.py": ["importlib.import_module"],  # of one of three names of ours: MethodConfig knows no other
+    "config/typed_values.py": ["importlib.import_module"],  # of one of three names of ours: MethodConfig knows no other
 }
 
 

@@ -23,8 +23,8 @@ from cyclegan.config.yaml_nodes import (
     STR,
     as_mapping,
     children,
+    one_line,
     refuse,
-    shortened,
     shown,
 )
 from cyclegan.errors import expanded
@@ -87,8 +87,8 @@ def _dataclass(node: yaml.Node, kind: Any, path: Sequence[str], default: Any) ->
     except ValueError as error:
         name, _, problem = str(error).partition(": ")
         if name not in known:
-            refuse(node, path, shortened(str(error), 300))
-        refuse(nodes.get(name, node), (*path, name), shortened(problem, 300))
+            refuse(node, path, one_line(str(error), 300))
+        refuse(nodes.get(name, node), (*path, name), one_line(problem, 300))
 
 
 def _is_open(kind: Any) -> bool:
@@ -130,7 +130,7 @@ def _renamed(key: yaml.Node, item: yaml.Node, path: Sequence[str], known: dict |
     new = RENAMED.get(key.value)
     if new is None or known is None or new not in known or key.value in known:
         return key, item
-    where = shortened(key.start_mark.name, 300)
+    where = one_line(key.start_mark.name, 300)
     print(f"note: {where}: {'.'.join((*path, key.value))} is now called {new}", file=sys.stderr)
     value = RENAMED_VALUES.get(new, {}).get(item.value) if item.tag == STR else None
     if value is not None:

@@ -84,7 +84,7 @@ def compose(text: str, name: str, path: Sequence[str] = ()) -> yaml.Node:
     try:
         return loader.get_single_node() or refuse(end_of("", name), path, "is empty")
     except yaml.MarkedYAMLError as error:
-        refuse(error.problem_mark or loader.get_mark(), loader.path, f"not YAML: {shortened(str(error.problem))}")
+        refuse(error.problem_mark or loader.get_mark(), loader.path, f"not YAML: {one_line(str(error.problem))}")
     except (ValueError, OverflowError):  # PyYAML's own on "\UFFFFFFFF" and on an endless %YAML version
         refuse(loader.get_mark(), loader.path, "not YAML: the number is too large")
 
@@ -96,7 +96,7 @@ def override(root: yaml.Node, change: str) -> None:
     if not equals or not all(path) or len(path) > MAX_DEPTH:
         refuse(start, (), "expected key=value, as in --set training.steps=100")
     if not text.strip():
-        refuse(start, path, f"no value; if none is meant, --set {shortened(dotted)}=null")
+        refuse(start, path, f"no value; if none is meant, --set {one_line(dotted)}=null")
     _splice(root, path, compose(text, start.name, path), path)
 
 
@@ -114,7 +114,7 @@ def _splice(node: yaml.Node | None, keys: Sequence[str], value: yaml.Node, path:
             return node
     if not is_mapping:
         hint = ", counted from 0" if isinstance(node, yaml.SequenceNode) else ""
-        refuse(value, path, f"there is no {shortened(key)} in {shown(node)}{hint}")
+        refuse(value, path, f"there is no {one_line(key)} in {shown(node)}{hint}")
     node.value.append((yaml.ScalarNode(STR, key, mark), _splice(None, rest, value, path)))
     return node
 
@@ -136,11 +136,11 @@ def as_mapping(node: yaml.Node, path: Sequence[str]) -> yaml.MappingNode:
 def shown(node: yaml.Node, length: int = 60) -> str:
     """Return what a message says of a node: a scalar as written, the kind and size of a collection."""
     if isinstance(node, yaml.ScalarNode):
-        return shortened(repr(node.value) if node.tag == STR else node.value or "null", length)
+        return one_line(repr(node.value) if node.tag == STR else node.value or "null", length)
     return f"a {'mapping' if isinstance(node, yaml.MappingNode) else 'list'} of {len(node.value)}"
 
 
-def shortened(text: str, length: int = 100) -> str:
+def one_line(text: str, length: int = 100) -> str:
     """Shorten a text to one line without control characters."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:length]) + "…" * (len(text) > length)
 
@@ -154,6 +154,4 @@ def refuse(place: yaml.Mark | yaml.Node | yaml.Event, path: Sequence[str], probl
     """Raise ConfigError with the place, the dotted path and the problem."""
     mark: Any = getattr(place, "start_mark", place)
     where = mark.name if mark.name.startswith("--set ") else f"{mark.name}:{mark.line + 1}:{mark.column + 1}"
-    raise ConfigError(
-        ": ".join(filter(None, (shortened(where, 300), shortened(".".join(filter(None, path))), problem)))
-    )
+    raise ConfigError(": ".join(filter(None, (one_line(where, 300), one_line(".".join(filter(None, path))), problem))))

@@ -162,5 +162,7 @@ def test_whatever_is_fetched_is_known_before():
         assert card.made or (len(card.archive.sha256) == 64 and card.archive.bytes > 0)
     for name, source in SOURCES.items():
         digits = next(iter(source.files.values()))
-        assert len(digits) == 64 or name.endswith("caffe"), name  # of which its publisher has put 8 digits into the name
+        assert len(digits) == 64 or name.endswith("caffe"), (
+            name
+        )  # of which its publisher has put 8 digits into the name
         assert len(digits) >= 8

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from style_runs import (
@@ -23,11 +24,14 @@ from torch import nn
 from toy_runs import SIDE
 
 from cyclegan.cli import main
+from cyclegan.commands.train import style_overrides
+from cyclegan.config import load as load_settings
 from cyclegan.data.batches import IndexedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.errors import UserError
+from cyclegan.experiment import Experiment
 from cyclegan.images.pixel_format import PixelFormat
-from cyclegan.images.rgb8 import read_picture
+from cyclegan.images.rgb8 import read_picture, write_picture
 from cyclegan.methods import METHODS, MethodConfig
 from cyclegan.methods.conditional_instance_norm import CIN, CINConfig
 from cyclegan.methods.loss_network import LossNetworkConfig
@@ -37,6 +41,8 @@ from cyclegan.protocols import Losses, Mixes, Prepares, Trainable, Translates
 from cyclegan.training.checkpoint import list_checkpoints, read_release
 from cyclegan.training.training_config import TrainingConfig
 from cyclegan.translate.tiles import TiledTranslator
+
+SMOKE = Path(__file__).parents[2] / "experiments" / "smoke" / "cin.yaml"
 
 
 def small(spec: DataSpec = SPEC, **settings: Any) -> CIN:
@@ -300,3 +306,16 @@ def test_it_learns_two_styles_that_are_told_apart():
     assert blocks[1] < 0.5 * photo[1]
     assert hatching[0] < 0.75 * blocks[0]
     assert blocks[1] < 0.6 * hatching[1]
+
+
+def test_styles_are_given_by_a_folder_and_images_in_this_order(tmp_path):
+    for name in ("b, 2.png", "a: ü.png"):
+        write_picture(tmp_path / "styles" / name, np.zeros((16, 16, 3), dtype=np.uint8))
+    (override,) = style_overrides([tmp_path / "styles", tmp_path / "new.png"])
+    data = load_settings(SMOKE, Experiment, [override]).data
+    assert data.spec.styles == ("a: ü", "b, 2", "new")
+
+
+def test_a_folder_without_style_images_is_refused(tmp_path):
+    with pytest.raises(UserError, match="image"):
+        style_overrides([tmp_path])

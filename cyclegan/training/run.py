@@ -157,7 +157,7 @@ class Run:
         self.validated += seconds
         if not self.looked:
             share = seconds / (start + seconds - self.begun)
-            self.say(f"looking at the run takes {seconds:.1f} s each time, about {share:.1%} of the whole")
+            self.say(f"samples and validation take {seconds:.1f} s each time, about {share:.1%} of the whole")
         self.looked = True
 
     def advance(self, step: int, images: int) -> None:

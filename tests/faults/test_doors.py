@@ -162,7 +162,6 @@ def test_whatever_is_fetched_is_known_before():
         assert card.made or (len(card.archive.sha256) == 64 and card.archive.bytes > 0)
     for name, source in SOURCES.items():
         digits = next(iter(source.files.values()))
-        assert len(digits) == 64 or name.endswith("caffe"), (
-            name
-        )  # of which its publisher has put 8 digits into the name
+        # the publisher of the Caffe weights has put 8 digits into the names of the files
+        assert len(digits) == 64 or name.endswith("caffe"), name
         assert len(digits) >= 8

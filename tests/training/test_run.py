@@ -199,7 +199,7 @@ def test_it_says_what_happens(tmp_path, capsys):
     looks = [
         line
         for line in lines
-        if re.fullmatch(r"looking at the run takes [\d.]+ s each time, about [\d.]+% of the whole", line)
+        if re.fullmatch(r"samples and validation take [\d.]+ s each time, about [\d.]+% of the whole", line)
     ]
     assert len(looks) == 2  # at the first look of each start
     assert said.err == ""

@@ -20,7 +20,8 @@ from toy import CPU, SETTINGS, Crash, Interrupted, Noise, crash, launch
 
 from cyclegan.config import dump
 from cyclegan.training.checkpoint import Checkpoint
-from cyclegan.training.run import Run, training_hours
+from cyclegan.training.run import Run
+from cyclegan.training.run_log import training_hours
 from cyclegan.training.training_config import TrainingConfig
 
 LOGGED = [2, 4, 6, 8, 10, 12]

@@ -25,9 +25,9 @@ help:         ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "variables: DOMAIN=$(DOMAIN) METHOD=$(METHOD) RUN=$(RUN) ARGS='--set seed=1'"
 
-train: $(READY)        ## train DOMAIN with METHOD, or continue; then score it; X=photos Y=paintings: two folders of one's own
+train: $(READY)        ## train DOMAIN with METHOD, or continue; then score it; X=photos Y=paintings: two folders of one's own; STYLES= a folder of style images
 	@test -n "$(X)" -a -n "$(Y)" -o -z "$(X)$(Y)" || { echo "usage: make train X=photos Y=paintings: give both" >&2; exit 2; }
-	$(BIN)/cyclegan train $(if $(X)$(Y),--x "$(X)" --y "$(Y)",experiments/$(METHOD)/$(DOMAIN).yaml) $(ARGS)
+	$(BIN)/cyclegan train $(if $(X)$(Y),--x "$(X)" --y "$(Y)",experiments/$(METHOD)/$(DOMAIN).yaml) $(if $(STYLES),--styles "$(STYLES)") $(ARGS)
 
 tensorboard: $(READY)  ## watch all runs at http://localhost:6006 (PORT=)
 	$(BIN)/tensorboard --logdir runs --port $(PORT) --samples_per_plugin images=200,scalars=5000 --reload_interval 15

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib import import_module
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -161,16 +160,6 @@ def all_reduce_max(number: int, device: torch.device) -> int:
     found = torch.tensor(number, device=device)
     dist.all_reduce(found, dist.ReduceOp.MAX)
     return int(found)
-
-
-def require_shareable(method: Any) -> None:
-    """Raise UserError for settings of a method that several processes would not carry out as one does."""
-    if world_size() == 1:
-        return
-    if getattr(method, "mixes_images", False):
-        raise UserError("method: a batch norm needs the whole batch in one process; take norm instance, or one process")
-    if getattr(getattr(method, "generator", None), "dropout", False):  # each process would use the same draws
-        raise UserError("method.generator.dropout: is drawn for the whole batch in one process; take 0, or one process")
 
 
 def require_same_step(step: int, device: torch.device) -> None:

@@ -27,6 +27,33 @@ NANO_METHODS: dict[str, dict[str, Any]] = {
         "discriminator": DISCRIMINATOR | {"norm": "instance"},
     },
     "adain": {"encoder": "random", "precision": "float32"},
+    "texture_nets": {
+        "generator": {"name": "pyramid", "levels": 2, "norm": "instance"},
+        "loss": {"weights": "random", "content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 1.0}},
+    },
+    "johnson": {
+        "generator": {"base_channels": 2, "blocks": 1, "norm": "instance", "padding": "reflect"},
+        "loss": {"weights": "random", "style_layers": {"relu1_2": 1.0, "relu2_2": 1.0}},
+    },
+    "style_swap": {"encoder": "random", "steps": 1},
+    "adaptive_style_transfer": {
+        **{"base_channels": 2, "blocks": 1, "downsamplings": 2},
+        **{"discriminator_channels": 2, "discriminator_layers": 2},
+    },
+    "cin": {
+        **{"base_channels": 2, "blocks": 1},
+        "loss": {
+            **{"architecture": "vgg19", "weights": "random"},
+            **{"content_layers": {"relu1_2": 1.0}, "style_layers": {"relu1_1": 1.0, "relu1_2": 1.0}},
+        },
+    },
+    "stylebank": {
+        **{"base_channels": 2, "stylizing_steps": 1},
+        "loss": {
+            **{"architecture": "vgg19", "weights": "random"},
+            **{"content_layers": {"relu1_2": 1.0}, "style_layers": {"relu1_1": 1.0, "relu1_2": 1.0}},
+        },
+    },
     "gatys": {"weights": "random", "precision": "float32", "steps": 1, "refine_steps": 1},
 }
 NANO_DATA: dict[str, dict[str, Any]] = {
@@ -34,6 +61,10 @@ NANO_DATA: dict[str, dict[str, Any]] = {
     "paired": {"x": "photo", "y": "painting", "load_size": None, "crop_size": SIDE},
     "styles": {"contents": "photo", "styles": ["muse.png", "mosaic.png"], "load_size": None, "crop_size": SIDE},
     "glyphs": {"fonts": ["a.png", "b.png", "c.png"], "characters": "abcd", "size": SIDE, "references": 2},
+}
+NANO_DATA_OF: dict[str, dict[str, Any]] = {  # method -> what it asks of its data
+    "johnson": {"styles": ["muse.png"]},
+    "texture_nets": {"styles": ["muse.png"]},
 }
 
 
@@ -43,10 +74,11 @@ def nano_method(name: str, *overrides: str) -> Any:
     return parse(yaml.safe_dump({"name": name, **NANO_METHODS[name]}), METHODS, "nano.yaml", overrides)
 
 
-def nano_data(kind: str, **more: Any) -> Any:
-    """Settings of data of a kind; the files need not exist."""
+def nano_data(kind: str, method: str = "", **more: Any) -> Any:
+    """Settings of data of a kind, for a method if it asks for more; the files need not exist."""
     assert kind in NANO_DATA, f"{kind}: has no nano settings yet; add a line to NANO_DATA in {FILE}"
-    return parse(yaml.safe_dump({"name": kind, **NANO_DATA[kind], **more}), DATA, "nano.yaml")
+    asked = NANO_DATA_OF.get(method, {}) if kind in METHODS[method or "cyclegan"].learns_from else {}
+    return parse(yaml.safe_dump({"name": kind, **NANO_DATA[kind], **asked, **more}), DATA, "nano.yaml")
 
 
 def trainings() -> list[tuple[str, str]]:

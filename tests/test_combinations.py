@@ -60,7 +60,7 @@ def experiment(name: str, kind: str, way: Way, norms: list[str]) -> Experiment:
     settings = Experiment(
         name="nano",
         method=nano_method(name, *norms),
-        data=nano_data(kind, **data),
+        data=nano_data(kind, name, **data),
         training=TrainingConfig(**RUN | way.training),
     )
     settings.check(way.processes)
@@ -73,18 +73,20 @@ class Built(NamedTuple):
     batch_norms: bool
     dropouts: bool
     blocks: bool
-    translates: bool
+    whole_steps: bool  # it compares gradients of whole batches
+    has_truth: bool  # images of what it translates to, to validate by
 
 
 @functools.cache
 def built(name: str, kind: str, *norms: str) -> Built:
-    method = nano_method(name, *norms).build(nano_data(kind).spec)
+    method = nano_method(name, *norms).build(nano_data(kind, name).spec)
     layers = list(method.modules())
     return Built(
         any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers),
         any(isinstance(layer, nn.Dropout) and layer.p > 0 for layer in layers),
         any(hasattr(layer, "recompute") for layer in layers),
-        isinstance(method, Translates),
+        getattr(method, "whole_steps", False),
+        isinstance(method, Translates) and kind in ("unpaired", "paired"),
     )
 
 
@@ -94,8 +96,9 @@ def has_to_be_refused(method: Built, way: Way) -> bool:
     return (
         (method.batch_norms and (in_parts or again or way.processes > 1))
         or (method.dropouts and way.processes > 1)
+        or (method.whole_steps and in_parts)
         or (again and not method.blocks)
-        or (way.training.get("schedule") == "plateau" and not (way.data and method.translates))
+        or (way.training.get("schedule") == "plateau" and not (way.data and method.has_truth))
     )
 
 
@@ -148,7 +151,7 @@ with distributed.process_group(torch.device("cpu")):
 
 def losses_of(name: str, kind: str) -> dict[str, float]:
     """The losses of a second step, this process having its share of every batch; in float64."""
-    data = nano_data(kind, batch_size=2)
+    data = nano_data(kind, name, batch_size=2)
     dropout = ["generator.dropout=0.0"] * built(name, kind).dropouts
     torch.manual_seed(0)
     method = nano_method(name, *dropout).build(data.spec).double()
@@ -230,7 +233,7 @@ def test_remedies_name_settings_of_the_method(name):
 @pytest.mark.parametrize(("name", "kind"), trainings())
 def test_what_is_advised_against_too_little_memory_is_accepted_with_the_default_settings(name, kind):
     config = METHODS[name]()
-    spec = dataclasses.replace(nano_data(kind).spec, crop_size=256)
+    spec = dataclasses.replace(nano_data(kind, name).spec, crop_size=256)
     for setting, value in (("activation_checkpointing", True), ("accumulate", 2)):
         if f"training.{setting}" in config.remedies["memory"]:
             config.check(spec, TrainingConfig(steps=1, **{setting: value}))

@@ -34,6 +34,8 @@ SMALL = {  # what makes a training a matter of seconds, by method
     "cut": ["method.generator.base_channels=4", "method.discriminator.base_channels=4", "method.head_width=8"],
     "fastcut": ["method.generator.base_channels=4", "method.discriminator.base_channels=4", "method.head_width=8"],
     "adain": ["data.crop_size=32", "data.load_size=null"],
+    "cin": ["method.base_channels=4", "method.loss.weights=random"],
+    "stylebank": ["method.base_channels=4", "method.loss.weights=random"],
     "pix2pix": ["method.generator.base_channels=4", "method.discriminator.base_channels=4"],
 }
 TRAINING = ["training.steps=2", "data.batch_size=2", "data.load_size=80", "data.crop_size=64", "data.resize=square"]

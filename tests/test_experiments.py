@@ -12,7 +12,10 @@ from cyclegan.methods import METHODS
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 COMPARISONS = sorted(FOLDER.glob("compare/*.yaml"))
-UNTRAINED = [*sorted(FOLDER.glob("gatys/*.yaml")), FOLDER / "adain" / "public.yaml"]  # for translate: nothing to train
+UNTRAINED = [  # for translate: nothing to train
+    *sorted(FOLDER.glob("gatys/*.yaml")),
+    *(FOLDER / "adain" / "public.yaml", FOLDER / "style_swap" / "optimization.yaml"),
+]
 TRAININGS = sorted(set(FOLDER.rglob("*.yaml")) - {*COMPARISONS, *UNTRAINED})
 OF_CYCLEGAN = [path for path in TRAININGS if path.parent.name == "cyclegan"]
 

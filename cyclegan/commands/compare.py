@@ -109,7 +109,7 @@ def _build(config: TranslatorConfig, images: Sequence[Path], device: str) -> "En
 def _cost(loaded: "Model", path: Path, to: str | None = None) -> "Cost":
     """Return the cost as far as a release describes it; hours of training come from the log of the run."""
     from cyclegan.evaluation.comparison import Cost
-    from cyclegan.training.run import training_hours
+    from cyclegan.training.run_log import training_hours
 
     seen = loaded.about.get("training_images") or {}
     return Cost(

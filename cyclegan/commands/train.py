@@ -1,6 +1,7 @@
 """`cyclegan train`: print a forecast, train or continue, then score."""
 
 import argparse
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment", type=expanded, nargs="?", help="experiments/cyclegan/photo2painting.yaml")
     parser.add_argument("--x", type=folder, help="instead of a file: a folder of images to translate from …")
     parser.add_argument("--y", type=folder, help="… and one to translate to; settings are suggested, shown and saved")
+    parser.add_argument(
+        "--styles", type=expanded, nargs="+", metavar="IMAGE", help="data.styles: style images, or a folder of them"
+    )
     add_overrides(parser)
     parser.set_defaults(run=run)
 
@@ -30,13 +34,25 @@ def run(given: argparse.Namespace) -> int:
     """Train the experiment of a file, or on two folders."""
     folders = (given.x, given.y)
     if given.experiment is not None and folders == (None, None):
-        train(given.experiment, given.set)
+        train(given.experiment, [*style_overrides(given.styles), *given.set])
         return 0
-    if given.experiment is None and None not in folders:
+    if given.experiment is None and None not in folders and not given.styles:
         from cyclegan.commands.train_folders import train_folders
 
         return train_folders(*folders, given.set)
     raise UserError("train: give either the YAML file of an experiment, or two folders: --x photos --y paintings")
+
+
+def style_overrides(given: Sequence[Path] | None) -> list[str]:
+    """Return the override of data.styles by the images given, those of a folder in the order of their names."""
+    if not given:
+        return []
+    from cyclegan.images.find import find_images, none_found
+
+    found = [image for path in given for image in (find_images(path) if path.is_dir() else [path])]
+    if not found:
+        raise none_found(*given)
+    return [f"data.styles={json.dumps([str(path) for path in found], ensure_ascii=False)}"]  # JSON is YAML
 
 
 def train(path: Path, overrides: Sequence[str]) -> Path:

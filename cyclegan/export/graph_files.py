@@ -80,9 +80,9 @@ def _trained(checkpoint: Path) -> Model:
 
 
 def _network_of(loaded: Model, to: str) -> Mapping[str, torch.nn.Module]:
-    """Return the network that translates to a target, under its name."""
-    translator = _direct(loaded, to)
-    return {name: network for name, network in loaded.networks.items() if network is translator.network}
+    """Return the network that translates to a target, under its name; it may have more targets."""
+    needed = set(_direct(loaded, to).network.modules())
+    return {name: network for name, network in loaded.networks.items() if network in needed}
 
 
 def _direct(loaded: Model, to: str) -> NetworkTranslator:

@@ -45,3 +45,26 @@ def total_variation(images: Images) -> Float[Tensor, ""]:
     """Compute the squared differences of neighbors, across and down, per element: a smoothness prior."""
     across, down = images.diff(dim=3), images.diff(dim=2)
     return (across.square().sum() + down.square().sum()) / images.numel()
+
+
+def total_variation_sum(images: Images) -> Float[Tensor, " n"]:
+    """Compute ½ Σ (dx² + dy²) of each image, over all pixels that have both neighbors, right and below.
+
+    Its gradient is that of the layer TotalVariation of fast-neural-style (Johnson et al. 2016).
+    """
+    across, down = images.diff(dim=3)[:, :, :-1], images.diff(dim=2)[..., :-1]
+    return 0.5 * (across.square() + down.square()).sum(dim=(1, 2, 3))
+
+
+def julesz_entropy(images: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
+    """Compute (D / n) Σ_i log(min_{j≠i} ‖x_i − x_j‖² + 0.1) of n ≥ 2 images of D numbers, to be maximized.
+
+    It estimates the entropy of what a generator makes from noise by nearest neighbors (Ulyanov et al. 2017);
+    0.1 keeps the gradient finite where two images are equal. The images are levels, 0…255.
+    """
+    flat = images.flatten(1)
+    count, numbers = flat.shape
+    distances = torch.stack([(flat - one).square().sum(dim=1) for one in flat])
+    itself = torch.eye(count, dtype=torch.bool, device=images.device)
+    nearest = distances.masked_fill(itself, torch.inf).amin(dim=1)
+    return numbers / count * (nearest + 0.1).log().sum()

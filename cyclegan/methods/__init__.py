@@ -19,6 +19,12 @@ METHODS = Variants(  # method.name -> its settings, which build it
         "adain": "cyclegan.methods.adain:AdaINConfig",
         "gatys": "cyclegan.methods.gatys:GatysConfig",
         "pix2pix": "cyclegan.methods.pix2pix:Pix2PixConfig",
+        "texture_nets": "cyclegan.methods.texture_nets:TextureNetsConfig",
+        "johnson": "cyclegan.methods.johnson:JohnsonConfig",
+        "style_swap": "cyclegan.methods.style_swap:StyleSwapConfig",
+        "adaptive_style_transfer": "cyclegan.methods.adaptive_style_transfer:AdaptiveStyleTransferConfig",
+        "cin": "cyclegan.methods.conditional_instance_norm:CINConfig",
+        "stylebank": "cyclegan.methods.stylebank:StyleBankConfig",
     }
 )
 

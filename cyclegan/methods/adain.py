@@ -17,19 +17,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, mse_loss
+from torch.nn.functional import mse_loss
 
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.device import choose_precision
 from cyclegan.errors import UserError
+from cyclegan.functional.adain_regions import Statistics, adain_in_regions, mix_statistics, shares_of_styles
 from cyclegan.functional.color import match_colors
-from cyclegan.functional.statistics import FLAT, TINY, adain, match_mean_std, mean_std
+from cyclegan.functional.statistics import TINY, adain, match_mean_std, mean_std
 from cyclegan.losses.adain_losses import LAMBDA_STYLE, adain_content_loss, adain_style_loss
 from cyclegan.methods.checks import check_checkpointing, check_crop, check_rgb, check_schedule
 from cyclegan.methods.pixel_optimizer import resize
@@ -88,13 +89,6 @@ class AdaINConfig:
     def build(self, spec: DataSpec, train: bool = True) -> "AdaIN":
         """Build the frozen encoder and a decoder: the public one, or an untrained one."""
         return AdaIN(self, released=not train)
-
-
-class Statistics(NamedTuple):
-    """Mean and deviation of a style's features."""
-
-    mean: Float[Tensor, "_ 512 1 1"]
-    std: Float[Tensor, "_ 512 1 1"]
 
 
 class AdaIN(nn.Module):
@@ -250,9 +244,9 @@ class BoundAdaIN(nn.Module):
         features = self.encoder(images)[TARGET]
         styles = self.statistics or [self.statistics_of(_recolored(style, images)) for style in self.styles]
         if self.masks is None:
-            t = match_mean_std(features, *_mixed(styles, self.weights))
+            t = match_mean_std(features, *mix_statistics(styles, self.weights))
         else:
-            t = _exchange_in_regions(features, styles, _shares(self.masks, features))
+            t = adain_in_regions(features, styles, shares_of_styles(self.masks, features))
         return self.decoder(features.lerp(t, self.alpha)).clamp(-1, 1).to(images.dtype)
 
     def scaled(self, strength: float) -> "BoundAdaIN":
@@ -277,29 +271,6 @@ def enlarged(style: Style) -> Style:
         return style
     factor = ENLARGED / min(height, width)
     return resize(style, (round(height * factor), round(width * factor)))
-
-
-def _mixed(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
-    """Mix the statistics by weight: Σ w_k AdaIN(f(c), f(s_k)) is linear in them."""
-    parts = zip(*styles, strict=True)
-    return Statistics(*(sum(w * p for w, p in zip(weights, part, strict=True)) for part in parts))  # type: ignore[arg-type]
-
-
-def _shares(masks: Float[Tensor, "k _ _"], features: Features) -> Float[Tensor, "k h w"]:
-    """Compute the share of each style at each position; the shares of a position sum to at most 1."""
-    at_features = interpolate(masks[None], features.shape[-2:], mode="area")[0]
-    return at_features / at_features.sum(dim=0).clamp(min=1)
-
-
-def _exchange_in_regions(features: Features, styles: Sequence[Statistics], shares: Float[Tensor, "k h w"]) -> Features:
-    """Apply AdaIN to each region separately: the statistics of the content are those of the region, too."""
-    t = features * (1 - shares.sum(dim=0))
-    for share, (mean, std) in zip(shares, styles, strict=True):
-        density = share / share.sum().clamp(min=torch.finfo(share.dtype).tiny)
-        region_mean = (features * density).sum(dim=(2, 3), keepdim=True)
-        variance = ((features - region_mean).square() * density).sum(dim=(2, 3), keepdim=True)
-        t = t + share * ((features - region_mean) / variance.clamp(min=FLAT).sqrt() * std + mean)
-    return t.to(features.dtype)
 
 
 def _recolored(style: Style, contents: Images) -> Style:

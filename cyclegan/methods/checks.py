@@ -3,8 +3,9 @@
 Each raises ValueError with a message that begins with the section and the key and includes the remedy.
 """
 
+from typing import Protocol, runtime_checkable
+
 from cyclegan.data.spec import DataSpec
-from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
 from cyclegan.training.training_config import TrainingConfig
 
 LESS_MEMORY = (
@@ -14,7 +15,15 @@ LESS_MEMORY = (
 
 VALIDATED = ("unpaired", "paired")  # kinds of data with images of the target to validate by
 
-NetworkConfig = GeneratorConfig | UnetConfig | DiscriminatorConfig
+
+@runtime_checkable
+class NormalizedConfig(Protocol):
+    """Settings of a network with a norm."""
+
+    @property
+    def norm(self) -> str:
+        """Kind of the norm."""
+        ...
 
 
 def check_crop(spec: DataSpec, stride: int, smallest: int) -> None:
@@ -33,7 +42,7 @@ def check_rgb(spec: DataSpec, method: str) -> None:
         raise ValueError(f"data: {counts} channels are not RGB, which {method} needs, as it looks through VGG")
 
 
-def check_batches(training: TrainingConfig, processes: int, *networks: NetworkConfig) -> None:
+def check_batches(training: TrainingConfig, processes: int, *networks: NormalizedConfig) -> None:
     """Refuse settings that are undefined where the images of a batch depend on each other.
 
     They depend on each other by batch norms, and by the common random draws of dropout.
@@ -54,12 +63,20 @@ def check_batches(training: TrainingConfig, processes: int, *networks: NetworkCo
         )
 
 
-def check_checkpointing(training: TrainingConfig, generator: GeneratorConfig | UnetConfig | None) -> None:
+def check_checkpointing(training: TrainingConfig, generator: object) -> None:
     """Refuse training.activation_checkpointing where there are no residual blocks to compute twice."""
     if training.activation_checkpointing and not getattr(generator, "blocks", 0):
         raise ValueError(
             "training: activation_checkpointing is for residual blocks, of which this method has none; set it to false"
         )
+
+
+def check_whole_steps(training: TrainingConfig) -> None:
+    """Refuse settings that take steps apart, for a method that compares the gradients of successive steps."""
+    if training.accumulate > 1:
+        raise ValueError("training: accumulate splits a batch, whose whole gradient this method compares; set it to 1")
+    if training.optimizer.update_every:
+        raise ValueError("training: optimizer.update_every skips updates that this method compares; leave it empty")
 
 
 def check_schedule(spec: DataSpec, training: TrainingConfig, validates: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Optimization of the pixels of one image, from a coarse size to fine ones, for the method of Gatys.
+"""Optimization of the pixels of one image, from a coarse size to fine ones, for methods without a generator.
 
 Optimizers  L-BFGS with a strong Wolfe line search. The image is not clamped between steps, which would
             invalidate the curvature estimate; L-BFGS restarts at every size, because its history belongs to
@@ -78,8 +78,8 @@ class LBFGS:
 class Adam:
     """Adam, which keeps its moments from one size to the next."""
 
-    def __init__(self, learning_rate: float, averaging: float) -> None:
-        self.learning_rate, self.averaging = learning_rate, averaging
+    def __init__(self, learning_rate: float, averaging: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
+        self.learning_rate, self.averaging, self.betas = learning_rate, averaging, betas
         self.moments: dict[str, Tensor] = {}
 
     def minimize(self, image: Images, evaluate: Evaluate, steps: int) -> Images:
@@ -87,7 +87,7 @@ class Adam:
 
         The average is corrected for its start at zero.
         """
-        optimizer = torch.optim.Adam([image], self.learning_rate, betas=(0.9, 0.99))
+        optimizer = torch.optim.Adam([image], self.learning_rate, betas=self.betas)
         optimizer.state[image] = {name: _at_size_of(image, moment) for name, moment in self.moments.items()}
         total = torch.zeros_like(image)
         for _ in range(steps):

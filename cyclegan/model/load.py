@@ -153,7 +153,7 @@ def _loaded(
         about=about,
         spec=spec,
         networks=dict(networks.to(device).eval()),
-        translators={target: one for target, one in translators.items() if _is_whole(one)},
+        translators={to: one for to, one in translators.items() if to in about["targets"] and _is_whole(one)},
         pretrained=method.pretrained if isinstance(method, Stylizes) else {},
         damages=tuple(damages),
         notes=tuple(examples.notes(method, styles)),

@@ -37,8 +37,8 @@ def at_strength(translator: Translator, strength: float) -> Translator:
     if strength == 1:
         return translator
     match translator:
-        case Watchable():
-            raise UserError("strength: this model optimizes towards a style; say how much by --set style_weight=...")
         case Scales():
             return translator.scaled(strength)
+        case Watchable():
+            raise UserError("strength: this model optimizes towards a style; say how much by --set style_weight=...")
     return Blend(translator, strength)

@@ -2,10 +2,20 @@
 
 from typing import Any
 
-from cyclegan.networks.network_config import DiscriminatorConfig, GeneratorConfig, UnetConfig
+from cyclegan.networks.network_config import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+    PyramidConfig,
+    TransformNetConfig,
+    UnetConfig,
+)
 from cyclegan.networks.patchgan import MultiscaleDiscriminator, PatchDiscriminator
+from cyclegan.networks.pyramid_net import PyramidNet
 from cyclegan.networks.resnet import ResnetGenerator
+from cyclegan.networks.transform_net import TransformNet
 from cyclegan.networks.unet import UnetGenerator
+
+NetworkConfig = GeneratorConfig | UnetConfig | TransformNetConfig | PyramidConfig | DiscriminatorConfig
 
 
 def build_generator(
@@ -35,5 +45,15 @@ def build_discriminator(
     return MultiscaleDiscriminator(scales=config.scales, **options)
 
 
-def _options(config: GeneratorConfig | UnetConfig | DiscriminatorConfig, without: str) -> dict[str, Any]:
+def build_transform_net(config: TransformNetConfig) -> TransformNet:
+    """Build an untrained network of fast style transfer."""
+    return TransformNet(**_options(config, "name"))
+
+
+def build_pyramid_net(config: PyramidConfig) -> PyramidNet:
+    """Build an untrained generator of textures."""
+    return PyramidNet(**_options(config, "name"))
+
+
+def _options(config: NetworkConfig, without: str) -> dict[str, Any]:
     return {key: value for key, value in vars(config).items() if key != without}

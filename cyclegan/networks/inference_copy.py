@@ -23,5 +23,12 @@ def inference_copy(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     for parent in list(copied.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.InstanceNorm2d):
-                setattr(parent, name, GroupNorm(child.num_features, child.num_features, child.eps, affine=False))
+                setattr(parent, name, _as_group_norm(child))
     return copied.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _as_group_norm(norm: nn.InstanceNorm2d) -> GroupNorm:
+    """Return a group norm with one channel per group and the gain and offset of an instance norm, if it has any."""
+    groups = GroupNorm(norm.num_features, norm.num_features, norm.eps, affine=norm.affine)
+    groups.load_state_dict(norm.state_dict())
+    return groups.to(next(norm.parameters(), torch.empty(0)).device)

@@ -49,6 +49,26 @@ class _Reflect(torch.autograd.Function):
         return torch.ops.aten.reflection_pad2d_backward(gradient, like_the_input, ctx.padding), None
 
 
+def contiguous_gradient(images: Tensor) -> Tensor:
+    """Return images whose gradient is contiguous, for networks that compute channels last.
+
+    An instance norm that drew the images would get a gradient of a single image that is channels last wrong
+    (see cyclegan.networks.inference_copy).
+    """
+    return images if torch.compiler.is_compiling() else _ContiguousGradient.apply(images)
+
+
+class _ContiguousGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor) -> Tensor:
+        return images.view_as(images)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.contiguous()
+
+
 class ResnetBlock(nn.Module):
     """Rk: x + IN(conv3(ReLU(IN(conv3(x))))), reflection padded; no ReLU after it (CycleGAN, Sec. 7.2)."""
 
@@ -74,7 +94,7 @@ class InstanceNorm(nn.InstanceNorm2d):
     """nn.InstanceNorm2d with means and deviations in float32.
 
     On the CPU they would otherwise have the precision of the features. In evaluation, constant channels
-    become exactly 0, see `without_rounding`.
+    become exactly 0, or the offset of an affine norm, see `without_rounding`.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -83,8 +103,11 @@ class InstanceNorm(nn.InstanceNorm2d):
             features = without_rounding(features, self.num_features, self.eps)
         if features.dtype != torch.bfloat16 or features.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(features)
-        ones = features.new_ones(self.num_features, dtype=torch.float32)  # float32 weights make it compute in float32
-        return nn.functional.instance_norm(features, weight=ones, bias=torch.zeros_like(ones), eps=self.eps)
+        gain = features.new_ones(self.num_features, dtype=torch.float32)  # float32 weights make it compute in float32
+        offset = torch.zeros_like(gain)
+        if self.affine:
+            gain, offset = self.weight.float(), self.bias.float()
+        return nn.functional.instance_norm(features, weight=gain, bias=offset, eps=self.eps)
 
 
 class GroupNorm(nn.GroupNorm):

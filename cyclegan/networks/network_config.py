@@ -97,6 +97,75 @@ class UnetConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TransformNetConfig:
+    """Settings of TransformNet (Johnson et al. 2016), by default those of the paper."""
+
+    name: Literal["transform"] = "transform"
+    base_channels: int = 32  # widths of the first three layers: this, twice and four times this
+    blocks: int = 5  # residual blocks
+    norm: Literal["batch", "instance", "none"] = "batch"  # all affine
+    padding: Literal["start", "reflect", "replicate", "circular", "zero", "same"] = "start"  # networks/transform_net.py
+    upsampling: Literal["transposed", "resize"] = "transposed"  # resize: repeat pixels, then conv3
+    last_kernel: int = 9  # of the last convolution; texture_nets: 3
+    bias: bool = True  # of convolutions
+    last_norm: bool = False  # after the last convolution, too
+    eps: float = 1e-5  # of instance norms
+    input: Literal["mean", "levels", "unit"] = "mean"  # 0…255 less Caffe's mean; 0…255; 0…1
+    output: Literal["tanh150_mean", "tanh150", "mean", "levels", "sigmoid", "tanh"] = "tanh150_mean"
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "base_channels")
+        at_least(0, self, "blocks")
+        at_most(1024, self, "base_channels")
+        at_most(100, self, "blocks")
+        if self.last_kernel not in (3, 5, 7, 9):
+            raise ValueError("last_kernel: must be 3, 5, 7 or 9")
+        if not self.eps > 0:
+            raise ValueError("eps: must be above 0")
+
+    @property
+    def stride(self) -> int:
+        """Number of pixels of which the sides of an image must be a multiple."""
+        return 4
+
+    @property
+    def smallest(self) -> int:
+        """Length in pixels of the smallest side: one that can be reflected as far as `start` asks for."""
+        return max(8, 8 * self.blocks + 4 if self.padding == "start" else 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyramidConfig:
+    """Settings of PyramidNet (Ulyanov et al. 2016), by default those for stylized images."""
+
+    name: Literal["pyramid"] = "pyramid"
+    levels: int = 6  # sizes, each half of the next
+    image: bool = True  # among the inputs; false: a texture, from noise alone
+    noise: int = 3  # channels of noise at every size
+    norm: Literal["batch", "instance", "none"] = "batch"  # all affine
+    padding: Literal["circular", "replicate", "reflect", "zero"] = "circular"
+    slope: float = 0.01  # of leaky ReLUs; 0: ReLUs
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "levels")
+        at_most(10, self, "levels")
+        at_least(0, self, "noise", "slope")
+        at_most(64, self, "noise")
+        if not self.noise and not self.image:
+            raise ValueError("noise: must be at least 1 without the image, or there is no input")
+
+    @property
+    def stride(self) -> int:
+        """Number of pixels of which the sides of an image must be a multiple."""
+        return 2 ** (self.levels - 1)
+
+    @property
+    def smallest(self) -> int:
+        """Length in pixels of the smallest side: 2×2 at the coarsest size, as a norm needs more than one value."""
+        return 2 * self.stride
+
+
+@dataclass(frozen=True, kw_only=True)
 class DiscriminatorConfig:
     """Settings of PatchDiscriminator (CycleGAN, Sec. 7.2), or of one per scale."""
 

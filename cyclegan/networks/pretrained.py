@@ -67,6 +67,11 @@ SOURCES = {
         url="https://download.pytorch.org/models/vgg16-397923af.pth",
         license="BSD-3-Clause, torchvision; trained on ImageNet",
     ),
+    "vgg16_caffe": Source(
+        files={"vgg16-00b39a1b.pth": "00b39a1b"},
+        url="https://web.eecs.umich.edu/~justincj/models/vgg16-00b39a1b.pth",
+        license="CC BY 4.0, Simonyan and Zisserman; converted by J. Johnson; trained on ImageNet",
+    ),
     "lpips_vgg": Source(
         files={"vgg.pth": "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868"},
         url="https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/vgg.pth",

@@ -1,9 +1,9 @@
-"""VGG-19 as the source of features for Gatys' method and AdaIN.
+"""VGG-19 and VGG-16 as sources of features for Gatys' method, AdaIN and loss networks.
 
 Paper      Simonyan, Zisserman, Very deep convolutional networks for large-scale image recognition, 2015.
 Taps       relu1_1 relu1_2 | relu2_1 relu2_2 | relu3_1 … relu3_4 | relu4_1 … relu4_4 | relu5_1 … relu5_4,
            after the ReLU, with 64, 128, 256, 512, 512 channels; each block has half the height and width of
-           the one before.
+           the one before. VGG-16 has no fourth convolution in blocks 3 to 5.
 Images     RGB in [-1, 1], as in the whole library; the preprocessing that the weights were trained with is
            applied inside. `torchvision`: subtract ImageNet's mean, divide by its deviation. `caffe`: BGR in
            0…255 minus (103.939, 116.779, 123.68); the channels of the first convolution are reversed once
@@ -12,6 +12,7 @@ Differs    from the trained network, by options. `average` pooling (Gatys et al.
            1.35, so that the mean activations of photographs and of paintings stay within 15 % of those with
            `max`, down to relu4_1 of Caffe's and of the normalised weights; unscaled they would be less than
            half as large there, and with the factor 2 of style-transfer-pytorch three times as large.
+           `average_unscaled` is the plain mean.
            `reflect` (AdaIN) and `replicate` padding avoid the dark border that zero padding leaves in the
            features. `ceil` keeps the last row and column of an odd size, as Caffe and AdaIN do.
 Weights    torchvision · caffe, the original · normalised, the original rescaled to mean activations of 1:
@@ -24,6 +25,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from importlib.resources import as_file, files
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -32,12 +34,16 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
 from cyclegan.errors import UserError
 from cyclegan.images.tensors import read
+from cyclegan.networks.layers import contiguous_gradient
 from cyclegan.networks.weights import Weights, WrongWeightsError, download_hint, load_weights
 from cyclegan.protocols import Images
 
-BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))  # convolutions, channels
-LAYERS = tuple(f"{block}_{i}" for block, (count, _) in enumerate(BLOCKS, 1) for i in range(1, count + 1))
-TAPS = tuple(f"relu{layer}" for layer in LAYERS)
+WIDTHS = (64, 128, 256, 512, 512)  # channels of the blocks
+TAPS_OF = {  # architecture -> its taps, by depth
+    name: tuple(f"relu{block}_{i}" for block, count in enumerate(counts, 1) for i in range(1, count + 1))
+    for name, counts in {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}.items()
+}
+TAPS = TAPS_OF["vgg19"]
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # of blue, green and red
 PREPROCESSING = {  # of red, green and blue in [-1, 1]: factor, summand
     "torchvision": ((0.5 / 0.229, 0.5 / 0.224, 0.5 / 0.225), (0.015 / 0.229, 0.044 / 0.224, 0.094 / 0.225)),
@@ -50,6 +56,10 @@ PREPROCESSING_OF = {
     "normalised_torchvision": "torchvision",
     "random": "torchvision",
 }
+SOURCE_OF = {  # architecture -> its weights -> their name among SOURCES
+    "vgg19": {name: name for name in ("torchvision", "caffe", "normalised")},
+    "vgg16": {"torchvision": "vgg16", "caffe": "vgg16_caffe"},
+}
 PHOTOGRAPHS = (  # of the scikit-image wheel, the most colorful ones: without color.png some filters are never active
     *("astronaut.png", "chelsea.png", "coffee.png", "color.png", "hubble_deep_field.jpg", "ihc.png"),
     *("motorcycle_left.png", "retina.jpg", "rocket.jpg"),
@@ -59,7 +69,7 @@ RARE = 0.01  # share of its layer's mean activation below which a filter counts 
 
 
 class VGGFeatures(nn.Module):
-    """VGG-19 that returns features at named taps; built and run only as deep as the deepest of them.
+    """VGG that returns features at named taps; built and run only as deep as the deepest of them.
 
     `description` identifies its weights by strings: name, sha256 and preprocessing at least.
     """
@@ -71,24 +81,26 @@ class VGGFeatures(nn.Module):
         self,
         taps: Sequence[str],
         *,
+        architecture: str = "vgg19",
         pooling: str = "max",
         padding: str = "zero",
         ceil: bool = False,
         preprocessing: str = "torchvision",
     ) -> None:
         super().__init__()
-        self.taps = _by_depth(taps)
+        self.taps = _by_depth(taps, TAPS_OF[architecture])
+        self.architecture = architecture
         self.pooling, self.padding, self.ceil = pooling, padding, ceil
         self.description = {"name": "untrained", "sha256": "", "preprocessing": preprocessing}
         factor, summand = (torch.tensor(numbers)[:, None, None] for numbers in PREPROCESSING[preprocessing])
         self.register_buffer("factor", factor, persistent=False)
         self.register_buffer("summand", summand, persistent=False)
-        layers = LAYERS[: TAPS.index(self.taps[-1]) + 1]
-        widths = [3, *(BLOCKS[int(layer[0]) - 1][1] for layer in layers)]
+        layers = TAPS_OF[architecture][: TAPS_OF[architecture].index(self.taps[-1]) + 1]
+        widths = [3, *(channels_at(tap) for tap in layers)]
         self.convolutions = nn.ModuleDict(
             {
-                f"conv{layer}": nn.Conv2d(widths[i], widths[i + 1], 3, padding=1 if padding == "zero" else 0)
-                for i, layer in enumerate(layers)
+                tap.replace("relu", "conv"): nn.Conv2d(*shape, 3, padding=1 if padding == "zero" else 0)
+                for tap, shape in zip(layers, pairwise(widths), strict=True)
             }
         )
 
@@ -111,7 +123,7 @@ class VGGFeatures(nn.Module):
 
     def activations(self, images: Images) -> Iterator[tuple[str, Float[Tensor, "n _ _ _"]]]:
         """Yield the activations of one layer after the other, tapped or not."""
-        features = torch.addcmul(self.summand, images, self.factor)
+        features = torch.addcmul(self.summand, contiguous_gradient(images), self.factor)
         for name, convolution in self.layers():
             if name == "conv1_1":
                 features = features.to(convolution.weight.dtype, memory_format=torch.channels_last)
@@ -138,27 +150,43 @@ class VGGFeatures(nn.Module):
         window = [min(2, side) for side in features.shape[2:]]
         if self.pooling == "max":
             return max_pool2d(features, window, ceil_mode=self.ceil)
-        factor = AVERAGE ** (sum(window) / 2 - 1)  # 1 where nothing is pooled
+        scale = AVERAGE if self.pooling == "average" else 1.0
+        factor = scale ** (sum(window) / 2 - 1)  # 1 where nothing is pooled
         return avg_pool2d(features, window, ceil_mode=self.ceil) * factor
 
 
+def channels_at(tap: str) -> int:
+    """Return the number of channels at a tap."""
+    return WIDTHS[int(tap[4]) - 1]
+
+
 def load_vgg(
-    weights: str, taps: Sequence[str], *, pooling: str = "max", padding: str = "zero", ceil: bool = False, seed: int = 0
+    weights: str,
+    taps: Sequence[str],
+    *,
+    architecture: str = "vgg19",
+    pooling: str = "max",
+    padding: str = "zero",
+    ceil: bool = False,
+    seed: int = 0,
 ) -> VGGFeatures:
-    """Load VGG-19 with the named weights, frozen; `seed` is that of random weights."""
+    """Load VGG-19 or VGG-16 with the named weights, frozen; `seed` is that of random weights."""
     if weights not in PREPROCESSING_OF:
         raise UserError(f"weights: '{weights}' is not one of {', '.join(PREPROCESSING_OF)}")
+    if weights == "normalised" and architecture == "vgg16":
+        raise UserError("weights: 'normalised' are of VGG-19 alone; take caffe or torchvision, or architecture vgg19")
+    options = {"architecture": architecture, "pooling": pooling, "padding": padding, "ceil": ceil}
     with torch.device("cpu"):  # even where a method is built on the meta device, to be filled from a checkpoint
-        preprocessing = PREPROCESSING_OF[weights]
-        vgg = VGGFeatures(taps, pooling=pooling, padding=padding, ceil=ceil, preprocessing=preprocessing)
+        vgg = VGGFeatures(taps, **options, preprocessing=PREPROCESSING_OF[weights])  # type: ignore[arg-type]
         if weights == "random":
             _fill_at_random(vgg, seed)
         elif weights == "normalised_torchvision":
-            plain = load_vgg("torchvision", taps)  # with the pooling and padding of its training
+            plain = load_vgg("torchvision", taps, architecture=architecture)  # with the pooling of its training
             vgg.load_state_dict(normalize_activations(plain, _photographs()).state_dict())
             vgg.description = plain.description | {"normalised": f"on {len(PHOTOGRAPHS)} photographs of scikit-image"}
         else:
-            _fill(vgg, weights, load_weights(weights))
+            source = SOURCE_OF[architecture][weights]
+            _fill(vgg, source, load_weights(source))
     vgg.description["name"] = weights
     return vgg.eval().requires_grad_(False)
 
@@ -194,11 +222,11 @@ def _mean_activations(vgg: VGGFeatures, batches: Iterable[Float[Tensor, "_ 3 _ _
     return [(total / count).float() for total, count in zip(totals, counts, strict=True)]
 
 
-def _by_depth(taps: Sequence[str]) -> tuple[str, ...]:
-    unknown = sorted(set(taps) - set(TAPS))
+def _by_depth(taps: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    unknown = sorted(set(taps) - set(known))
     if unknown or not taps:
-        raise UserError(f"taps: '{', '.join(unknown)}' is not among {' '.join(TAPS)}")
-    return tuple(tap for tap in TAPS if tap in taps)
+        raise UserError(f"taps: '{', '.join(unknown)}' is not among {' '.join(known)}")
+    return tuple(tap for tap in known if tap in taps)
 
 
 def _photographs() -> Iterator[Images]:
@@ -226,14 +254,17 @@ def _fill(vgg: VGGFeatures, name: str, weights: Weights) -> None:
     """Copy the weights of a file, as deep as they are needed."""
     found = _in_order(weights)
     if len(found) < len(vgg.convolutions):
-        deepest = f"its deepest tap is {TAPS[len(found) - 1]}" if found else "it holds no convolution"
+        deepest = (
+            f"its deepest tap is {TAPS_OF[vgg.architecture][len(found) - 1]}" if found else "it holds no convolution"
+        )
         raise UserError(
             f"{weights.file}: {deepest}, and {vgg.taps[-1]} is asked for; ask for less depth, or {download_hint(name)}"
         )
     for (key, weight, bias), (_, convolution) in zip(found, vgg.layers(), strict=False):
         if weight.shape != convolution.weight.shape or len(bias) != len(weight):
+            title = vgg.architecture.upper().replace("VGG", "VGG-")
             shapes = f"{tuple(weight.shape)} and not {tuple(convolution.weight.shape)}"
-            raise WrongWeightsError(f"{weights.file}: {key} has the shape {shapes}; take weights of VGG-19")
+            raise WrongWeightsError(f"{weights.file}: {key} has the shape {shapes}; take weights of {title}")
         if vgg.description["preprocessing"] == "caffe" and key == found[0][0]:
             weight = weight.flip(1)  # the weights expect blue first, the images have red first
         convolution.load_state_dict({"weight": weight, "bias": bias})

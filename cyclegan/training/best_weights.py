@@ -11,14 +11,14 @@ from cyclegan.protocols import Preview
 from cyclegan.training.atomic import replacing
 from cyclegan.training.checkpoint import write_release
 
-PATIENCE = 2  # checks in a row that must find a symptom before it is reported
+PATIENCE = 2  # checks in a row that must find a failure mode before it is reported
 
 
 class ValidationResult(NamedTuple):
     """Result of one check of a run, made with its averaged networks."""
 
-    symptoms: Mapping[str, float]  # name -> number, besides those of the method
-    alarms: Mapping[str, str]  # symptom -> what it means and what helps
+    failure_modes: Mapping[str, float]  # name -> number, besides those of the method
+    warnings: Mapping[str, str]  # failure mode -> what it means and what helps
     validation: Mapping[str, float]  # name -> distance from the targets that were kept aside; the sum chooses the best
 
 
@@ -61,13 +61,13 @@ class Best:
 
 
 @dataclass
-class Alarms:
-    """Alarms that have lasted for `PATIENCE` checks in a row, each reported once."""
+class PersistentWarnings:
+    """Warnings that have lasted for `PATIENCE` checks in a row, each reported once."""
 
-    since: dict[str, list[int]] = field(default_factory=dict)  # symptom -> steps of the checks in a row that found it
+    since: dict[str, list[int]] = field(default_factory=dict)  # failure mode -> steps of the checks that found it
 
-    def due(self, alarms: Mapping[str, str], step: int) -> Sequence[str]:
+    def due(self, warnings: Mapping[str, str], step: int) -> Sequence[str]:
         """Return the sentences to report at this check."""
-        self.since = {name: [*self.since.get(name, []), step] for name in alarms}
+        self.since = {name: [*self.since.get(name, []), step] for name in warnings}
         due = [name for name, steps in self.since.items() if len(steps) == PATIENCE]
-        return [f"{name}, since step {self.since[name][0]:,}: {alarms[name]}" for name in due]
+        return [f"{name}, since step {self.since[name][0]:,}: {warnings[name]}" for name in due]

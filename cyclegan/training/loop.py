@@ -14,7 +14,7 @@ from cyclegan import distributed
 from cyclegan.device import autocast, choose_precision
 from cyclegan.errors import NotFiniteError, StoppedError
 from cyclegan.protocols import Charted, Trainable
-from cyclegan.training.best_weights import Alarms, Best, Validates, ValidationResult
+from cyclegan.training.best_weights import Best, PersistentWarnings, Validates, ValidationResult
 from cyclegan.training.checkpoint import Checkpoint, Part
 from cyclegan.training.compile_networks import compile_networks
 from cyclegan.training.ema import EMA
@@ -62,7 +62,7 @@ def train(
     training_step = in_micro_batches(method, config.accumulate, config.cuda_graphs)
     optimizers = Optimizers(method.parameter_groups(), config.optimizer, config.accumulate)
     ema = EMA(method.networks(), config.ema)
-    progress, schedule, alarms = Progress(), Schedule(config, device), Alarms()
+    progress, schedule, warnings = Progress(), Schedule(config, device), PersistentWarnings()
     best = Best(run.folder / "best.safetensors", ema.average, about)
     parts: dict[str, Part] = {**more, "method": method, "optimizers": optimizers, "ema": ema, "progress": progress}
     checkpoint = Checkpoint(
@@ -96,7 +96,7 @@ def train(
                     preview = method.preview(to(held_out, device))
                     result = validator(preview) if validator else NOT_VALIDATED
                 run.save_samples(progress.step, preview, result)
-                run.raise_alarms(progress.step, alarms.due(result.alarms, progress.step))
+                run.warn(progress.step, warnings.due(result.warnings, progress.step))
                 schedule.update(result.validation, best.update(result.validation, progress.step))
             # read only once: a signal that comes while saving waits for the next step
             stopping = distributed.all_reduce_max(stop.signal_number or 0, device)

@@ -36,6 +36,7 @@ from cyclegan.training.best_weights import ValidationResult
 from cyclegan.training.checkpoint import list_checkpoints
 from cyclegan.training.environment_log import note_launch
 from cyclegan.training.forecast import duration, memory_in_use
+from cyclegan.training.run_log import logged_records
 
 OPERATIONAL = (  # how a run is carried out; its results do not depend on these, so they may change on the way
     *("data.workers", "data.cache_mb", "data.cache_folder", "data.timeout"),
@@ -136,7 +137,7 @@ class Run:
     def _trim_log(self, step: int) -> int:
         """Keep the log lines up to a step and return their number; an incomplete line is dropped, too."""
         path = self.folder / "log.jsonl"
-        kept = [line + "\n" for line, record in _records(path) if record["step"] <= step]
+        kept = [line + "\n" for line, record in logged_records(path) if record["step"] <= step]
         replace_text(path, "".join(kept))
         return len(kept)
 
@@ -156,7 +157,7 @@ class Run:
         self.validated += seconds
         if not self.looked:
             share = seconds / (start + seconds - self.begun)
-            self.say(f"looking at the run takes {seconds:.1f} s each time, about {share:.1%} of the whole")
+            self.say(f"samples and validation take {seconds:.1f} s each time, about {share:.1%} of the whole")
         self.looked = True
 
     def advance(self, step: int, images: int) -> None:
@@ -210,7 +211,7 @@ class Run:
         )
         self.laid_out = True
 
-    def save_samples(self, step: int, preview: Preview, verdict: ValidationResult) -> None:
+    def save_samples(self, step: int, preview: Preview, result: ValidationResult) -> None:
         """Write the held-out images of every direction to samples/ and TensorBoard, with the scores."""
         for direction, columns in preview.pictures.items():
             sheet = grid(list(columns.values()))
@@ -220,9 +221,9 @@ class Run:
         for name, (real, fake) in preview.scores.items():
             self.board.add_scalar(f"probability_real/{name} real", real, step)
             self.board.add_scalar(f"probability_real/{name} fake", fake, step)
-        for name, value in (*preview.numbers.items(), *verdict.symptoms.items()):
+        for name, value in (*preview.numbers.items(), *result.failure_modes.items()):
             self.board.add_scalar(f"health/{name}", value, step)
-        for name, value in verdict.validation.items():
+        for name, value in result.validation.items():
             self.board.add_scalar(f"validation/{name}", value, step)
         self.board.flush()
 
@@ -234,11 +235,11 @@ class Run:
             self.say(f"left out  {len(bad)} of the pictures, listed in {path}: {bad[0]}")
             replace_text(path, printable("".join(f"{line}\n" for line in bad)))
 
-    def raise_alarms(self, step: int, sentences: Sequence[str]) -> None:
-        """Write alarms to the screen and to TensorBoard."""
+    def warn(self, step: int, sentences: Sequence[str]) -> None:
+        """Write warnings of failure modes to the screen and to TensorBoard."""
         for sentence in sentences:
-            self.say(f"alarm     {sentence}")
-            self.board.add_text("alarms", sentence, step)
+            self.say(f"warning   {sentence}")
+            self.board.add_text("warnings", sentence, step)
         self.board.flush()
 
     def say(self, line: str) -> None:
@@ -289,23 +290,3 @@ class NullRecorder(Run):
 
     def say(self, line: str) -> None:
         """Print nothing."""
-
-
-def training_hours(folder: Path) -> float | None:
-    """Return the hours that the logged steps of a run took, without pauses; None where there is no log."""
-    seconds, done = 0.0, 0
-    for _, record in _records(folder / "log.jsonl"):
-        seconds += (record["step"] - done) / record["speed"]["steps_per_second"]
-        done = record["step"]
-    return seconds / 3600 if done else None
-
-
-def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the lines of a log and their records, without lines that are incomplete or damaged."""
-    for line in path.read_bytes().decode(errors="replace").split("\n") if path.exists() else []:
-        try:
-            record = json.loads(line)
-            float(record["speed"]["steps_per_second"]), float(record["step"])
-        except (ValueError, TypeError, LookupError, RecursionError):
-            continue
-        yield line, record

@@ -172,7 +172,7 @@ def test_options_of_pictures_are_refused_for_a_run(place, capsys):
 
 
 def test_a_training_that_diverges_says_so_and_keeps_its_good_weights(place, capsys):
-    """NaN is the loudest alarm: training ends, with its own exit code, the loss's name and what may help."""
+    """NaN is the clearest warning: training ends, with its own exit code, the loss's name and what may help."""
     (place / "nano.yaml").write_text(CONFIG)
     assert main(["train", "nano.yaml", "--set", "training.optimizer.lr=1e30"]) == 3
     error = capsys.readouterr().err

@@ -39,9 +39,9 @@ class Shift:
 
 def test_a_healthy_preview_has_numbers_and_no_failure_mode(x):
     verdict = Validator()(preview(x, (x * 0.8 + 0.1).clamp(-1, 1)))
-    assert verdict.alarms == {}
-    assert verdict.symptoms["saturation D_Y"] == pytest.approx(0.2)
-    assert verdict.symptoms["luma G(x)"] == pytest.approx(1, abs=0.01)
+    assert verdict.warnings == {}
+    assert verdict.failure_modes["saturation D_Y"] == pytest.approx(0.2)
+    assert verdict.failure_modes["luma G(x)"] == pytest.approx(1, abs=0.01)
     assert verdict.validation == {}
 
 
@@ -55,12 +55,12 @@ def test_a_healthy_preview_has_numbers_and_no_failure_mode(x):
     ],
 )
 def test_a_planted_failure_is_named_with_its_target_and_nothing_else(x, planted, title):
-    assert list(Validator()(preview(x, planted(x))).alarms) == [title]
+    assert list(Validator()(preview(x, planted(x))).warnings) == [title]
 
 
 def test_a_failure_comes_with_what_helps_with_the_method(x):
     verdict = Validator(remedies={"change": "lower lambda_cycle"})(preview(x, x))
-    assert verdict.alarms["identity, G(x)"].endswith("; lower lambda_cycle")
+    assert verdict.warnings["identity, G(x)"].endswith("; lower lambda_cycle")
 
 
 @pytest.mark.parametrize(
@@ -70,20 +70,20 @@ def test_a_failure_comes_with_what_helps_with_the_method(x):
 def test_overfitting_of_a_discriminator_is_measured(x, trained, held_out, share):
     validator = Validator(training_scores=lambda: {"D_Y": (trained, 0.4)})
     verdict = validator(preview(x, (x * 0.8 + 0.1).clamp(-1, 1), real=held_out))
-    assert verdict.symptoms["overfit D_Y"] == pytest.approx(share)
-    assert list(verdict.alarms) == (["overfitting, D_Y"] if share > 0.75 else [])
+    assert verdict.failure_modes["overfit D_Y"] == pytest.approx(share)
+    assert list(verdict.warnings) == (["overfitting, D_Y"] if share > 0.75 else [])
 
 
 def test_overfitting_is_not_measured_on_few_or_no_images(x):
-    assert "overfit D_Y" not in Validator()(preview(x, x)).symptoms
+    assert "overfit D_Y" not in Validator()(preview(x, x)).failure_modes
     validator = Validator(training_scores=lambda: {"D_Y": (0.8, 0.4)})
-    assert "overfit D_Y" in validator(preview(x, x)).symptoms
-    assert "overfit D_Y" not in validator(preview(x[:3], x[:3])).symptoms
+    assert "overfit D_Y" in validator(preview(x, x)).failure_modes
+    assert "overfit D_Y" not in validator(preview(x[:3], x[:3])).failure_modes
 
 
 def test_a_discriminator_that_is_always_right_is_a_failure(x):
     verdict = Validator()(preview(x, x * 0.8, real=0.99, fake=0.01))
-    assert list(verdict.alarms) == ["saturated discriminator, D_Y"]
+    assert list(verdict.warnings) == ["saturated discriminator, D_Y"]
 
 
 @pytest.mark.parametrize("paired", [False, True])

@@ -20,7 +20,8 @@ from cyclegan.errors import UserError
 from cyclegan.experiment import Experiment
 from cyclegan.images.rgb8 import read_picture
 from cyclegan.networks.weights import read_tensors
-from cyclegan.training.run import Run, training_hours
+from cyclegan.training.run import Run
+from cyclegan.training.run_log import training_hours
 
 CORPUS, RELEASED = Path(__file__).with_name("corpus"), Path(__file__).with_name("released")
 READERS: dict[str, Callable[[Path, Path], object]] = {

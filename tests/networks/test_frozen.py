@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from cyclegan.networks.inference_copy import inference_copy
+from cyclegan.networks.layers import InstanceNorm
 from cyclegan.networks.resnet import ResnetGenerator
 from cyclegan.networks.unet import UnetGenerator
 
@@ -55,6 +56,15 @@ def test_it_is_a_copy_that_learns_nothing(network):
     assert not any(parameter.requires_grad for parameter in copied.parameters())
     assert all(parameter.dtype == torch.float32 and parameter.requires_grad for parameter in network.parameters())
     assert not any(isinstance(module, nn.InstanceNorm2d) for module in copied.modules())
+
+
+@torch.no_grad()
+def test_gains_and_offsets_of_instance_norms_are_kept():
+    norm = InstanceNorm(3, affine=True)
+    norm.weight.copy_(torch.tensor([0.5, 2.0, -1.0]))
+    norm.bias.copy_(torch.tensor([0.0, 1.0, 3.0]))
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), norm)
+    assert torch.allclose(inference_copy(network, torch.float32)(images()), network(images()), atol=1e-5)
 
 
 def test_pytorch_still_gets_channels_last_gradients_of_instance_norm_wrong():

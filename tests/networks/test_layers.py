@@ -74,6 +74,14 @@ def test_in_evaluation_all_channels_that_vary_keep_their_bits():
         assert not found[~vary].any()
 
 
+@torch.no_grad()
+def test_gains_and_offsets_are_used_in_bfloat16_too():
+    features, norm = torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(0)), InstanceNorm(2, affine=True)
+    norm.weight.copy_(torch.tensor([0.5, -2.0]))
+    norm.bias.copy_(torch.tensor([1.0, 3.0]))
+    assert torch.allclose(norm(features.bfloat16()).float(), norm(features.bfloat16().float()), atol=0.05)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @given(level=st.floats(-8, 8), side=st.integers(2, 40), noise=st.floats(0, 4e-6))
 def test_in_evaluation_a_constant_channel_becomes_exactly_zero_and_has_no_gradient(dtype, level, side, noise):

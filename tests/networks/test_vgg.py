@@ -1,11 +1,11 @@
-"""VGG-19 as a source of features, its weights under the public names, and their normalization."""
+"""VGG-19 and VGG-16 as a source of features, its weights under the public names, and their normalization."""
 
 from itertools import pairwise
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, max_pool2d, pad
+from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, pad
 from torchvision.models.vgg import make_layers
 from torchvision.transforms.functional import normalize
 
@@ -98,6 +98,29 @@ def test_torchvisions_file_gives_torchvisions_features(provide, images):
     }
 
 
+def test_vgg_16_has_three_convolutions_where_vgg_19_has_four(provide, images):
+    reference = randomized(make_layers([*TWO_BLOCKS, "M", 256, 256, 256, "M", 512]))
+    provide("vgg16", {f"features.{key}": tensor for key, tensor in reference.state_dict().items()})
+    network = load_vgg("torchvision", ["relu3_3", "relu4_1"], architecture="vgg16")
+    wanted = normalize((images + 1) / 2, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    assert torch.allclose(network(images)["relu4_1"], reference(wanted), rtol=1e-4, atol=1e-4)
+    assert network.description["name"] == "torchvision"
+
+
+def test_all_convolutions_of_vgg_16_have_the_published_number_of_parameters():
+    with torch.device("meta"):
+        network = VGGFeatures(["relu5_3"], architecture="vgg16")
+    assert sum(p.numel() for p in network.parameters()) == 14_714_688
+
+
+def test_weights_of_vgg_19_are_not_taken_for_vgg_16(provide):
+    provide("vgg16_caffe", make_layers([*TWO_BLOCKS, "M", 256, 256, 256, 256, "M", 512]).state_dict())
+    with pytest.raises(WrongWeightsError, match="take weights of VGG-16"):
+        load_vgg("caffe", ["relu4_1"], architecture="vgg16")
+    with pytest.raises(UserError, match="weights: 'normalised' are of VGG-19 alone"):
+        load_vgg("normalised", ["relu1_1"], architecture="vgg16")
+
+
 def test_adains_released_encoder_gives_its_features(provide, images):
     reference = public_encoder()
     provide("normalised", reference.state_dict())
@@ -170,6 +193,11 @@ def test_average_pooling_is_the_mean_of_four_scaled(images):
 def test_max_pooling_is_the_largest_of_four(images):
     features = copying("max")(images)
     assert torch.equal(features["relu2_1"][:, :64], max_pool2d(features["relu1_2"], 2))
+
+
+def test_average_pooling_may_be_left_unscaled(images):
+    features = copying("average_unscaled")(images)
+    assert torch.allclose(features["relu2_1"][:, :64], avg_pool2d(features["relu1_2"], 2), atol=1e-6)
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
@@ -294,3 +322,17 @@ def test_in_bfloat16_it_sees_nearly_the_same(images):
     exact, rounded = network(images)["relu2_1"], network.bfloat16()(images)["relu2_1"]
     assert rounded.dtype == torch.bfloat16
     assert (rounded.float() - exact).norm() < 0.03 * exact.norm()
+
+
+def test_instance_norms_before_it_get_the_gradient_of_a_single_image_right():
+    """PyTorch gets it wrong where the gradient is channels last: see test_frozen.py."""
+    vgg = load_vgg("random", ["relu2_1"]).double()
+    generator = torch.Generator().manual_seed(0)
+
+    def gradient(images: Tensor) -> Tensor:
+        leaf = images.clone().requires_grad_()
+        vgg(nn.functional.instance_norm(leaf))["relu2_1"].square().sum().backward()
+        return leaf.grad
+
+    both = torch.rand(2, 3, 12, 12, generator=generator, dtype=torch.float64)
+    assert torch.allclose(torch.cat([gradient(image) for image in both.split(1)]), gradient(both), atol=1e-12)

@@ -8,7 +8,7 @@ from toy import Crash, Interrupted, Noise, crash, launch
 
 from cyclegan.cli import main
 from cyclegan.protocols import Preview
-from cyclegan.training.best_weights import Alarms, Best, ValidationResult
+from cyclegan.training.best_weights import Best, PersistentWarnings, ValidationResult
 from cyclegan.training.checkpoint import read_tensors
 from cyclegan.training.schedules import Schedule
 
@@ -18,14 +18,14 @@ LOOKS = dict(steps=12, sample_every=2, save_every=4)
 class Scripted:
     """A validator whose distances are given beforehand, one for each look."""
 
-    def __init__(self, distances: Sequence[float], alarms: Sequence[dict[str, str]] = ()) -> None:
-        self.distances, self.alarms = list(distances), list(alarms) or [{}] * len(distances)
+    def __init__(self, distances: Sequence[float], warnings: Sequence[dict[str, str]] = ()) -> None:
+        self.distances, self.warnings = list(distances), list(warnings) or [{}] * len(distances)
         self.looks = 0
 
     def __call__(self, preview: Preview) -> ValidationResult:
         self.looks += 1
         distance = float(self.distances[self.looks - 1])
-        return ValidationResult({"paleness": distance / 2}, self.alarms[self.looks - 1], {"distance": distance})
+        return ValidationResult({"paleness": distance / 2}, self.warnings[self.looks - 1], {"distance": distance})
 
 
 def best_of(folder) -> tuple[int, dict]:
@@ -55,7 +55,7 @@ def test_without_a_judge_nothing_is_called_best(tmp_path):
     assert not (tmp_path / "best.safetensors").exists()
 
 
-def test_symptoms_and_distances_are_curves(tmp_path, read_records):
+def test_failure_modes_and_distances_are_curves(tmp_path, read_records):
     launch(tmp_path, validator=Scripted([6, 5, 4, 3, 2, 1]), **LOOKS)
     scalars = read_records(tmp_path).scalars
     assert [value for _, value in scalars["health/paleness"]] == [3, 2.5, 2, 1.5, 1, 0.5]
@@ -63,17 +63,17 @@ def test_symptoms_and_distances_are_curves(tmp_path, read_records):
     assert "probability_real/D_Y fake" in scalars  # those of the method stay
 
 
-def test_an_alarm_is_raised_when_something_stays_wrong_and_only_once(tmp_path, capsys, read_records):
+def test_a_warning_is_given_when_something_stays_wrong_and_only_once(tmp_path, capsys, read_records):
     pale = {"pale": "no colors are left; lower λ"}
     launch(tmp_path, validator=Scripted([1] * 6, [pale, {}, pale, pale, pale, {}]), **LOOKS)
-    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("alarm")]
-    assert said == ["alarm     pale, since step 6: no colors are left; lower λ"]
-    assert "alarms/text_summary" in read_records(tmp_path).tensors
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
+    assert said == ["warning   pale, since step 6: no colors are left; lower λ"]
+    assert "warnings/text_summary" in read_records(tmp_path).tensors
 
 
-def test_alarms_that_come_back_are_raised_again():
-    alarms, pale = Alarms(), {"pale": "…"}
-    heard = [bool(alarms.due(now, step)) for step, now in enumerate([pale, pale, {}, pale, pale])]
+def test_warnings_that_come_back_are_given_again():
+    warnings, pale = PersistentWarnings(), {"pale": "…"}
+    heard = [bool(warnings.due(now, step)) for step, now in enumerate([pale, pale, {}, pale, pale])]
     assert heard == [False, True, False, False, True]
 
 

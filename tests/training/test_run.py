@@ -20,7 +20,8 @@ from toy import CPU, SETTINGS, Crash, Interrupted, Noise, crash, launch
 
 from cyclegan.config import dump
 from cyclegan.training.checkpoint import Checkpoint
-from cyclegan.training.run import Run, training_hours
+from cyclegan.training.run import Run
+from cyclegan.training.run_log import training_hours
 from cyclegan.training.training_config import TrainingConfig
 
 LOGGED = [2, 4, 6, 8, 10, 12]
@@ -199,7 +200,7 @@ def test_it_says_what_happens(tmp_path, capsys):
     looks = [
         line
         for line in lines
-        if re.fullmatch(r"looking at the run takes [\d.]+ s each time, about [\d.]+% of the whole", line)
+        if re.fullmatch(r"samples and validation take [\d.]+ s each time, about [\d.]+% of the whole", line)
     ]
     assert len(looks) == 2  # at the first look of each start
     assert said.err == ""

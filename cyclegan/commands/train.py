@@ -40,6 +40,8 @@ def run(given: argparse.Namespace) -> int:
         from cyclegan.commands.train_folders import train_folders
 
         return train_folders(*folders, given.set)
+    if given.styles and given.experiment is None:
+        raise UserError("--styles: give the YAML file of an experiment, too, such as experiments/cin/photo2monet.yaml")
     raise UserError("train: give either the YAML file of an experiment, or two folders: --x photos --y paintings")
 
 
@@ -47,8 +49,10 @@ def style_overrides(given: Sequence[Path] | None) -> list[str]:
     """Return the override of data.styles by the images given, those of a folder in the order of their names."""
     if not given:
         return []
-    from cyclegan.images.find import find_images, none_found
+    from cyclegan.images.find import find_images, none_found, skipped_below
 
+    if skipped := skipped_below(given):
+        print(printable(skipped))
     found = [image for path in given for image in (find_images(path) if path.is_dir() else [path])]
     if not found:
         raise none_found(*given)

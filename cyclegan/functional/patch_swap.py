@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from cyclegan.functional.precision import at_least_float32
+
 MOST = 2**24  # products at a time: 64 MB in float32
 SMALL = 1e-8  # added to the norms of the patches of the style
 
@@ -45,7 +47,7 @@ def nearest_patches(
     the first is taken.
     """
     with torch.autocast(content.device.type, enabled=False):
-        content, style = _precise(content), _precise(style)
+        content, style = at_least_float32(content), at_least_float32(style)
         squares = _windows(style.square().sum(dim=0), size)[::stride, ::stride]
         scale = 1 / (squares.sqrt() + SMALL)
         rows = max(1, most // (content.shape[2] * style[0].numel()) - size + 1)
@@ -88,7 +90,3 @@ def _diagonal_sums(products: Float[Tensor, "a _ b _"], size: int) -> Float[Tenso
 def _windows(numbers: Float[Tensor, "_ _"], size: int) -> Float[Tensor, "_ _"]:
     """Sum the numbers of every window of size × size."""
     return numbers.unfold(0, size, 1).unfold(1, size, 1).sum(dim=(2, 3))
-
-
-def _precise(features: Tensor) -> Tensor:
-    return features.to(torch.promote_types(features.dtype, torch.float32))

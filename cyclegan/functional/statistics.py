@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cyclegan.functional.precision import at_least_float32
+
 FLAT = 1e-5  # the variance below which a channel counts as constant
 TINY = 1e-10  # keeps the derivative of a root finite, and is too small to be seen in its value
 
@@ -21,7 +23,7 @@ def mean_std(
     features: Float[Tensor, "n c h w"], eps: float = 1e-5
 ) -> tuple[Float[Tensor, "n c 1 1"], Float[Tensor, "n c 1 1"]]:
     """Compute μ and σ = √(variance + ε) of each channel over its positions."""
-    variance, mean = torch.var_mean(_precise(features), dim=(2, 3), correction=0, keepdim=True)
+    variance, mean = torch.var_mean(at_least_float32(features), dim=(2, 3), correction=0, keepdim=True)
     return mean, (variance + eps).sqrt()
 
 
@@ -33,7 +35,7 @@ def match_mean_std(
     Nothing is added to the content's variance, so the result has exactly these statistics; only a channel
     whose variance is below FLAT stays flat.
     """
-    variance, content_mean = torch.var_mean(_precise(content), dim=(2, 3), correction=0, keepdim=True)
+    variance, content_mean = torch.var_mean(at_least_float32(content), dim=(2, 3), correction=0, keepdim=True)
     scale = std / variance.clamp(min=FLAT).sqrt()
     return torch.addcmul(mean, content - content_mean, scale).to(content.dtype)
 
@@ -45,13 +47,13 @@ def adain(content: Float[Tensor, "n c h w"], style: Float[Tensor, "#n c hs ws"])
 
 def gram_matrix(features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c c"]:
     """Compute F Fᵀ / M, the mean product of every two channels; G of Gatys et al. (Eq. 3) is M times this."""
-    gram: Tensor = _Gram.apply(_precise(features).permute(0, 2, 3, 1).flatten(1, 2))
+    gram: Tensor = _Gram.apply(at_least_float32(features).permute(0, 2, 3, 1).flatten(1, 2))
     return gram
 
 
 def covariance(features: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n c c"]]:
     """Compute mean and covariance of the channels: the Gaussian that Wasserstein style losses compare."""
-    mean = _precise(features).mean(dim=(2, 3), keepdim=True)
+    mean = at_least_float32(features).mean(dim=(2, 3), keepdim=True)
     return mean.flatten(1), gram_matrix(features - mean)
 
 
@@ -64,7 +66,7 @@ def sqrtm_psd(matrix: Float[Tensor, "*n c c"]) -> Float[Tensor, "*n c c"]:
     solves S dS + dS S = dA in their basis, where the only divisors are sums of roots; these are kept above
     rounding.
     """
-    root: Tensor = _Root.apply(_precise(matrix))
+    root: Tensor = _Root.apply(at_least_float32(matrix))
     return root
 
 
@@ -111,10 +113,6 @@ class _Root(torch.autograd.Function):
             rotated = vectors.mT @ gradient @ vectors
             solved = vectors @ (rotated / (roots[..., :, None] + roots[..., None, :])) @ vectors.mT
         return (solved + solved.mT) / 2
-
-
-def _precise(features: Tensor) -> Tensor:
-    return features.to(torch.promote_types(features.dtype, torch.float32))
 
 
 def _no_autocast(tensor: Tensor) -> torch.autocast:

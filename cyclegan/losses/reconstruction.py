@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import l1_loss
 
+from cyclegan.functional.precision import at_least_float32
 from cyclegan.functional.similarity import ms_ssim, scales_for
 from cyclegan.protocols import AnyImages
 
@@ -28,6 +29,6 @@ def structural_reconstruction(image: AnyImages, target: AnyImages) -> Float[Tens
     Each color channel is compared separately; images must have at least 11 pixels a side.
     """
     with torch.autocast(image.device.type, enabled=False):  # a variance is a small difference of large numbers
-        x, y = (each.to(torch.promote_types(each.dtype, torch.float32)).add(1).div(2) for each in (image, target))
+        x, y = (at_least_float32(each).add(1).div(2) for each in (image, target))
         structure = ms_ssim(x, y, 1.0, scales_for(*x.shape[2:])).mean()
         return ALPHA * (1 - structure) + (1 - ALPHA) * l1_loss(x, y)

@@ -15,26 +15,24 @@ Differs    from the authors' code: mixtures by regions, too; an exponential aver
            there, the rows that a batch does not use still move with the momentum that Adam has left of them.
 """
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Int64
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import one_hot
 
 from cyclegan.data.batches import IndexedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.methods.checks import check_checkpointing, check_crop, check_rgb, check_schedule
-from cyclegan.methods.loss_network import LossNetwork, LossNetworkConfig
-from cyclegan.methods.mixtures import mixture_translator, style_translators
-from cyclegan.methods.older_styles import load_older_styles, replace_older
-from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.methods.loss_network import LossNetworkConfig
+from cyclegan.methods.older_styles import replace_older
+from cyclegan.methods.several_styles import SeveralStyles
 from cyclegan.networks.conditional_norm import ConditionalNormNet
 from cyclegan.networks.network_config import at_least, at_most
-from cyclegan.protocols import Images, Losses, Masks, Minimize, Preview
+from cyclegan.protocols import Images, Losses, Minimize, Preview
 from cyclegan.training.training_config import TrainingConfig
 
 STRIDE, SMALLEST = 4, 16  # px
@@ -88,50 +86,24 @@ class CINConfig:
         return CIN(self, spec, train)
 
 
-class CIN(nn.Module):
+class CIN(SeveralStyles):
     """Network T(c, s), whose styles are targets, and the loss network it learns from."""
 
     charts: ClassVar = {"network": ["content", "style", "tv"]}  # losses it may have
     factors: Tensor
 
     def __init__(self, config: CINConfig, spec: DataSpec, train: bool = True) -> None:
-        super().__init__()
-        self.styles = spec.styles
-        self.network = ConditionalNormNet(len(self.styles), config.base_channels, config.blocks)
-        self.older = 0  # styles that are kept as they are
-        if not train:
-            return
-        if config.extends is not None:
-            self.older = load_older_styles(self.network, "network", config.extends, config.name, self.styles)
-        self.loss = LossNetwork(config.loss, len(self.styles))
-        factors = torch.tensor([config.style_factors.get(style, 1.0) for style in self.styles])
-        self.register_buffer("factors", factors, persistent=False)
-
-    def prepare(self, styles: Mapping[str, Images]) -> None:
-        """Compute the Gram matrices of the styles, each (1, 3, h, w)."""
-        self.loss.prepare([styles[name] for name in self.styles])
-
-    def parameter_groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """Return the parameters that learn: all, or the rows of the new styles."""
-        return {"network": [parameter for parameter in self.network.parameters() if parameter.requires_grad]}
-
-    def networks(self) -> Mapping[str, nn.Module]:
-        """Return the network, which is released with all of its rows."""
-        return {"network": self.network}
-
-    @property
-    def translators(self) -> Mapping[str, NetworkTranslator]:
-        """Translators by the name of their style."""
-        return style_translators(self.network, self.styles)
-
-    def mixed(self, weights: Mapping[str, float], masks: Masks | None = None) -> NetworkTranslator:
-        """Return a translator to a mixture of styles, by weights or by regions (k, h, w)."""
-        return mixture_translator(self.network, self.styles, weights, masks)
+        network = ConditionalNormNet(len(spec.styles), config.base_channels, config.blocks)
+        super().__init__(network, spec.styles)
+        if train:
+            self.begin_training(config.loss, config.extends, config.name)
+            factors = torch.tensor([config.style_factors.get(style, 1.0) for style in self.styles])
+            self.register_buffer("factors", factors, persistent=False)
 
     def training_step(self, batch: IndexedBatch, minimize: Minimize) -> Losses:
         """Minimize content and style loss once; every content is stylized after the style of its index."""
         style = replace_older(batch.style, self.older, len(self.styles))
-        losses = self.losses(self.stylize(batch.content, style), batch.content, style)
+        losses = self.loss(self.stylize(batch.content, style), batch.content, style, self.factors)
         minimize("network", losses)
         return losses
 
@@ -139,21 +111,10 @@ class CIN(nn.Module):
         """Compute T(c, s): contents (n, 3, h, w) and the index (n,) of the style of each."""
         return self.network(content, one_hot(style, len(self.styles)).to(content)[:, :, None, None])
 
-    def losses(self, stylized: Images, content: Images, style: Int64[Tensor, " n"]) -> Losses:
-        """Compute the weighted losses of images (n, 3, h, w), means over them."""
-        found = self.loss.features(stylized)
-        losses = {
-            "content": self.loss.content_loss(found, self.loss.content_targets(content)).mean(),
-            "style": (self.factors[style] * self.loss.style_loss(found, style)).mean(),
-        }
-        if self.loss.config.tv_weight:
-            losses["tv"] = self.loss.tv_loss(stylized).mean()
-        return losses
-
     @torch.no_grad()
     def preview(self, batch: IndexedBatch) -> Preview:
         """Return each content stylized after the style of its index, and the losses."""
         stylized = self.stylize(batch.content, batch.style)
-        losses = self.losses(stylized, batch.content, batch.style)
+        losses = self.loss(stylized, batch.content, batch.style, self.factors)
         numbers = {f"{name}, held out": float(value) for name, value in losses.items()}
         return Preview({"stylized": {"c": batch.content, "T(c, s)": stylized}}, numbers=numbers)

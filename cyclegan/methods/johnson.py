@@ -17,19 +17,15 @@ Differs    from fast-neural-style: losses are means over the images of a batch, 
            cyclegan.networks.transform_net.
 """
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
 
 from cyclegan.data.batches import IndexedBatch
 from cyclegan.data.spec import DataSpec
-from cyclegan.methods.checks import check_batches, check_checkpointing, check_crop, check_rgb, check_schedule
-from cyclegan.methods.loss_network import LossNetwork, LossNetworkConfig
-from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.methods.loss_network import LossNetworkConfig
+from cyclegan.methods.one_style import OneStyle, check_one_style
 from cyclegan.networks.build import build_transform_net
 from cyclegan.networks.network_config import TransformNetConfig
 from cyclegan.protocols import Losses, Minimize, Preview
@@ -57,55 +53,25 @@ class JohnsonConfig:
 
     def check(self, spec: DataSpec, training: TrainingConfig, processes: int = 1) -> None:
         """Raise ValueError for styles, crops, training or processes that do not fit."""
-        if len(spec.styles) != 1:
-            raise ValueError(f"data: {self.name} learns one style; give one image in styles, not {len(spec.styles)}")
-        check_rgb(spec, self.name)
-        check_crop(spec, self.generator.stride, self.generator.smallest)
-        check_batches(training, processes, self.generator)
-        check_checkpointing(training, self.generator)
-        check_schedule(spec, training, validates=False)
+        check_one_style(self, spec, training, processes)
 
     def build(self, spec: DataSpec, train: bool = True) -> "Johnson":
         """Build the untrained network and, to train it, the loss network."""
         return Johnson(self, spec, train)
 
 
-class Johnson(nn.Module):
+class Johnson(OneStyle):
     """Network G: content → painted in the one style."""
 
-    charts: ClassVar = {"generator": ["content", "style", "tv"]}  # losses it may have
+    config: JohnsonConfig
 
     def __init__(self, config: JohnsonConfig, spec: DataSpec, train: bool = True) -> None:
-        super().__init__()
-        self.config = config
-        (self.style,) = spec.styles
-        self.G = build_transform_net(config.generator)
-        self.loss = LossNetwork(config.loss) if train else None
-
-    def prepare(self, styles: Mapping[str, Float[Tensor, "1 3 _ _"]]) -> None:
-        """Compute the Gram matrices of the style."""
-        self.loss_network.prepare([styles[self.style]])
-
-    def parameter_groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """Return the parameters of the network."""
-        return {"generator": self.G.parameters()}
-
-    def networks(self) -> Mapping[str, nn.Module]:
-        """Return the network, which is released."""
-        return {"G": self.G}
+        super().__init__(build_transform_net(config.generator), config, spec, train)
 
     @property
-    def translators(self) -> Mapping[str, NetworkTranslator]:
-        """Translator by the name of the style."""
-        settings = self.config.generator
-        local = settings.padding in LOCAL
-        return {self.style: NetworkTranslator(self.G, settings.stride, settings.smallest, local)}
-
-    @property
-    def loss_network(self) -> LossNetwork:
-        """Loss network; a method that was built without training has none."""
-        assert self.loss is not None
-        return self.loss
+    def local(self) -> bool:
+        """Return whether the padding lets a part of an image become what it becomes in the whole."""
+        return self.config.generator.padding in LOCAL
 
     def training_step(self, batch: IndexedBatch, minimize: Minimize) -> Losses:
         """Minimize Eq. (5) once."""

@@ -26,14 +26,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from cyclegan.functional.precision import at_least_float32
 from cyclegan.functional.statistics import gram_matrix
 from cyclegan.losses.regularization import total_variation_sum
 from cyclegan.networks.network_config import at_least
-from cyclegan.networks.vgg import TAPS_OF, channels_at, load_vgg
+from cyclegan.networks.vgg import HALF_RANGE, TAPS_OF, channels_at, load_vgg
 from cyclegan.protocols import Images, Losses
 
 IMAGE = "image"  # tap of the preprocessed image itself
-UNIT = 127.5  # a difference of 1 in −1…1, in 0…255
 
 Features: TypeAlias = dict[str, Float[Tensor, "n _ _ _"]]  # by tap
 PerImage: TypeAlias = Float[Tensor, " n"]  # one loss for each image of a batch
@@ -104,19 +104,25 @@ class LossNetwork(nn.Module):
             self.get_buffer(_gram_of(tap)).copy_(torch.cat(matrices))
 
     def forward(
-        self, images: Images, content: Images | None = None, style: Int64[Tensor, " n"] | None = None
+        self,
+        images: Images,
+        content: Images | None = None,
+        style: Int64[Tensor, " n"] | None = None,
+        factors: Float[Tensor, " styles"] | None = None,
     ) -> Losses:
         """Compute the weighted losses, means over the images: content, style and tv, those that have a weight.
 
         content  Images (n, 3, h, w) whose features are the target; None: no content loss (textures).
         style    Index of the style of each image, (n,); None: the first style for all.
+        factors  Factor of the style loss of each style; None: 1.
         """
         found = self.features(images)
         losses = {}
         if self.config.content_layers and content is not None:
             losses["content"] = self.content_loss(found, self.content_targets(content)).mean()
         if self.config.style_layers:
-            losses["style"] = self.style_loss(found, style).mean()
+            each = self.style_loss(found, style)
+            losses["style"] = (each if factors is None or style is None else factors[style] * each).mean()
         if self.config.tv_weight:
             losses["tv"] = self.tv_loss(images).mean()
         return losses
@@ -141,7 +147,7 @@ class LossNetwork(nn.Module):
         """Compute the weighted content loss of each image, summed over the taps."""
         losses = []
         for tap, weight in self.config.content_layers.items():
-            squares = (_precise(found[tap]) - _precise(targets[tap])).square().flatten(1)
+            squares = (at_least_float32(found[tap]) - at_least_float32(targets[tap])).square().flatten(1)
             factor = squares.shape[1] / 2 if self.config.form == "gatys" else 1.0
             losses.append(weight * factor * squares.mean(dim=1))
         return torch.stack(losses).sum(dim=0)
@@ -158,15 +164,11 @@ class LossNetwork(nn.Module):
 
     def tv_loss(self, images: Images) -> PerImage:
         """Compute the weighted total variation of each image."""
-        return self.config.tv_weight * UNIT**2 * total_variation_sum(images)
+        return self.config.tv_weight * HALF_RANGE**2 * total_variation_sum(images)
 
     def _style_factor(self, tap: str) -> float:
         """Return the form's factor of the mean of (Δ G/M)²."""
         return {"mean": channels_at(tap) ** -2.0, "sum": 1.0, "gatys": 0.25}[self.config.form]
-
-
-def _precise(features: Tensor) -> Tensor:
-    return features.to(torch.promote_types(features.dtype, torch.float32))
 
 
 def _gram_of(tap: str) -> str:

@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from cyclegan.data.batches import UnpairedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.functional.patch_swap import swap_patches
+from cyclegan.functional.precision import at_least_float32
 from cyclegan.methods.checks import check_batches, check_checkpointing, check_crop, check_rgb, check_schedule
 from cyclegan.methods.swap_inversion import (
     LAYER,
@@ -113,6 +114,12 @@ class StyleSwapConfig:
         if self.tv_weight is None:
             return TV_WEIGHTS[self.inversion] if self.encoder == "caffe" else 0.0
         return self.tv_weight
+
+    @property
+    def untrained(self) -> str:
+        """Return a remedy where the settings give an inverse network that has to be trained; random ones are meant."""
+        untrained = self.inversion == "network" and self.encoder != "random"
+        return "give the folder of a run, or set inversion to optimization" if untrained else ""
 
     def check(self, spec: DataSpec, training: TrainingConfig, processes: int = 1) -> None:
         """Raise ValueError for crops, channels, training or processes that do not fit."""
@@ -212,8 +219,7 @@ class StyleSwap(nn.Module):
 
     def encode(self, images: Images) -> Features:
         """Compute Φ: (n, 3, h, w) → (n, 256, h / 4, w / 4), in float32."""
-        features: Tensor = self.encoder(images)[LAYER]
-        return features.to(torch.promote_types(features.dtype, torch.float32))
+        return at_least_float32(self.encoder(images)[LAYER])
 
     def swap(self, content: Features, style: Features) -> Features:
         """Compute Φ^ss(C, S) for each content and its style (Eq. 1)."""

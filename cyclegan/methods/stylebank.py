@@ -20,7 +20,6 @@ Differs    from the paper: one Adam for both objectives, without which the scale
            an exponential average of the network is kept.
 """
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -35,13 +34,12 @@ from cyclegan import distributed
 from cyclegan.data.batches import IndexedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.methods.checks import check_checkpointing, check_crop, check_rgb, check_schedule, check_whole_steps
-from cyclegan.methods.loss_network import LossNetwork, LossNetworkConfig
-from cyclegan.methods.mixtures import mixture_translator, style_translators
-from cyclegan.methods.older_styles import load_older_styles, replace_older
-from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.methods.loss_network import LossNetworkConfig
+from cyclegan.methods.older_styles import replace_older
+from cyclegan.methods.several_styles import SeveralStyles
 from cyclegan.networks.network_config import Upsampling, at_least, at_most
 from cyclegan.networks.style_bank import StyleBankNet
-from cyclegan.protocols import Images, Losses, Masks, Minimize, Preview
+from cyclegan.protocols import Images, Losses, Minimize, Preview
 from cyclegan.training.training_config import TrainingConfig
 
 STRIDE, SMALLEST = 4, 16  # px
@@ -90,7 +88,7 @@ class StyleBankConfig:
         return StyleBank(self, spec, train)
 
 
-class StyleBank(nn.Module):
+class StyleBank(SeveralStyles):
     """Auto-encoder with a bank for each style, which is a target, and the loss network they learn from."""
 
     charts: ClassVar = {"network": ["content", "style", "tv", "reconstruction"]}  # losses it may have
@@ -99,38 +97,12 @@ class StyleBank(nn.Module):
     norm: Tensor
 
     def __init__(self, config: StyleBankConfig, spec: DataSpec, train: bool = True) -> None:
-        super().__init__()
-        self.config, self.styles = config, spec.styles
-        self.network = StyleBankNet(len(self.styles), config.base_channels, config.upsampling)
-        self.older = 0  # styles that are kept as they are
-        if not train:
-            return
-        if config.extends is not None:
-            self.older = load_older_styles(self.network, "network", config.extends, config.name, self.styles)
-        self.loss = LossNetwork(config.loss, len(self.styles))
-        self.register_buffer("done", torch.zeros((), dtype=torch.int64))  # steps
-        self.register_buffer("norm", torch.zeros(()))  # ‖∇L_K‖ over E and D, of the latest step on L_K
-
-    def prepare(self, styles: Mapping[str, Images]) -> None:
-        """Compute the Gram matrices of the styles, each (1, 3, h, w)."""
-        self.loss.prepare([styles[name] for name in self.styles])
-
-    def parameter_groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """Return the parameters that learn: all, or the banks of the new styles."""
-        return {"network": [parameter for parameter in self.network.parameters() if parameter.requires_grad]}
-
-    def networks(self) -> Mapping[str, nn.Module]:
-        """Return the network, which is released with all of its banks."""
-        return {"network": self.network}
-
-    @property
-    def translators(self) -> Mapping[str, NetworkTranslator]:
-        """Translators by the name of their style."""
-        return style_translators(self.network, self.styles)
-
-    def mixed(self, weights: Mapping[str, float], masks: Masks | None = None) -> NetworkTranslator:
-        """Return a translator to a mixture of styles, by weights or by regions (k, h, w)."""
-        return mixture_translator(self.network, self.styles, weights, masks)
+        super().__init__(StyleBankNet(len(spec.styles), config.base_channels, config.upsampling), spec.styles)
+        self.config = config
+        if train:
+            self.begin_training(config.loss, config.extends, config.name)
+            self.register_buffer("done", torch.zeros((), dtype=torch.int64))  # steps
+            self.register_buffer("norm", torch.zeros(()))  # ‖∇L_K‖ over E and D, of the latest step on L_K
 
     def training_step(self, batch: IndexedBatch, minimize: Minimize) -> Losses:
         """Minimize L_K, T times out of T + 1, or L_I; a run that extends another minimizes L_K alone."""

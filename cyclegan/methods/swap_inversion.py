@@ -20,13 +20,12 @@ from cyclegan.functional.patch_swap import swap_patches
 from cyclegan.losses.regularization import total_variation
 from cyclegan.methods.pixel_optimizer import Adam, Descent, IterationState, Watch, resize
 from cyclegan.methods.translator import NetworkTranslator, require_fitting_controls
-from cyclegan.networks.vgg import VGGFeatures
+from cyclegan.networks.vgg import HALF_RANGE, VGGFeatures
 from cyclegan.protocols import Images, Losses
 
 LAYER = "relu3_1"  # Φ
 STRIDE = 4  # pixels of a side for one position of Φ
 ENLARGED = 64  # px: the shorter side of a style that was too small, at least
-HALF_RANGE = 127.5  # levels of 255 to a unit of [−1, 1]
 ROUNDING = 1e-5  # of the largest feature
 BETAS = (0.9, 0.999)  # of the Adam that optimizes an image
 

@@ -21,30 +21,25 @@ Differs    from the authors' code: gradients are not normalized; diversity is fo
            mean form is used. Also see cyclegan.networks.pyramid_net and transform_net.
 """
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
 
 from cyclegan import distributed
 from cyclegan.data.batches import IndexedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.errors import UserError
 from cyclegan.losses.regularization import julesz_entropy
-from cyclegan.methods.checks import check_batches, check_checkpointing, check_crop, check_rgb, check_schedule
-from cyclegan.methods.loss_network import LossNetwork, LossNetworkConfig
-from cyclegan.methods.translator import NetworkTranslator
+from cyclegan.methods.loss_network import LossNetworkConfig
+from cyclegan.methods.one_style import OneStyle, check_one_style
 from cyclegan.networks.build import build_pyramid_net, build_transform_net
 from cyclegan.networks.network_config import PyramidConfig, TransformNetConfig, at_least
 from cyclegan.networks.pyramid_net import PyramidNet
+from cyclegan.networks.vgg import HALF_RANGE
 from cyclegan.protocols import Images, Losses, Minimize, Preview
 from cyclegan.training.training_config import TrainingConfig
-
-LEVELS = 127.5  # levels of 0…255 in 1 of −1…1
 
 
 def style_loss_2016() -> LossNetworkConfig:
@@ -84,13 +79,7 @@ class TextureNetsConfig:
 
     def check(self, spec: DataSpec, training: TrainingConfig, processes: int = 1) -> None:
         """Raise ValueError for styles, crops, training or processes that do not fit."""
-        if len(spec.styles) != 1:
-            raise ValueError(f"data: {self.name} learns one style; give one image in styles, not {len(spec.styles)}")
-        check_rgb(spec, self.name)
-        check_crop(spec, self.generator.stride, self.generator.smallest)
-        check_batches(training, processes, self.generator)
-        check_checkpointing(training, self.generator)
-        check_schedule(spec, training, validates=False)
+        check_one_style(self, spec, training, processes)
         if self.diversity and (training.accumulate > 1 or processes > 1):
             raise ValueError("method: diversity compares the images of a whole batch; take accumulate 1, one process")
 
@@ -99,42 +88,16 @@ class TextureNetsConfig:
         return TextureNets(self, spec, train)
 
 
-class TextureNets(nn.Module):
-    """Generator G of one texture, or of images in one style."""
+class TextureNets(OneStyle):
+    """Generator G of one texture, for which an image gives only the size, or of images in one style."""
 
-    charts: ClassVar = {"generator": ["content", "style", "tv", "diversity"]}  # losses it may have
+    config: TextureNetsConfig
+    charts: ClassVar = {"generator": [*OneStyle.charts["generator"], "diversity"]}
 
     def __init__(self, config: TextureNetsConfig, spec: DataSpec, train: bool = True) -> None:
-        super().__init__()
-        self.config = config
-        (self.style,) = spec.styles
         chosen = config.generator
-        self.G = build_pyramid_net(chosen) if isinstance(chosen, PyramidConfig) else build_transform_net(chosen)
-        self.loss = LossNetwork(config.loss) if train else None
-
-    def prepare(self, styles: Mapping[str, Float[Tensor, "1 3 _ _"]]) -> None:
-        """Compute the Gram matrices of the style."""
-        self.loss_network.prepare([styles[self.style]])
-
-    def parameter_groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """Return the parameters of the generator."""
-        return {"generator": self.G.parameters()}
-
-    def networks(self) -> Mapping[str, nn.Module]:
-        """Return the generator, which is released."""
-        return {"G": self.G}
-
-    @property
-    def translators(self) -> Mapping[str, NetworkTranslator]:
-        """Translator by the name of the style; for a texture it gives one of the size of the image."""
-        chosen = self.config.generator
-        return {self.style: NetworkTranslator(self.G, chosen.stride, chosen.smallest, local=False)}
-
-    @property
-    def loss_network(self) -> LossNetwork:
-        """Loss network; a method that was built without training has none."""
-        assert self.loss is not None
-        return self.loss
+        G = build_pyramid_net(chosen) if isinstance(chosen, PyramidConfig) else build_transform_net(chosen)
+        super().__init__(G, config, spec, train)
 
     def generate(self, images: Images) -> Images:
         """Generate an image for each, with new noise: (n, 3, h, w) → (n, 3, h, w)."""
@@ -156,7 +119,7 @@ class TextureNets(nn.Module):
         if self.config.diversity:
             if len(generated) < 2:
                 raise UserError("data: diversity compares images; set batch_size to 2 or more")
-            losses["diversity"] = -self.config.diversity * julesz_entropy(LEVELS * generated)
+            losses["diversity"] = -self.config.diversity * julesz_entropy(HALF_RANGE * generated)
         return losses
 
     @torch.no_grad()

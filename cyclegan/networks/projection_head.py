@@ -4,10 +4,11 @@ Paper      Park et al. 2020, Sec. 3: an MLP of two layers with 256 units.
 Features   (n, c, h, w), places of h · w → (n, places, width), of length 1, float32 also under autocast.
 """
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+
+from cyclegan.functional.precision import at_least_float32
 
 
 class ProjectionHead(nn.Module):
@@ -26,4 +27,4 @@ class ProjectionHead(nn.Module):
     ) -> Float[Tensor, "n places width"]:
         """Return one vector for each place; places are numbered row by row."""
         vectors = self.layers(features.flatten(2)[:, :, places].mT)
-        return normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)), dim=2)
+        return normalize(at_least_float32(vectors), dim=2)

@@ -23,7 +23,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from cyclegan.networks.transform_net import HALF, MEAN, LayerMaker, add_to_channels
+from cyclegan.networks.transform_net import MEAN, LayerMaker, add_to_channels
+from cyclegan.networks.vgg import HALF_RANGE
 from cyclegan.protocols import Images
 
 CHANNELS = 8  # of a branch
@@ -69,7 +70,7 @@ class PyramidNet(nn.Module):
         for i, joined in enumerate(self.joined):
             larger = interpolate(result, scale_factor=2)
             result = joined(torch.cat([self.branch_norms[i](branches[i + 1]), self.coarse_norms[i](larger)], dim=1))
-        painted = add_to_channels(self.last(result).to(images.dtype), MEAN) / HALF - 1
+        painted = add_to_channels(self.last(result).to(images.dtype), MEAN) / HALF_RANGE - 1
         return painted if self.training else painted.clamp(-1, 1)
 
     def noise_shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
+from cyclegan.functional.precision import at_least_float32
 from cyclegan.networks.layers import InstanceNorm, ReflectionPad
 from cyclegan.protocols import AnyImages
 
@@ -129,7 +130,7 @@ class ScaleDiscriminator(nn.Module):
             features = nn.functional.leaky_relu(layer(features), 0.2)
             if str(i) in self.heads:
                 scores.append(self.heads[str(i)](features))
-        return [score.to(torch.promote_types(score.dtype, torch.float32)) for score in scores]
+        return [at_least_float32(score) for score in scores]
 
 
 class LearnedPooling(nn.Module):

@@ -26,15 +26,14 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from cyclegan.networks.layers import InstanceNorm, ReflectionPad
-from cyclegan.networks.vgg import CAFFE_MEAN
+from cyclegan.networks.vgg import CAFFE_MEAN, HALF_RANGE
 from cyclegan.protocols import Images
 
 MEAN = tuple(reversed(CAFFE_MEAN))  # of red, green and blue
-HALF = 127.5  # levels of half the range
 PADDINGS = {"reflect": ReflectionPad, "replicate": nn.ReplicationPad2d, "circular": nn.CircularPad2d}
 INPUTS = {  # of an image in −1…1: factor, summands of red, green and blue
-    "mean": (HALF, tuple(HALF - mean for mean in MEAN)),
-    "levels": (HALF, (HALF,) * 3),
+    "mean": (HALF_RANGE, tuple(HALF_RANGE - mean for mean in MEAN)),
+    "levels": (HALF_RANGE, (HALF_RANGE,) * 3),
     "unit": (0.5, (0.5,) * 3),
 }
 
@@ -171,11 +170,11 @@ def _to_range(drawn: Images, output: str) -> Images:
         case "tanh":
             return drawn.tanh()
         case "tanh150":
-            return 150 / HALF * drawn.tanh()
+            return 150 / HALF_RANGE * drawn.tanh()
         case "levels":
-            return drawn / HALF - 1
+            return drawn / HALF_RANGE - 1
     levels = 150 * drawn.tanh() if output == "tanh150_mean" else drawn
-    return add_to_channels(levels, MEAN) / HALF - 1
+    return add_to_channels(levels, MEAN) / HALF_RANGE - 1
 
 
 def _initialize(network: nn.Module) -> None:

@@ -44,10 +44,11 @@ TAPS_OF = {  # architecture -> its taps, by depth
     for name, counts in {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}.items()
 }
 TAPS = TAPS_OF["vgg19"]
+HALF_RANGE = 127.5  # levels of 0…255 in 1 of −1…1
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # of blue, green and red
 PREPROCESSING = {  # of red, green and blue in [-1, 1]: factor, summand
     "torchvision": ((0.5 / 0.229, 0.5 / 0.224, 0.5 / 0.225), (0.015 / 0.229, 0.044 / 0.224, 0.094 / 0.225)),
-    "caffe": ((127.5, 127.5, 127.5), tuple(127.5 - mean for mean in reversed(CAFFE_MEAN))),
+    "caffe": ((HALF_RANGE,) * 3, tuple(HALF_RANGE - mean for mean in reversed(CAFFE_MEAN))),
 }
 PREPROCESSING_OF = {
     "torchvision": "torchvision",

@@ -1,11 +1,8 @@
 """Conditional instance normalization: losses by the style of each image, mixtures, new styles, and learning two."""
 
-import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from style_runs import (
@@ -13,36 +10,22 @@ from style_runs import (
     SPEC,
     distances,
     noise,
-    released,
     toy_photos,
     toy_styles,
-    trained,
-    translations,
-    write_pictures,
 )
 from torch import nn
 from toy_runs import SIDE
 
-from cyclegan.cli import main
-from cyclegan.commands.train import style_overrides
-from cyclegan.config import load as load_settings
 from cyclegan.data.batches import IndexedBatch
 from cyclegan.data.spec import DataSpec
 from cyclegan.errors import UserError
-from cyclegan.experiment import Experiment
 from cyclegan.images.pixel_format import PixelFormat
-from cyclegan.images.rgb8 import read_picture, write_picture
-from cyclegan.methods import METHODS, MethodConfig
 from cyclegan.methods.conditional_instance_norm import CIN, CINConfig
 from cyclegan.methods.loss_network import LossNetworkConfig
-from cyclegan.methods.older_styles import replace_older
 from cyclegan.networks.inference_copy import inference_copy
 from cyclegan.protocols import Losses, Mixes, Prepares, Trainable, Translates
-from cyclegan.training.checkpoint import list_checkpoints, read_release
 from cyclegan.training.training_config import TrainingConfig
 from cyclegan.translate.tiles import TiledTranslator
-
-SMOKE = Path(__file__).parents[2] / "experiments" / "smoke" / "cin.yaml"
 
 
 def small(spec: DataSpec = SPEC, **settings: Any) -> CIN:
@@ -168,47 +151,6 @@ def test_data_that_do_not_fit_are_refused(settings, spec, said):
         CINConfig(**settings).check(replace(SPEC, **spec), TrainingConfig(steps=1))
 
 
-METHOD = {"name": "cin", "base_channels": 2, "blocks": 1, "loss": LOSS}
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    write_pictures(tmp_path)
-    return tmp_path
-
-
-def test_a_run_that_was_interrupted_ends_with_the_weights_of_one_that_was_not(place, first_difference):
-    run = trained(place, METHOD, "muse", "wave")
-    whole = shutil.copytree(run, place / "whole") / "checkpoints" / "step-00000004"
-    shutil.rmtree(run / "checkpoints" / "step-00000004")
-    trained(place, METHOD, "muse", "wave")
-    assert first_difference(whole, list_checkpoints(run / "checkpoints")[-1]) is None
-
-
-def test_a_released_file_needs_no_style_image_and_no_loss_network(place, monkeypatch):
-    run = trained(place, METHOD, "muse", "wave")
-    monkeypatch.delenv("CYCLEGAN_WEIGHTS", raising=False)
-    for style in ("muse", "wave"):
-        (place / f"{style}.png").unlink()
-    release = run / "checkpoints" / "step-00000004" / "release.safetensors"
-    assert list(translations(release)) == ["muse", "wave"]
-    tensors, _ = read_release(release)
-    assert {name.partition(".")[0] for name in tensors} == {"network"}
-    assert main(["translate", str(release), "photos/0.png", "--out", "out", "--to", "muse", "wave"]) == 0
-    (mixed,) = (place / "out").rglob("0.png")
-    assert read_picture(mixed).shape == (32, 32, 3)
-
-
-def test_an_export_of_one_style_is_of_that_style_alone(place):
-    run = trained(place, METHOD, "muse", "wave")
-    for file in ("wave.onnx", "wave.safetensors"):
-        assert main(["export", str(run), "--out", file, "--to", "wave"]) == 0
-        (found,) = translations(place / file).items()
-        assert found[0] == "wave"
-        assert torch.allclose(found[1], translations(run)["wave"], atol=0.02)
-
-
 def test_tiles_give_the_translation_of_the_whole_image():
     method, content = small(), noise(1, 96)
     whole = method.mixed({"muse": 0.5, "ink": 0.5})
@@ -220,61 +162,6 @@ def test_in_bfloat16_translations_are_nearly_the_same():
     exact = method.translators["ink"]
     frozen = replace(exact, network=inference_copy(exact.network, torch.bfloat16))
     assert (frozen.translate(content) - exact.translate(content)).abs().mean() < 0.03
-
-
-class TestNewStyles:
-    """Only the row of a new style is learned."""
-
-    def test_the_older_styles_stay_to_the_bit_and_the_new_row_moves(self, place):
-        older = translations(trained(place, METHOD, "muse", "wave"))
-        run = trained(place, METHOD | {"extends": "runs/photos2style/muse-wave"}, "muse", "wave", "ink")
-        newer = translations(run)
-        assert list(newer) == ["muse", "wave", "ink"]
-        assert all(torch.equal(newer[style], older[style]) for style in older)
-        before, _ = read_release(next(place.glob("runs/*/muse-wave/checkpoints/*4/release.safetensors")))
-        after, _ = read_release(next(run.glob("checkpoints/*4/release.safetensors")))
-        assert set(after) - set(before) == {"network.rows.2"}
-        assert all(torch.equal(after[name], before[name]) for name in before)
-        assert not torch.equal(after["network.rows.2"][0], torch.ones_like(after["network.rows.2"][0]))
-
-    def test_they_are_resumed_and_then_translate_without_the_run_that_they_extend(self, place, first_difference):
-        base = trained(place, METHOD, "muse", "wave")
-        run = trained(place, METHOD | {"extends": str(base)}, "muse", "wave", "ink")
-        whole = shutil.copytree(run, place / "whole") / "checkpoints" / "step-00000004"
-        shutil.rmtree(run / "checkpoints" / "step-00000004")
-        trained(place, METHOD | {"extends": str(base)}, "muse", "wave", "ink")
-        assert first_difference(whole, list_checkpoints(run / "checkpoints")[-1]) is None
-        shutil.rmtree(base)
-        assert list(translations(run)) == ["muse", "wave", "ink"]
-
-    def test_draws_of_older_styles_count_for_new_ones(self):
-        assert replace_older(torch.tensor([0, 1, 2, 3]), older=2, styles=4).tolist() == [2, 3, 2, 3]
-        assert replace_older(torch.tensor([0, 1, 2, 3]), older=0, styles=4).tolist() == [0, 1, 2, 3]
-
-    @pytest.mark.parametrize(
-        ("styles", "settings", "said"),
-        [
-            (("wave", "muse", "ink"), {}, "has the styles muse, wave; let data.styles begin with these"),
-            (("muse", "wave"), {}, "has the styles muse, wave; let data.styles begin with these"),
-            (("muse", "wave", "ink"), {"base_channels": 3}, "holds a network of other sizes"),
-            (("muse", "wave", "ink"), {"extends": Path("nowhere")}, "nowhere holds no checkpoint"),
-        ],
-    )
-    def test_runs_that_cannot_be_extended_are_refused(self, tmp_path, styles, settings, said):
-        base = base_of(tmp_path, CINConfig(base_channels=2, blocks=1))
-        with pytest.raises(UserError, match=said):
-            small(replace(SPEC, styles=styles), **{"extends": base} | settings)
-
-    def test_runs_of_other_methods_are_refused(self, tmp_path):
-        base = base_of(tmp_path, METHODS["cut"]())
-        with pytest.raises(UserError, match="was trained by cut; give a run of cin"):
-            small(extends=base)
-
-
-def base_of(folder: Path, config: MethodConfig) -> Path:
-    """A file of two styles that claims to be of some method."""
-    spec = replace(SPEC, styles=("muse", "wave"))
-    return released(folder / "base.safetensors", small(spec).network, spec, config)
 
 
 def test_it_learns_two_styles_that_are_told_apart():
@@ -306,16 +193,3 @@ def test_it_learns_two_styles_that_are_told_apart():
     assert blocks[1] < 0.5 * photo[1]
     assert hatching[0] < 0.75 * blocks[0]
     assert blocks[1] < 0.6 * hatching[1]
-
-
-def test_styles_are_given_by_a_folder_and_images_in_this_order(tmp_path):
-    for name in ("b, 2.png", "a: ü.png"):
-        write_picture(tmp_path / "styles" / name, np.zeros((16, 16, 3), dtype=np.uint8))
-    (override,) = style_overrides([tmp_path / "styles", tmp_path / "new.png"])
-    data = load_settings(SMOKE, Experiment, [override]).data
-    assert data.spec.styles == ("a: ü", "b, 2", "new")
-
-
-def test_a_folder_without_style_images_is_refused(tmp_path):
-    with pytest.raises(UserError, match="image"):
-        style_overrides([tmp_path])

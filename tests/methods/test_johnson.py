@@ -1,34 +1,24 @@
 """Fast style transfer: Eq. (5), one style kept in the state, learning from photographs, and the limit of no style."""
 
-import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from photos import draw
 from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.transforms.functional import center_crop
-from toy_runs import experiment
 
-from cyclegan.cli import main
-from cyclegan.commands.train import train
 from cyclegan.config import load as load_settings
 from cyclegan.data.batches import IndexedBatch
 from cyclegan.data.spec import DataSpec
-from cyclegan.data.styles import StylesDataset
 from cyclegan.experiment import Experiment
-from cyclegan.images.rgb8 import read_picture
 from cyclegan.images.tensors import read
 from cyclegan.methods.johnson import Johnson, JohnsonConfig
 from cyclegan.methods.loss_network import LossNetworkConfig
-from cyclegan.model.load import load
 from cyclegan.networks.network_config import TransformNetConfig
 from cyclegan.protocols import Losses, Prepares, Trainable, Translates
-from cyclegan.training.checkpoint import list_checkpoints, read_release
 from cyclegan.training.training_config import TrainingConfig
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -140,42 +130,6 @@ def test_without_a_style_and_compared_by_pixels_it_learns_to_copy():
     contents = smooth(9999)
     copied = method.translators["muse"].translate(contents)
     assert 10 * torch.log10(4 / (copied - contents).square().mean()) > 22
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    for i in range(8):
-        draw(tmp_path / "photos" / f"{i}.png", (40, 36))
-    draw(tmp_path / "muse.png", (48, 40))
-    return tmp_path
-
-
-@pytest.fixture
-def run(place) -> Path:
-    data = {"name": "styles", "contents": "photos", "styles": ["muse.png"]}
-    data |= {"load_size": None, "crop_size": 32, "batch_size": 2, "workers": 1}
-    return train(experiment(place, TINY, data), [])
-
-
-def test_a_release_needs_neither_the_style_image_nor_the_loss_network(run, place):
-    (place / "muse.png").unlink()
-    release = run / "checkpoints" / "step-00000004" / "release.safetensors"
-    assert all(name.startswith("G.") for name in read_release(release)[0])
-    assert main(["translate", str(release), str(place / "photos" / "0.png"), "--out", "out"]) == 0
-    painted = read_picture(place / "out" / "0.png")
-    loaded = load(release, device="cpu")
-    assert loaded.targets == ["muse"]
-    whole = load(run, device="cpu")(read(place / "photos" / "0.png"))
-    assert np.array_equal(painted, ((whole[0].permute(1, 2, 0) + 1) * 127.5).round().byte().numpy())
-
-
-def test_a_resumed_run_ends_as_the_whole_one_and_prepares_nothing(run, place, monkeypatch, first_difference):
-    whole = shutil.copytree(run, place / "whole") / "checkpoints" / "step-00000004"
-    shutil.rmtree(run / "checkpoints" / "step-00000004")
-    monkeypatch.setattr(StylesDataset, "styles", lambda self: pytest.fail("prepares again"))
-    train(place / "toy.yaml", [])
-    assert first_difference(whole, list_checkpoints(run / "checkpoints")[-1]) is None
 
 
 @pytest.mark.parametrize(

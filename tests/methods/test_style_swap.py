@@ -320,3 +320,13 @@ def inversion_error(method: StyleSwap, images: Tensor) -> float:
 def feature_error(method: StyleSwap, images: Tensor, targets: Tensor) -> float:
     h = method.encode(targets)
     return float((method.encode(images) - h).square().sum() / h.square().sum())
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [("name: style_swap\n", "set inversion to optimization"), ("name: adain\n", "set decoder to public")],
+)
+def test_settings_whose_network_is_untrained_are_refused(settings, remedy, tmp_path):
+    (tmp_path / "a.yaml").write_text(settings)
+    with pytest.raises(UserError, match=f"a.yaml: its network is untrained; .* {remedy}"):
+        load(tmp_path / "a.yaml", device="cpu")

@@ -1,6 +1,5 @@
 """StyleBank: T + 1 steps, gradients of matched norms, banks that move alone, fusion, new banks, and learning two."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,23 +14,18 @@ from style_runs import (
     released,
     toy_photos,
     toy_styles,
-    trained,
-    translations,
-    write_pictures,
 )
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from cyclegan.data.batches import IndexedBatch
 from cyclegan.data.spec import DataSpec
-from cyclegan.errors import UserError
 from cyclegan.images.pixel_format import PixelFormat
-from cyclegan.methods import METHODS, MethodConfig
+from cyclegan.methods import MethodConfig
 from cyclegan.methods.loss_network import LossNetworkConfig
 from cyclegan.methods.stylebank import StyleBank, StyleBankConfig
 from cyclegan.networks.inference_copy import inference_copy
 from cyclegan.protocols import Losses, Mixes, Prepares, Trainable, Translates
-from cyclegan.training.checkpoint import list_checkpoints, read_release
 from cyclegan.training.optimizers import Optimizers
 from cyclegan.training.training_config import OptimizerConfig, TrainingConfig
 from cyclegan.translate.tiles import TiledTranslator
@@ -208,50 +202,8 @@ def test_data_and_training_that_do_not_fit_are_refused(spec, training, said):
         StyleBankConfig().check(replace(SPEC, **spec), TrainingConfig(steps=1, **training))
 
 
-METHOD = {"name": "stylebank", "base_channels": 2, "stylizing_steps": 1, "loss": LOSS}
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    write_pictures(tmp_path)
-    return tmp_path
-
-
-def test_a_run_that_was_interrupted_ends_with_the_weights_of_one_that_was_not(place, first_difference):
-    """Four steps, K K I K, cut after the second: what scales the third is state."""
-    run = trained(place, METHOD | {"stylizing_steps": 2}, "muse", "wave")
-    whole = shutil.copytree(run, place / "whole") / "checkpoints" / "step-00000004"
-    shutil.rmtree(run / "checkpoints" / "step-00000004")
-    trained(place, METHOD | {"stylizing_steps": 2}, "muse", "wave")
-    assert first_difference(whole, list_checkpoints(run / "checkpoints")[-1]) is None
-
-
-def test_a_released_file_needs_no_style_image_and_no_loss_network(place, monkeypatch):
-    run = trained(place, METHOD, "muse", "wave")
-    monkeypatch.delenv("CYCLEGAN_WEIGHTS", raising=False)
-    for style in ("muse", "wave"):
-        (place / f"{style}.png").unlink()
-    release = run / "checkpoints" / "step-00000004" / "release.safetensors"
-    assert list(translations(release)) == ["muse", "wave"]
-    tensors, _ = read_release(release)
-    assert {name.partition(".")[0] for name in tensors} == {"network"}
-
-
 class TestNewStyles:
     """Only the bank of a new style is learned."""
-
-    def test_the_older_styles_stay_to_the_bit_and_the_new_bank_moves(self, place):
-        base = trained(place, METHOD, "muse", "wave")
-        older = translations(base)
-        run = trained(place, METHOD | {"extends": str(base)}, "muse", "wave", "ink")
-        newer = translations(run)
-        assert list(newer) == ["muse", "wave", "ink"]
-        assert all(torch.equal(newer[style], older[style]) for style in older)
-        before, _ = read_release(next(base.glob("checkpoints/*4/release.safetensors")))
-        after, _ = read_release(next(run.glob("checkpoints/*4/release.safetensors")))
-        assert set(after) - set(before) == {"network.banks.2.weight", "network.banks.2.bias"}
-        assert all(torch.equal(after[name], before[name]) for name in before)
 
     def test_every_step_is_on_the_new_styles(self, tmp_path):
         method = small(extends=base_of(tmp_path, StyleBankConfig(base_channels=2)))
@@ -260,18 +212,6 @@ class TestNewStyles:
         for styles in ((0, 1), (0, 0), (1, 2)):
             assert set(method.training_step(batch(*styles), minimize)) == {"content", "style"}
         assert changed(method.network, before) == {"banks.2"}
-
-    @pytest.mark.parametrize(
-        ("config", "settings", "said"),
-        [
-            (StyleBankConfig(base_channels=2), {"base_channels": 4}, "holds a network of other sizes"),
-            (METHODS["cut"](), {}, "was trained by cut; give a run of stylebank"),
-        ],
-    )
-    def test_runs_that_cannot_be_extended_are_refused(self, tmp_path, config, settings, said):
-        base = base_of(tmp_path, config)
-        with pytest.raises(UserError, match=said):
-            small(**{"extends": base} | settings)
 
 
 def base_of(folder: Path, config: MethodConfig) -> Path:

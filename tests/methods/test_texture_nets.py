@@ -1,35 +1,27 @@
 """Texture networks: the objective with and without contents, diversity, and a texture learned from noise."""
 
 import math
-import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from photos import draw
 from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.transforms.functional import center_crop
-from toy_runs import experiment
 
-from cyclegan.cli import main
-from cyclegan.commands.train import train
 from cyclegan.config import load as load_settings
 from cyclegan.data.batches import IndexedBatch
 from cyclegan.data.spec import DataSpec
-from cyclegan.data.styles import StylesDataset
 from cyclegan.errors import UserError
 from cyclegan.experiment import Experiment
-from cyclegan.images.rgb8 import read_picture
 from cyclegan.images.tensors import read
 from cyclegan.losses.regularization import julesz_entropy
 from cyclegan.methods.loss_network import LossNetworkConfig
 from cyclegan.methods.texture_nets import TextureNets, TextureNetsConfig
 from cyclegan.networks.network_config import PyramidConfig, TransformNetConfig
 from cyclegan.protocols import Losses, Prepares, Trainable, Translates
-from cyclegan.training.checkpoint import list_checkpoints
 from cyclegan.training.training_config import TrainingConfig
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -143,35 +135,6 @@ def test_instance_norms_do_the_same_in_training_and_after_and_batch_norms_do_not
         with torch.no_grad():
             training, after = network.train()(content, noise).clamp(-1, 1), network.eval()(content, noise)
         assert torch.allclose(training, after, atol=1e-5) == same
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    for i in range(8):
-        draw(tmp_path / "photos" / f"{i}.png", (40, 36))
-    draw(tmp_path / "muse.png", (48, 40))
-    return tmp_path
-
-
-@pytest.fixture
-def run(place) -> Path:
-    method = {"name": "texture_nets", "generator": {"name": "pyramid", "levels": 2}, "loss": STYLED}
-    data = {"name": "styles", "contents": "photos", "styles": ["muse.png"]}
-    data |= {"load_size": None, "crop_size": 32, "batch_size": 2, "workers": 1}
-    return train(experiment(place, method, data), [])
-
-
-def test_a_resumed_run_ends_as_the_whole_one_and_a_release_needs_no_style(run, place, monkeypatch, first_difference):
-    whole = shutil.copytree(run, place / "whole") / "checkpoints" / "step-00000004"
-    shutil.rmtree(run / "checkpoints" / "step-00000004")
-    monkeypatch.setattr(StylesDataset, "styles", lambda self: pytest.fail("prepares again"))
-    train(place / "toy.yaml", [])
-    assert first_difference(whole, list_checkpoints(run / "checkpoints")[-1]) is None
-    (place / "muse.png").unlink()
-    release = str(whole / "release.safetensors")
-    assert main(["translate", release, str(place / "photos" / "0.png"), "--out", "out"]) == 0
-    assert read_picture(place / "out" / "0.png").shape == (36, 40, 3)
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,16 @@ class Stylizes(Protocol):
 
 
 @runtime_checkable
+class MayBeUntrained(Protocol):
+    """Settings of a Stylizer that may leave it with a network that has to be trained first."""
+
+    @property
+    def untrained(self) -> str:
+        """Return what to do instead of stylizing with a network of random weights; empty if it can stylize."""
+        ...
+
+
+@runtime_checkable
 class Enlarges(Protocol):
     """Method that enlarges style images that are too small for it."""
 

@@ -79,6 +79,12 @@ class AdaINConfig:
         if not 0 <= self.alpha <= 1:
             raise ValueError("alpha: must lie in 0…1")
 
+    @property
+    def untrained(self) -> str:
+        """Return a remedy where the settings give a decoder that has to be trained; random weights are meant."""
+        untrained = self.decoder == "untrained" and self.encoder != "random"
+        return "give the folder of a run, or set decoder to public" if untrained else ""
+
     def check(self, spec: DataSpec, training: TrainingConfig, processes: int = 1) -> None:
         """Raise ValueError for crops, channels or training that do not fit."""
         check_rgb(spec, self.name)

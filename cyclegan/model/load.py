@@ -30,7 +30,7 @@ from cyclegan.model.graph import read_graph
 from cyclegan.model.masks import read_masks
 from cyclegan.model.model import Model
 from cyclegan.networks.inference_copy import inference_copy
-from cyclegan.protocols import Enlarges, Mixes, Stylizes, Trainable, Translates, Translator
+from cyclegan.protocols import Enlarges, MayBeUntrained, Mixes, Stylizes, Trainable, Translates, Translator
 from cyclegan.release import BadDescriptionError, describe, read_description, read_spec
 from cyclegan.training.checkpoint import (
     CorruptCheckpointError,
@@ -130,6 +130,8 @@ def _described(about: Mapping[str, Any], file: Path, overrides: Sequence[str]) -
 def _load_settings(path: Path, device: torch.device, examples: "_Examples", overrides: Sequence[str]) -> Model:
     """Load a method that this library need not train: Gatys, or AdaIN with its public decoder."""
     config: MethodConfig = read_config(path, METHODS, overrides)
+    if isinstance(config, MayBeUntrained) and config.untrained:
+        raise UserError(f"{path}: its network is untrained; {config.untrained}")
     spec = DataSpec(names={"x": "content", "y": "style"})
     method = config.build(spec)
     if not isinstance(method, Stylizes):
